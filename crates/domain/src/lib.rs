@@ -1,1 +1,40 @@
-//! 
+//! What is true: entities, policies and state machines. No I/O, no async, no clock and no randomness of its own.
+//!
+//! # Words
+//!
+//! | Word | Is |
+//! |---|---|
+//! | environment | a tenant: users, applications, policies, keys; every id lives in one |
+//! | application | an OIDC client; a *native application* also has a mobile section |
+//! | MFA policy | which methods count and how each application behaves (`deviceAuthenticationPolicies` on the wire) |
+//! | sign-on policy | ordered steps (actions): login, identifier first, MFA |
+//! | installation | one copy of an app on one phone, known by the thumbprint of its possession key |
+//! | device | an installation paired to one user |
+//! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
+//! | pairing ticket | the server's offer to pair, carried inside the ID token |
+//! | flow | one run of authorize, from request to code or error |
+//! | grant | what an authorization code stands for |
+//!
+//! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
+//! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
+
+pub mod application;
+pub mod audit;
+pub mod authorization;
+pub mod device;
+pub mod environment;
+pub mod flow;
+pub mod grant;
+pub mod id;
+pub mod installation;
+pub mod invalid;
+pub mod lockout;
+pub mod mfa;
+pub mod mfa_policy;
+pub mod mfa_settings;
+pub mod pairing;
+pub mod password;
+pub mod population;
+pub mod sealed;
+pub mod sign_on_policy;
+pub mod user;

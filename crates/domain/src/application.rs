@@ -1,0 +1,221 @@
+//! Applications: the OIDC clients of an environment.
+
+use countersign_protocol::{jose::Algorithm, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    environment::Environment,
+    id::Id,
+    invalid::{Check, Invalid, Rule},
+    sealed::Sealed,
+};
+
+/// An OIDC client. Its id is its `client_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// The `client_id`.
+    pub id: Id<Application>,
+    /// The tenant.
+    pub environment: Id<Environment>,
+    /// Unique in the environment, 1 to 256 characters; shown to the person who signs in.
+    pub name: String,
+    /// What it is; decides what it may do.
+    pub kind: Kind,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// How it proves itself at the token endpoint.
+    pub token_endpoint_auth_method: TokenEndpointAuthMethod,
+    /// The client secret, for the methods that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
+    /// Which grants it may use.
+    pub grant_types: Vec<GrantType>,
+    /// Where its users may be sent back to, compared exactly (RFC 9700, section 2.1).
+    pub redirect_uris: Vec<String>,
+    /// Whether PKCE is required of a confidential client; of public clients it always is (RFC 9700, section 2.1.1).
+    pub pkce_required: bool,
+    /// The algorithm of its ID tokens.
+    pub id_token_algorithm: Algorithm,
+    /// The mobile section, of native applications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobile: Option<Mobile>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What an application is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Runs on a server.
+    Web,
+    /// Runs on a phone or a desktop, and can be an authenticator.
+    Native,
+    /// Runs in a browser.
+    SinglePage,
+    /// Acts for itself, without users.
+    Worker,
+}
+
+/// How an application proves itself at the token endpoint (OIDC Core, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEndpointAuthMethod {
+    /// Not at all: a public client.
+    None,
+    /// HTTP Basic.
+    ClientSecretBasic,
+    /// Form members.
+    ClientSecretPost,
+}
+
+/// A way to get tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749, section 4.1.
+    AuthorizationCode,
+    /// RFC 6749, section 4.4.
+    ClientCredentials,
+}
+
+/// The mobile section of a native application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mobile {
+    /// Android package name, unique in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_name: Option<String>,
+    /// iOS bundle id, unique in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_id: Option<String>,
+    /// How long a one-time passcode of the SDK is shown, 30 to 60 seconds.
+    pub passcode_step_seconds: u8,
+    /// How many steps a passcode may lie in the past or the future, 1 to 10.
+    pub passcode_grace_steps: u8,
+    /// Whether phones that say they are rooted are refused.
+    pub integrity_detection: bool,
+}
+
+impl Default for Mobile {
+    fn default() -> Self {
+        Self {
+            package_name: None,
+            bundle_id: None,
+            passcode_step_seconds: 30,
+            passcode_grace_steps: 5,
+            integrity_detection: false,
+        }
+    }
+}
+
+impl Application {
+    /// Whether it cannot keep a secret.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_method == TokenEndpointAuthMethod::None
+    }
+
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.text(&self.name, "name", 256);
+        check.require(self.redirect_uris.len() <= 100, "redirect_uris", LIST_OF_100);
+        for uri in &self.redirect_uris {
+            check.require(uri.len() <= 2_048, "redirect_uris", Rule::TooLong { max: 2_048 });
+            check.require(is_redirect_uri(uri), "redirect_uris", REDIRECT_FORM);
+        }
+        let codes = self.grant_types.contains(&GrantType::AuthorizationCode);
+        let form = Rule::Form { form: "without authorization_code for a worker application" };
+        check.require(!(codes && self.kind == Kind::Worker), "grant_types", form);
+        let form = Rule::Form { form: "without client_credentials for a public client" };
+        let credentials = self.grant_types.contains(&GrantType::ClientCredentials);
+        check.require(!(credentials && self.is_public()), "grant_types", form);
+        let form = Rule::Form { form: "none for a single page application" };
+        let keeps_none = self.kind != Kind::SinglePage || self.is_public();
+        check.require(keeps_none, "token_endpoint_auth_method", form);
+        check.require(self.mobile.is_none() || self.kind == Kind::Native, "mobile", NATIVE_ONLY);
+        if let Some(mobile) = &self.mobile {
+            mobile.validate(&mut check);
+        }
+        check.finish()
+    }
+}
+
+impl Mobile {
+    fn validate(&self, check: &mut Check) {
+        for (id, target) in
+            [(&self.package_name, "mobile.package_name"), (&self.bundle_id, "mobile.bundle_id")]
+        {
+            if let Some(id) = id {
+                check.text(id, target, 255);
+            }
+        }
+        check.range(self.passcode_step_seconds.into(), "mobile.passcode_step_seconds", 30, 60);
+        check.range(self.passcode_grace_steps.into(), "mobile.passcode_grace_steps", 1, 10);
+    }
+}
+
+const LIST_OF_100: Rule = Rule::Form { form: "a list of at most 100" };
+const NATIVE_ONLY: Rule = Rule::Form { form: "absent, except on native applications" };
+const REDIRECT_FORM: Rule = Rule::Form {
+    form: "an absolute URI without fragment: https, http on loopback, or an app scheme with a dot",
+};
+
+/// https anywhere, http on loopback only, or a private-use scheme, which needs a dot (RFC 8252, section 7.1).
+fn is_redirect_uri(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let known = match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(&url) || url.host_str() == Some("localhost"),
+        scheme => scheme.contains('.'),
+    };
+    known && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
+}
+
+/// `127.0.0.1` or `[::1]`. `localhost` is left out, because its address is the system's choice (RFC 8252, section 8.3).
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address == std::net::Ipv4Addr::LOCALHOST,
+        Some(url::Host::Ipv6(address)) => address == std::net::Ipv6Addr::LOCALHOST,
+        Some(url::Host::Domain(_)) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_redirect_uri;
+
+    #[test]
+    fn redirect_uris_that_can_be_taken_over_are_refused() {
+        let good = [
+            "https://bank.example/cb",
+            "https://bank.example/cb?a=b",
+            "http://127.0.0.1/cb",
+            "http://[::1]:8080/cb",
+            "http://localhost:8080/cb",
+            "org.bank.app:/cb",
+            "org.bank.app://cb",
+        ];
+        let bad = [
+            "",
+            "/cb",
+            "bank.example/cb",
+            "http://bank.example/cb",
+            "https://bank.example/cb#x",
+            "https://u:p@bank.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "bankapp://cb",
+            "http://127.0.0.2/cb",
+        ];
+        for uri in good {
+            assert!(is_redirect_uri(uri), "{uri}");
+        }
+        for uri in bad {
+            assert!(!is_redirect_uri(uri), "{uri}");
+        }
+    }
+}

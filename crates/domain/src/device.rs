@@ -1,0 +1,217 @@
+//! Devices: installations paired to a user. The machine decides whether one may vouch.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit, environment::Environment, id::Id, installation::Installation, lockout::Limit,
+    sealed::Sealed, user::User,
+};
+
+/// An installation that is paired to one user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its id.
+    pub id: Id<Device>,
+    /// The tenant.
+    pub environment: Id<Environment>,
+    /// Whose it is.
+    pub user: Id<User>,
+    /// The phone and its key, as it last said.
+    pub installation: Installation,
+    /// What the user calls it, at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
+    /// The seed of its one-time passcodes.
+    pub seed: Sealed,
+    /// How long one of them is shown, as told to the phone at pairing.
+    pub passcode_step_seconds: u8,
+    /// When it was paired. Devices are ordered by it; the first is the default.
+    pub created_at: Timestamp,
+    /// Whether it may vouch.
+    pub state: State,
+}
+
+impl Device {
+    /// Whether it may vouch now.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        matches!(self.state.settled(now), State::Active { .. })
+    }
+}
+
+/// Whether a device may vouch. `last_step` is the time step of the last passcode that counted: an older or equal one
+/// never counts again (RFC 6238, section 5.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// It vouches.
+    Active { failures: u8, last_step: i64 },
+    /// An administrator has blocked it.
+    Blocked { at: Timestamp, last_step: i64 },
+    /// Wrong passcodes have locked it.
+    Locked { until: Timestamp, last_step: i64 },
+    /// It is no longer paired.
+    Removed { at: Timestamp },
+}
+
+/// What can happen to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A passcode of this time step was right.
+    PasscodeMatched { step: i64 },
+    /// A passcode was wrong.
+    PasscodeWrong { limit: Limit },
+    /// An administrator blocks it.
+    Block,
+    /// An administrator unblocks it.
+    Unblock,
+    /// An administrator ends the lock.
+    Unlock,
+    /// The user, an administrator or the push service removes it.
+    Remove { reason: &'static str },
+}
+
+/// The next state and what must be committed with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The next state.
+    pub state: State,
+    /// What must be committed with it.
+    pub effects: Vec<Effect>,
+}
+
+/// What must be committed with a change of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A line in the audit log.
+    Audit { action: audit::Action, reason: Option<&'static str> },
+    /// One more failure on the user's count over all devices.
+    CountUserFailure,
+    /// The row goes away.
+    Delete,
+}
+
+/// Why an event does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An administrator has blocked the device.
+    #[error("the device is blocked")]
+    Blocked,
+    /// Wrong passcodes have locked the device.
+    #[error("the device is locked")]
+    Locked { until: Timestamp },
+    /// The device is no longer paired.
+    #[error("the device is not paired")]
+    Removed,
+    /// A passcode of this or a later time step has counted already.
+    #[error("the passcode was used already")]
+    PasscodeSpent,
+}
+
+impl State {
+    /// A device as it is paired. A passcode of before the pairing never counts.
+    #[must_use]
+    pub const fn paired(step: i64) -> Self {
+        Self::Active { failures: 0, last_step: step }
+    }
+
+    /// The state as of now: a lock that has run out is none.
+    #[must_use]
+    pub fn settled(&self, now: Timestamp) -> Self {
+        match self {
+            Self::Locked { until, last_step } if *until <= now => {
+                Self::Active { failures: 0, last_step: *last_step }
+            }
+            Self::Active { .. } | Self::Blocked { .. } | Self::Locked { .. } | Self::Removed { .. } => {
+                self.clone()
+            }
+        }
+    }
+}
+
+/// The whole life of a device.
+pub fn apply(state: &State, event: Event, now: Timestamp) -> Result<Step, Refusal> {
+    let state = state.settled(now);
+    match state {
+        State::Active { failures, last_step } => match event {
+            Event::PasscodeMatched { step } if step <= last_step => Err(Refusal::PasscodeSpent),
+            Event::PasscodeMatched { step } => {
+                let state = State::Active { failures: 0, last_step: step };
+                Ok(Step::with(state, audit::Action::PasscodeCheckSucceeded))
+            }
+            Event::PasscodeWrong { limit } => Ok(passcode_wrong(failures, last_step, limit, now)),
+            Event::Block => Ok(blocked(last_step, now)),
+            Event::Unblock | Event::Unlock => Ok(Step::unchanged(state)),
+            Event::Remove { reason } => Ok(removed(reason, now)),
+        },
+        State::Blocked { last_step, .. } => match event {
+            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } => Err(Refusal::Blocked),
+            Event::Block | Event::Unlock => Ok(Step::unchanged(state)),
+            Event::Unblock => {
+                let state = State::Active { failures: 0, last_step };
+                Ok(Step::with(state, audit::Action::DeviceUnblocked))
+            }
+            Event::Remove { reason } => Ok(removed(reason, now)),
+        },
+        State::Locked { until, last_step } => match event {
+            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } => {
+                Err(Refusal::Locked { until })
+            }
+            Event::Block => Ok(blocked(last_step, now)),
+            Event::Unblock => Ok(Step::unchanged(state)),
+            Event::Unlock => {
+                let state = State::Active { failures: 0, last_step };
+                Ok(Step::with(state, audit::Action::DeviceUnlocked))
+            }
+            Event::Remove { reason } => Ok(removed(reason, now)),
+        },
+        State::Removed { .. } => match event {
+            Event::Remove { .. } => Ok(Step::unchanged(state)),
+            Event::PasscodeMatched { .. }
+            | Event::PasscodeWrong { .. }
+            | Event::Block
+            | Event::Unblock
+            | Event::Unlock => Err(Refusal::Removed),
+        },
+    }
+}
+
+fn passcode_wrong(failures: u8, last_step: i64, limit: Limit, now: Timestamp) -> Step {
+    let failures = failures.saturating_add(1);
+    let failed = Effect::audit(audit::Action::PasscodeCheckFailed);
+    if failures < limit.failures {
+        let effects = vec![failed, Effect::CountUserFailure];
+        return Step { state: State::Active { failures, last_step }, effects };
+    }
+    let until = now.plus_seconds(i64::from(limit.lock_seconds));
+    let locked = Effect::audit(audit::Action::DeviceLocked);
+    let effects = vec![failed, locked, Effect::CountUserFailure];
+    Step { state: State::Locked { until, last_step }, effects }
+}
+
+fn blocked(last_step: i64, now: Timestamp) -> Step {
+    Step::with(State::Blocked { at: now, last_step }, audit::Action::DeviceBlocked)
+}
+
+fn removed(reason: &'static str, now: Timestamp) -> Step {
+    let action = audit::Action::DeviceDeleted;
+    let effects = vec![Effect::Audit { action, reason: Some(reason) }, Effect::Delete];
+    Step { state: State::Removed { at: now }, effects }
+}
+
+impl Step {
+    const fn unchanged(state: State) -> Self {
+        Self { state, effects: Vec::new() }
+    }
+
+    fn with(state: State, action: audit::Action) -> Self {
+        Self { state, effects: vec![Effect::audit(action)] }
+    }
+}
+
+impl Effect {
+    const fn audit(action: audit::Action) -> Self {
+        Self::Audit { action, reason: None }
+    }
+}

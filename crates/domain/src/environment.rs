@@ -1,0 +1,27 @@
+//! Environments: the tenants. Every other id lives in one.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::Id,
+    invalid::{Check, Invalid},
+};
+
+/// A tenant: its own users, applications, policies and keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// First segment of every address of this tenant.
+    pub id: Id<Environment>,
+    /// Unique on this platform, 1 to 256 characters.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Environment {
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        Check::default().text(&self.name, "name", 256).finish()
+    }
+}

@@ -1,0 +1,410 @@
+//! Flows: one run of authorize, from request to code or error. The sign-on policy as it runs.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit,
+    authorization::AuthorizationRequest,
+    device::Device,
+    environment::Environment,
+    id::Id,
+    installation::Installation,
+    mfa::{Decision, Reason, Verification},
+    mfa_policy::MfaPolicy,
+    sign_on_policy::ActionKind,
+    user::User,
+};
+
+/// How long a flow waits for the person, in seconds. Each step begins it anew.
+pub const IDLE_SECONDS: i64 = 900;
+
+/// One run of authorize.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Its id.
+    pub id: Id<Flow>,
+    /// The tenant.
+    pub environment: Id<Environment>,
+    /// What the application asked for.
+    pub request: AuthorizationRequest,
+    /// Name of the sign-on policy.
+    pub acr: String,
+    /// Its steps as they were when the flow began, so that a change of the policy does not shift a running flow.
+    pub actions: Vec<ActionKind>,
+    /// The phone that signed the mobile payload of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<Installation>,
+    /// Keyed hash of the cookie of the browser or app that began it, base64url.
+    pub browser: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// How far a flow has come. `step` counts the actions of the policy from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Waits for a user name.
+    Identifier { step: usize },
+    /// Waits for a user name and a password.
+    Login { step: usize },
+    /// Waits for the password of a user name, which may be nobody's.
+    Password { step: usize, username: String, user: Option<Id<User>> },
+    /// Waits for the decision on the MFA step. Never stored: the transaction that comes here goes on.
+    Deciding { step: usize, identity: Identity },
+    /// Waits for the choice of a device.
+    DeviceSelection { step: usize, identity: Identity },
+    /// Waits for a passcode of a device.
+    Passcode { step: usize, identity: Identity, device: Id<Device> },
+    /// Done: the application gets a code.
+    Completed { identity: Identity },
+    /// Done: the application gets an error.
+    Failed { user: Option<Id<User>>, why: Failure },
+}
+
+/// Who signs in, and what is proved of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Who.
+    pub user: Id<User>,
+    /// How, in the order in which it happened.
+    pub methods: Vec<Method>,
+    /// When the last proof was given; none: the user is only named.
+    pub authenticated_at: Option<Timestamp>,
+    /// The MFA policy that the last MFA step ran under.
+    pub mfa_policy: Option<Id<MfaPolicy>>,
+}
+
+/// A way to prove who one is: the values of `amr` (RFC 8176).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Password.
+    Pwd,
+    /// One-time passcode.
+    Otp,
+    /// Possession of a key. Software or hardware is not known without attestation, so the weaker is said.
+    Swk,
+    /// More than one factor.
+    Mfa,
+}
+
+impl Method {
+    /// Its name in `amr`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pwd => "pwd",
+            Self::Otp => "otp",
+            Self::Swk => "swk",
+            Self::Mfa => "mfa",
+        }
+    }
+}
+
+/// Why a flow failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The MFA step failed.
+    Mfa(Reason),
+    /// The person gave up.
+    Cancelled,
+}
+
+/// What can happen to a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The person gave a user name; `user` is whose it is, if anybody's.
+    Identified { username: String, user: Option<Id<User>> },
+    /// The password of this user was right.
+    PasswordAccepted { user: Id<User> },
+    /// The MFA step was decided under this policy.
+    Decided { policy: Id<MfaPolicy>, decision: Decision },
+    /// The person chose one of the usable devices.
+    DeviceChosen { device: Id<Device> },
+    /// A passcode of the chosen device was right.
+    PasscodeAccepted,
+    /// The chosen device can no longer be used.
+    DeviceLost,
+    /// The person begins again, maybe as another user.
+    Reset,
+    /// The person gives up.
+    Cancelled,
+}
+
+/// The next state and what must be committed with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The next state.
+    pub state: State,
+    /// What must be committed with it.
+    pub effects: Vec<Effect>,
+}
+
+/// What must be committed with a change of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A line in the audit log.
+    Audit { action: audit::Action, reason: Option<&'static str>, device: Option<Id<Device>> },
+    /// The grant comes to be, and with it the code.
+    IssueGrant,
+}
+
+/// Why an event does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The flow waits for something else.
+    #[error("the flow does not wait for this")]
+    NotNow,
+    /// The password is that of another user than the one that the flow is about.
+    #[error("the flow is about another user")]
+    OtherUser,
+}
+
+impl Flow {
+    /// How a flow begins.
+    #[must_use]
+    pub fn first(actions: &[ActionKind]) -> State {
+        match actions.first() {
+            Some(ActionKind::Login) | None => State::Login { step: 0 },
+            // Before a device can be asked for, it must be known whose.
+            Some(ActionKind::IdentifierFirst | ActionKind::MultiFactorAuthentication { .. }) => {
+                State::Identifier { step: 0 }
+            }
+        }
+    }
+}
+
+/// The whole life of a flow.
+pub fn apply(
+    actions: &[ActionKind],
+    state: &State,
+    event: Event,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    match state {
+        State::Identifier { step } => match event {
+            Event::Identified { username, user } => Ok(identified(actions, *step, username, user)),
+            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Cancelled => Ok(cancelled(None)),
+            Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost => Err(Refusal::NotNow),
+        },
+        State::Login { step } => match event {
+            Event::PasswordAccepted { user } => Ok(password_accepted(actions, *step, user, now)),
+            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Cancelled => Ok(cancelled(None)),
+            Event::Identified { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost => Err(Refusal::NotNow),
+        },
+        State::Password { step, user: expected, .. } => match event {
+            Event::PasswordAccepted { user } if Some(user) == *expected => {
+                Ok(password_accepted(actions, *step, user, now))
+            }
+            Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
+            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Cancelled => Ok(cancelled(*expected)),
+            Event::Identified { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost => Err(Refusal::NotNow),
+        },
+        State::Deciding { step, identity } => match event {
+            Event::Decided { policy, decision } => {
+                let identity = Identity { mfa_policy: Some(policy), ..identity.clone() };
+                Ok(decided(actions, *step, identity, &decision, now))
+            }
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Reset
+            | Event::Cancelled => Err(Refusal::NotNow),
+        },
+        State::DeviceSelection { step, identity } => match event {
+            Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
+            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost => Err(Refusal::NotNow),
+        },
+        State::Passcode { step, identity, .. } => match event {
+            Event::PasscodeAccepted => {
+                let identity = identity.proved(Method::Otp, now);
+                Ok(next(actions, *step, identity))
+            }
+            Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
+            Event::DeviceLost => {
+                Ok(Step::to(State::Deciding { step: *step, identity: identity.clone() }))
+            }
+            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::Identified { .. } | Event::PasswordAccepted { .. } | Event::Decided { .. } => {
+                Err(Refusal::NotNow)
+            }
+        },
+        State::Completed { .. } | State::Failed { .. } => match event {
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Reset
+            | Event::Cancelled => Err(Refusal::NotNow),
+        },
+    }
+}
+
+fn identified(
+    actions: &[ActionKind],
+    step: usize,
+    username: String,
+    user: Option<Id<User>>,
+) -> Step {
+    let device_first =
+        matches!(actions.get(step), Some(ActionKind::MultiFactorAuthentication { .. }));
+    match user {
+        Some(user) if device_first => {
+            Step::to(State::Deciding { step, identity: Identity::named(user) })
+        }
+        // Nobody has no device: the same answer as for somebody without one.
+        None if device_first => failed(None, Failure::Mfa(Reason::NoUsableDevice)),
+        // Nobody is asked for a password too, so that user names cannot be found out here.
+        Some(_) | None => Step::to(State::Password { step, username, user }),
+    }
+}
+
+fn password_accepted(
+    actions: &[ActionKind],
+    step: usize,
+    user: Id<User>,
+    now: Timestamp,
+) -> Step {
+    next(actions, step, Identity::named(user).proved(Method::Pwd, now))
+}
+
+/// After the step `passed`: the next one that still asks for something, or the end.
+fn next(actions: &[ActionKind], passed: usize, identity: Identity) -> Step {
+    let rest = actions.iter().enumerate().skip(passed + 1);
+    for (step, action) in rest {
+        match action {
+            // The user is known and has given a password, or a device that the policy puts before it.
+            ActionKind::Login | ActionKind::IdentifierFirst
+                if identity.methods.contains(&Method::Pwd) => {}
+            ActionKind::Login | ActionKind::IdentifierFirst => {
+                let user = Some(identity.user);
+                return Step::to(State::Password { step, username: String::new(), user });
+            }
+            ActionKind::MultiFactorAuthentication { .. } => {
+                return Step::to(State::Deciding { step, identity });
+            }
+        }
+    }
+    let allowed = Effect::audit(audit::Action::AccessAllowed, None);
+    Step { state: State::Completed { identity }, effects: vec![allowed, Effect::IssueGrant] }
+}
+
+fn decided(
+    actions: &[ActionKind],
+    step: usize,
+    identity: Identity,
+    decision: &Decision,
+    now: Timestamp,
+) -> Step {
+    match decision {
+        Decision::Authorize { device, verification } => {
+            let reason = match verification {
+                Verification::NotAsked => "device_authorized",
+                Verification::Impossible => "device_authorized_unverified",
+            };
+            let mut passed = next(actions, step, identity.proved(Method::Swk, now));
+            let action = audit::Action::DeviceAuthorized;
+            let reason = Some(reason);
+            passed.effects.insert(0, Effect::Audit { action, reason, device: Some(*device) });
+            passed
+        }
+        Decision::Bypass => next(actions, step, identity),
+        Decision::Passcode { device } => Step::to(passcode(step, &identity, *device)),
+        Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
+        Decision::Block(reason) => failed(Some(identity.user), Failure::Mfa(*reason)),
+    }
+}
+
+fn passcode(step: usize, identity: &Identity, device: Id<Device>) -> State {
+    State::Passcode { step, identity: identity.clone(), device }
+}
+
+fn cancelled(user: Option<Id<User>>) -> Step {
+    failed(user, Failure::Cancelled)
+}
+
+fn failed(user: Option<Id<User>>, why: Failure) -> Step {
+    let denied = Effect::audit(audit::Action::AccessDenied, Some(why.name()));
+    Step { state: State::Failed { user, why }, effects: vec![denied] }
+}
+
+impl Identity {
+    /// A user who is named, and has proved nothing.
+    const fn named(user: Id<User>) -> Self {
+        Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+    }
+
+    /// After one more proof. Two factors of different kinds make it multi-factor.
+    fn proved(&self, method: Method, now: Timestamp) -> Self {
+        let mut methods = self.methods.clone();
+        methods.retain(|known| *known != method && *known != Method::Mfa);
+        methods.push(method);
+        let possession = methods.contains(&Method::Otp) || methods.contains(&Method::Swk);
+        if methods.contains(&Method::Pwd) && possession {
+            methods.push(Method::Mfa);
+        }
+        Self { methods, authenticated_at: Some(now), ..self.clone() }
+    }
+}
+
+impl Failure {
+    /// Its name in audit records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled_by_user",
+            Self::Mfa(reason) => match reason {
+                Reason::NoUsableDevice => "no_usable_device",
+                Reason::DeviceBlocked => "device_blocked",
+                Reason::DeviceLocked => "device_locked",
+                Reason::UserLocked => "user_locked",
+                Reason::MfaDisabled => "mfa_disabled",
+                Reason::Compromised => "device_compromised",
+                Reason::ExtraVerificationFailed => "extra_verification_failed",
+            },
+        }
+    }
+}
+
+impl Step {
+    const fn to(state: State) -> Self {
+        Self { state, effects: Vec::new() }
+    }
+}
+
+impl Effect {
+    const fn audit(action: audit::Action, reason: Option<&'static str>) -> Self {
+        Self::Audit { action, reason, device: None }
+    }
+}

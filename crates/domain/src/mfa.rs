@@ -1,0 +1,164 @@
+//! The MFA step: who passes by itself, who is asked for what, who is refused.
+
+use countersign_protocol::time::Timestamp;
+
+use crate::{
+    application::Application,
+    device::{Device, State as DeviceState},
+    id::Id,
+    installation::Installation,
+    mfa_policy::{DeviceSelection, ExtraVerification, MfaPolicy},
+    sign_on_policy::NoDevicesMode,
+    user::User,
+};
+
+/// What decides an MFA step.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The MFA policy of the step.
+    pub policy: &'a MfaPolicy,
+    /// What happens to a user without a device that the policy accepts.
+    pub no_devices_mode: NoDevicesMode,
+    /// Whether an earlier step of this flow has authenticated the user.
+    pub authenticated: bool,
+    /// The application of the flow.
+    pub application: &'a Application,
+    /// The phone on which the user signs in, if the request carried a mobile payload.
+    pub installation: Option<&'a Installation>,
+    /// Who signs in.
+    pub user: &'a User,
+    /// The user's devices, in their order.
+    pub devices: &'a [Device],
+}
+
+/// What comes of an MFA step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The paired phone passes the step by itself.
+    Authorize { device: Id<Device>, verification: Verification },
+    /// The user has no device that the policy accepts, and the policy lets that pass.
+    Bypass,
+    /// The user is asked for a passcode of this device.
+    Passcode { device: Id<Device> },
+    /// The user chooses among these devices.
+    Select { devices: Vec<Id<Device>> },
+    /// The step fails.
+    Block(Reason),
+}
+
+/// What a device authorization rests on beside the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The policy asks for nothing more.
+    NotAsked,
+    /// The policy asks for a silent push, permissively, and none could be sent.
+    Impossible,
+}
+
+/// Why an MFA step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No device that the policy accepts.
+    NoUsableDevice,
+    /// An administrator has blocked the user's devices.
+    DeviceBlocked,
+    /// Wrong passcodes have locked the user's devices.
+    DeviceLocked,
+    /// Wrong passcodes over all devices have locked the user.
+    UserLocked,
+    /// The user's MFA is disabled, and the policy refuses such users.
+    MfaDisabled,
+    /// The phone says that it is rooted, and the application cares.
+    Compromised,
+    /// The policy insists on a silent push, and none could be sent.
+    ExtraVerificationFailed,
+}
+
+/// Decides an MFA step.
+///
+/// A user whose only devices are blocked or locked is refused even where users without a device pass: else three wrong
+/// passcodes, or the theft that made an administrator block the phone, would switch the second factor off.
+#[must_use]
+pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
+    if facts.user.mfa_lockout.locked_until(now).is_some() && !facts.policy.ignore_user_lock {
+        return Decision::Block(Reason::UserLocked);
+    }
+    if !facts.user.mfa_enabled {
+        if facts.policy.block_users_with_disabled_mfa {
+            return Decision::Block(Reason::MfaDisabled);
+        }
+        return without_device(facts);
+    }
+    device_authorization(facts, now).unwrap_or_else(|| device_selection(facts, now))
+}
+
+/// The step passed by the phone on which the user signs in, or nothing if it does not come to that.
+fn device_authorization(facts: Facts<'_>, now: Timestamp) -> Option<Decision> {
+    let installation = facts.installation?;
+    let own = |device: &&Device| {
+        device.installation.thumbprint == installation.thumbprint
+            && device.installation.application == facts.application.id
+            && device.is_usable(now)
+    };
+    let device = facts.devices.iter().find(own)?;
+    let rules = facts.policy.application(facts.application.id)?.device_authorization?;
+    let cares = facts.application.mobile.as_ref().is_some_and(|m| m.integrity_detection);
+    if cares && installation.device.rooted == Some(true) {
+        return Some(Decision::Block(Reason::Compromised));
+    }
+    Some(match rules.extra_verification {
+        None => authorize(device, Verification::NotAsked),
+        Some(ExtraVerification::Permissive) => authorize(device, Verification::Impossible),
+        Some(ExtraVerification::Restrictive) => Decision::Block(Reason::ExtraVerificationFailed),
+    })
+}
+
+const fn authorize(device: &Device, verification: Verification) -> Decision {
+    Decision::Authorize { device: device.id, verification }
+}
+
+/// The devices that the user can be asked for.
+#[must_use]
+pub fn usable<'a>(policy: &MfaPolicy, devices: &'a [Device], now: Timestamp) -> Vec<&'a Device> {
+    let counts = |device: &&Device| {
+        let rules = policy.application(device.installation.application);
+        rules.is_some_and(|rules| rules.passcode_enabled) && device.is_usable(now)
+    };
+    devices.iter().filter(counts).collect()
+}
+
+fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
+    let usable = usable(facts.policy, facts.devices, now);
+    let Some(first) = usable.first() else { return no_usable_device(facts, now) };
+    let ask = match facts.policy.device_selection {
+        DeviceSelection::DefaultToFirst => false,
+        DeviceSelection::PromptToSelect => usable.len() > 1,
+        DeviceSelection::AlwaysDisplayDevices => true,
+    };
+    if ask {
+        Decision::Select { devices: usable.iter().map(|device| device.id).collect() }
+    } else {
+        Decision::Passcode { device: first.id }
+    }
+}
+
+fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
+    let listed = facts
+        .devices
+        .iter()
+        .filter(|device| facts.policy.application(device.installation.application).is_some());
+    let barred = listed.filter_map(|device| match device.state.settled(now) {
+        DeviceState::Blocked { .. } => Some(Reason::DeviceBlocked),
+        DeviceState::Locked { .. } => Some(Reason::DeviceLocked),
+        DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
+    });
+    barred.last().map_or_else(|| without_device(facts), Decision::Block)
+}
+
+fn without_device(facts: Facts<'_>) -> Decision {
+    match facts.no_devices_mode {
+        NoDevicesMode::Bypass if facts.authenticated => Decision::Bypass,
+        NoDevicesMode::Bypass | NoDevicesMode::Block => Decision::Block(Reason::NoUsableDevice),
+    }
+}

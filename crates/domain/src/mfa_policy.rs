@@ -1,0 +1,118 @@
+//! MFA policies: which methods count, and how each native application behaves.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    application::Application,
+    environment::Environment,
+    id::Id,
+    invalid::{Check, Invalid, Rule},
+    lockout::Limit,
+};
+
+/// `deviceAuthenticationPolicies` on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaPolicy {
+    /// Its id.
+    pub id: Id<MfaPolicy>,
+    /// The tenant.
+    pub environment: Id<Environment>,
+    /// Unique in the environment, 1 to 256 characters.
+    pub name: String,
+    /// Whether MFA steps without a policy of their own use it; one in each environment.
+    pub default: bool,
+    /// Native applications as a method.
+    pub mobile: Mobile,
+    /// How a device is chosen when several could be used.
+    pub device_selection: DeviceSelection,
+    /// Lets a user pass although wrong passcodes have locked the user's MFA.
+    pub ignore_user_lock: bool,
+    /// Refuses users whose MFA is disabled; otherwise they count as users without a device.
+    pub block_users_with_disabled_mfa: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Native applications as a method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mobile {
+    /// Whether they count at all.
+    pub enabled: bool,
+    /// Wrong passcodes in a row that lock a device (1 to 7), and for how long (2 to 30 minutes).
+    pub passcode_limit: Limit,
+    /// The applications that count. One that is not listed cannot be used under this policy.
+    pub applications: Vec<MobileApplication>,
+}
+
+/// How one native application behaves under an MFA policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MobileApplication {
+    /// The native application.
+    pub application: Id<Application>,
+    /// Whether its one-time passcodes count.
+    pub passcode_enabled: bool,
+    /// Whether a paired phone passes the MFA step of a flow that it runs itself.
+    pub device_authorization: Option<DeviceAuthorization>,
+    /// Whether the first sign-on from an unpaired phone offers to pair it.
+    pub auto_enrollment: bool,
+    /// Refuses new pairings; devices that are paired go on.
+    pub pairing_disabled: bool,
+}
+
+/// A paired phone passes the MFA step by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAuthorization {
+    /// Whether the phone must also answer a silent push.
+    pub extra_verification: Option<ExtraVerification>,
+}
+
+/// What happens when the silent push of a device authorization stays without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtraVerification {
+    /// The step passes all the same, and the audit record says so.
+    Permissive,
+    /// The step fails.
+    Restrictive,
+}
+
+/// How a device is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceSelection {
+    /// The first usable device, without asking.
+    #[default]
+    DefaultToFirst,
+    /// Asks when more than one is usable.
+    PromptToSelect,
+    /// Asks even when only one is.
+    AlwaysDisplayDevices,
+}
+
+impl MfaPolicy {
+    /// How an application behaves under this policy, if it counts.
+    #[must_use]
+    pub fn application(&self, id: Id<Application>) -> Option<&MobileApplication> {
+        let listed = self.mobile.applications.iter().find(|listed| listed.application == id);
+        listed.filter(|_| self.mobile.enabled)
+    }
+
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.text(&self.name, "name", 256);
+        check.range(self.mobile.passcode_limit.failures.into(), "mobile.otp.failure.count", 1, 7);
+        let lock_seconds = self.mobile.passcode_limit.lock_seconds.into();
+        check.range(lock_seconds, "mobile.otp.failure.cool_down_seconds", 120, 1_800);
+        let mut ids: Vec<_> = self.mobile.applications.iter().map(|a| a.application).collect();
+        ids.sort_unstable();
+        let distinct = ids.windows(2).all(|pair| pair.first() != pair.last());
+        check.require(distinct, "mobile.applications.id", Rule::Unique);
+        let few = ids.len() <= 100;
+        check.require(few, "mobile.applications", Rule::Form { form: "a list of at most 100" });
+        check.finish()
+    }
+}

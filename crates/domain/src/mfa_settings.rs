@@ -1,0 +1,39 @@
+//! MFA settings: what holds for all users of an environment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    invalid::{Check, Invalid},
+    lockout::Limit,
+};
+
+/// One per environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaSettings {
+    /// Devices that a user may have, active and blocked, 1 to 15.
+    pub max_allowed_devices: u8,
+    /// Wrong passcodes over all devices that lock the user's MFA; none: they never do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockout: Option<Limit>,
+    /// Whether new users may pass MFA steps with devices.
+    pub new_users_mfa_enabled: bool,
+}
+
+impl Default for MfaSettings {
+    fn default() -> Self {
+        Self { max_allowed_devices: 5, lockout: None, new_users_mfa_enabled: true }
+    }
+}
+
+impl MfaSettings {
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.range(self.max_allowed_devices.into(), "pairing.max_allowed_devices", 1, 15);
+        if let Some(lockout) = self.lockout {
+            check.range(lockout.failures.into(), "lockout.failures", 1, 100);
+            check.range(lockout.lock_seconds.into(), "lockout.lock_seconds", 1, 86_400);
+        }
+        check.finish()
+    }
+}

@@ -1,0 +1,118 @@
+//! Passwords: what is kept of them, and when one counts.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    invalid::{Check, Invalid, Rule},
+    lockout::{Limit, Lockout},
+};
+
+/// Five wrong passwords in a row lock for fifteen minutes: the vendor's "Standard" policy.
+pub const LIMIT: Limit = Limit { failures: 5, lock_seconds: 900 };
+
+/// An Argon2id hash (RFC 9106) with the parameters that made it, so that they can be raised later.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordHash {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// 16 random bytes, base64url.
+    pub salt: String,
+    /// 32 bytes, base64url.
+    pub hash: String,
+}
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(***)")
+    }
+}
+
+/// The password of a user, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Password {
+    /// The hash.
+    pub hash: PasswordHash,
+    /// Wrong attempts and the lock that follows.
+    #[serde(default)]
+    pub lockout: Lockout,
+    /// When it was last set.
+    pub changed_at: Timestamp,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The password is right and counts.
+    Accepted,
+    /// The password is wrong.
+    Refused,
+    /// The password is locked, right or not.
+    LockedOut { until: Timestamp },
+}
+
+impl Password {
+    /// Counts an attempt. Whether the text matched the hash was found out before, off the transaction; only here is
+    /// decided whether it counts, so that guesses that ran side by side cannot slip past the lock.
+    #[must_use]
+    pub fn attempt(&self, matches: bool, now: Timestamp) -> (Self, Attempt) {
+        if let Some(until) = self.lockout.locked_until(now) {
+            return (self.clone(), Attempt::LockedOut { until });
+        }
+        let (lockout, attempt) = if matches {
+            (Lockout::cleared(), Attempt::Accepted)
+        } else {
+            let lockout = self.lockout.failed(LIMIT, now);
+            match lockout.locked_until(now) {
+                Some(until) => (lockout, Attempt::LockedOut { until }),
+                None => (lockout, Attempt::Refused),
+            }
+        };
+        (Self { lockout, ..self.clone() }, attempt)
+    }
+}
+
+/// The rules for a new password: 8 to 255 characters (NIST SP 800-63B-4, 3.1.1.2, with a second factor; no composition rules).
+pub fn validate(password: &str) -> Result<(), Invalid> {
+    let length = password.chars().count();
+    let mut check = Check::default();
+    check.require(length >= 8, "password", Rule::TooShort { min: 8 });
+    check.require(length <= 255, "password", Rule::TooLong { max: 255 });
+    check.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password() -> Password {
+        let hash = PasswordHash { memory_kib: 8, passes: 1, salt: String::new(), hash: String::new() };
+        Password { hash, lockout: Lockout::default(), changed_at: Timestamp::from_micros(0) }
+    }
+
+    #[test]
+    fn the_fifth_wrong_password_locks_and_the_right_one_then_does_not_count() {
+        let now = Timestamp::from_unix_seconds(10);
+        let mut password = password();
+        for _ in 0..4 {
+            let (next, attempt) = password.attempt(false, now);
+            assert_eq!(attempt, Attempt::Refused);
+            password = next;
+        }
+        let until = now.plus_seconds(900);
+        let (password, attempt) = password.attempt(false, now);
+        assert_eq!(attempt, Attempt::LockedOut { until });
+        assert_eq!(password.attempt(true, now.plus_seconds(899)).1, Attempt::LockedOut { until });
+        assert_eq!(password.attempt(true, until).1, Attempt::Accepted);
+    }
+
+    #[test]
+    fn a_right_password_clears_the_count() {
+        let now = Timestamp::from_unix_seconds(10);
+        let (password, _) = password().attempt(false, now);
+        let (password, attempt) = password.attempt(true, now);
+        assert_eq!((attempt, password.lockout), (Attempt::Accepted, Lockout::cleared()));
+    }
+}

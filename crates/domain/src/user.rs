@@ -1,0 +1,89 @@
+//! Users: the people who sign in.
+
+use countersign_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    environment::Environment,
+    id::Id,
+    invalid::{Check, Invalid, Rule},
+    lockout::Lockout,
+    population::Population,
+};
+
+/// A person who signs in to the applications of an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The subject of tokens.
+    pub id: Id<User>,
+    /// The tenant.
+    pub environment: Id<Environment>,
+    /// The population.
+    pub population: Id<Population>,
+    /// Unique in the environment without regard to case, 1 to 128 characters.
+    pub username: String,
+    /// Mail address.
+    pub email: String,
+    /// What the person is called.
+    #[serde(default)]
+    pub name: Name,
+    /// Whether the user may sign in at all.
+    pub enabled: bool,
+    /// Whether the user may pass MFA steps with devices.
+    pub mfa_enabled: bool,
+    /// Wrong passcodes and denied pushes over all devices (MFA settings, lockout).
+    #[serde(default)]
+    pub mfa_lockout: Lockout,
+    /// When the user was made.
+    pub created_at: Timestamp,
+    /// When the user last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Parts of a name, each at most 256 characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+}
+
+impl Name {
+    /// Given and family name in one, or nothing if neither is known.
+    #[must_use]
+    pub fn formatted(&self) -> Option<String> {
+        let parts: Vec<&str> = [&self.given, &self.family].into_iter().flatten().map(String::as_str).collect();
+        if parts.is_empty() { None } else { Some(parts.join(" ")) }
+    }
+}
+
+impl User {
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.text(&self.username, "username", 128).text(&self.email, "email", 254);
+        check.require(is_address(&self.email), "email", Rule::Form { form: "a mail address" });
+        if let Some(given) = &self.name.given {
+            check.text(given, "name.given", 256);
+        }
+        if let Some(family) = &self.name.family {
+            check.text(family, "name.family", 256);
+        }
+        check.finish()
+    }
+
+    /// The form of a user name under which it is unique and looked up.
+    #[must_use]
+    pub fn username_key(username: &str) -> String {
+        username.to_lowercase()
+    }
+}
+
+/// One `@` with something on both sides and no space: what can be checked without sending mail.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    !local.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace) && !local.contains('@')
+}

@@ -1,0 +1,43 @@
+//! Settings: every limit and address of the server, each with its default.
+
+use std::time::Duration;
+
+use crate::passwords;
+
+/// What the server is told when it is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Scheme and authority of every address that the server hands out, without a slash at the end: `https://id.example.org`.
+    pub base_url: String,
+    /// The most bytes of a request body.
+    pub body_bytes: usize,
+    /// How long a request may take, body and answer, in all.
+    pub request_timeout: Duration,
+    /// Password hashing.
+    pub passwords: passwords::Settings,
+    /// Rows that one sweep of the expiry worker deletes from one table.
+    pub expiry_batch: u32,
+    /// Time between two sweeps.
+    pub expiry_interval: Duration,
+}
+
+impl Settings {
+    /// The defaults for a server at this address.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            body_bytes: 64 * 1024,
+            request_timeout: Duration::from_secs(30),
+            passwords: passwords::Settings::default(),
+            expiry_batch: 1_000,
+            expiry_interval: Duration::from_secs(30),
+        }
+    }
+
+    /// Whether browsers talk to the server by TLS, so that cookies may insist on it.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+}

@@ -1,0 +1,149 @@
+-- Ids are UUIDv7 in sixteen bytes, times are microseconds since 1970, `data` is the JSON of the domain's type. Columns beside `data` exist
+-- only where a statement searches or guards by them.
+
+CREATE TABLE environments (
+    id BYTEA NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+
+-- Sealed under the key-encryption key.
+CREATE TABLE environment_keys (
+    environment_id BYTEA NOT NULL PRIMARY KEY REFERENCES environments (id),
+    rs256 BYTEA NOT NULL,
+    es256 BYTEA NOT NULL,
+    mac BYTEA NOT NULL
+);
+
+CREATE TABLE populations (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    is_default BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name)
+);
+
+CREATE TABLE users (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    population_id BYTEA NOT NULL REFERENCES populations (id),
+    username_key TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, username_key)
+);
+
+CREATE TABLE passwords (
+    user_id BYTEA NOT NULL PRIMARY KEY REFERENCES users (id),
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+
+CREATE TABLE applications (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    package_name TEXT,
+    bundle_id TEXT,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name),
+    UNIQUE (environment_id, package_name),
+    UNIQUE (environment_id, bundle_id)
+);
+
+CREATE TABLE mfa_settings (
+    environment_id BYTEA NOT NULL PRIMARY KEY REFERENCES environments (id),
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+
+CREATE TABLE mfa_policies (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    is_default BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name)
+);
+
+CREATE TABLE sign_on_policies (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    is_default BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name)
+);
+
+CREATE TABLE sign_on_policy_assignments (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    application_id BYTEA NOT NULL REFERENCES applications (id),
+    sign_on_policy_id BYTEA NOT NULL REFERENCES sign_on_policies (id),
+    priority BIGINT NOT NULL,
+    UNIQUE (application_id, sign_on_policy_id)
+);
+
+-- One installation is paired at most once to one user.
+CREATE TABLE devices (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    user_id BYTEA NOT NULL REFERENCES users (id),
+    thumbprint BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (user_id, thumbprint)
+);
+CREATE INDEX devices_by_installation ON devices (thumbprint, environment_id);
+
+-- Machines that end by themselves. Their ids are time-ordered, so a sweep reads only the old end of the table.
+CREATE TABLE flows (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE grants (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE pairing_tickets (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+-- Proofs that have counted, with the answer that they got. The expiry leads the key: it is signed, so a replay has the same, and the
+-- table grows and shrinks at its ends.
+CREATE TABLE spent_proofs (
+    expires_at BIGINT NOT NULL,
+    thumbprint BYTEA NOT NULL,
+    jti BYTEA NOT NULL,
+    environment_id BYTEA NOT NULL,
+    digest BYTEA NOT NULL,
+    answer TEXT,
+    PRIMARY KEY (expires_at, thumbprint, jti)
+);
+
+CREATE TABLE audit_records (
+    environment_id BYTEA NOT NULL,
+    id BYTEA NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (environment_id, id)
+);

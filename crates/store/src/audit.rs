@@ -1,0 +1,30 @@
+//! The audit log: records are added, never changed.
+
+use countersign_domain::{audit::Record, environment::Environment, id::Id};
+
+use crate::{Row, StoreError, Tx, document};
+
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST];
+
+const INSERT: &str = "INSERT INTO audit_records (id, environment_id, data) VALUES ($1, $2, $3)";
+const LIST: &str = "SELECT data FROM audit_records \
+     WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+/// Adds a record, in the transaction of what it tells.
+pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> {
+    let data = document::encode(record)?;
+    tx.execute(INSERT, &[record.id.into(), record.environment.into(), data.into()]).await.map(drop)
+}
+
+/// A page of the records of an environment, oldest first, after the record `after`.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    after: Option<Id<Record>>,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let rows = tx.query(LIST, &[environment.into(), after.into(), i64::from(limit).into()]).await?;
+    let decode = |row: &Row| document::decode(row.text(0)?, "audit_records.data");
+    rows.iter().map(decode).collect()
+}

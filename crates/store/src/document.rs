@@ -1,0 +1,81 @@
+//! Documents: rows whose `data` column holds a domain type as JSON, and the version under which it may be replaced.
+
+use std::ops::Deref;
+
+use countersign_domain::id::Id;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Row, StoreError, Tx, Value};
+
+/// A value as it was read, with the version that a replacement must still find. Only the store makes one.
+#[derive(Clone, Debug)]
+pub struct Versioned<T> {
+    value: T,
+    version: i64,
+}
+
+impl<T> Versioned<T> {
+    pub(crate) const fn new(value: T, version: i64) -> Self {
+        Self { value, version }
+    }
+
+    /// The version that was read.
+    pub(crate) const fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The value, when it will not be replaced.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Versioned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// The JSON that is stored.
+pub(crate) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Bug { what: "a domain type has no JSON" })
+}
+
+/// What stored JSON says.
+pub(crate) fn decode<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
+}
+
+/// A row of `data, version`.
+pub(crate) fn versioned<T: DeserializeOwned>(row: &Row, what: &'static str) -> Result<Versioned<T>, StoreError> {
+    Ok(Versioned::new(decode(row.text(0)?, what)?, row.int(1)?))
+}
+
+/// At most one document, from a statement that selects `data, version`.
+pub(crate) async fn find<T: DeserializeOwned>(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    params: &[Value],
+    what: &'static str,
+) -> Result<Option<Versioned<T>>, StoreError> {
+    let row = tx.query_one(sql, params).await?;
+    row.map(|row| versioned(&row, what)).transpose()
+}
+
+/// Every document, from a statement that selects `data, version`.
+pub(crate) async fn list<T: DeserializeOwned>(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    params: &[Value],
+    what: &'static str,
+) -> Result<Vec<Versioned<T>>, StoreError> {
+    tx.query(sql, params).await?.iter().map(|row| versioned(row, what)).collect()
+}
+
+impl<T> From<Id<T>> for Value {
+    fn from(id: Id<T>) -> Self {
+        (*id.as_bytes()).into()
+    }
+}

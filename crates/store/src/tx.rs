@@ -1,0 +1,194 @@
+//! A transaction, whatever the engine, and the unit of work that runs in one.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+use crate::{Engine, Row, StoreError, Value, postgres, sqlite};
+
+/// One use case's reads and writes.
+///
+/// A body touches nothing but its `tx`: on `SQLite` it is polled exactly once, on the thread that owns the connection.
+/// It may run again after a collision on PostgreSQL, hence `&self`, and takes time and randomness from its fields.
+pub trait Work: Send + Sync + 'static {
+    /// What the caller gets once the transaction is committed.
+    type Output: Send + 'static;
+    /// Why there is nothing to commit.
+    type Error: From<StoreError> + Send + 'static;
+
+    /// Runs the body. `Ok` commits, `Err` rolls back.
+    fn run(
+        &self,
+        tx: &mut Tx<'_>,
+    ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+}
+
+/// A transaction.
+///
+/// Parameters are `$1`, `$2`, ... and each must occur in the text. A statement that fails spoils the transaction, as it
+/// does on PostgreSQL: nothing else runs in it, and it cannot commit even if its body says `Ok`.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    connection: Connection<'a>,
+    fault: Option<Fault>,
+}
+
+#[derive(Debug)]
+enum Connection<'a> {
+    Sqlite(&'a mut rusqlite::Connection),
+    Postgres(deadpool_postgres::Transaction<'a>),
+}
+
+/// Why a transaction cannot go on.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub error: StoreError,
+    pub kind: FaultKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// Running the body again would end the same way.
+    Statement,
+    /// Another transaction was in the way; the engine asks to run the body again.
+    Collision,
+    /// The connection is gone, and the transaction with it.
+    Lost,
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self { error, kind: FaultKind::Statement }
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection) -> Self {
+        Self { connection: Connection::Sqlite(connection), fault: None }
+    }
+
+    pub(crate) fn on_postgres(transaction: deadpool_postgres::Transaction<'a>) -> Self {
+        Self { connection: Connection::Postgres(transaction), fault: None }
+    }
+
+    /// The engine, for the rare statement that cannot be written for both. Such a place says why.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.connection {
+            Connection::Sqlite(_) => Engine::Sqlite,
+            Connection::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a statement and returns all its rows: the text must limit them.
+    pub async fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.check()?;
+        let rows = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::query(connection, sql, params),
+            Connection::Postgres(transaction) => postgres::query(transaction, sql, params).await,
+        };
+        self.note(rows)
+    }
+
+    /// Runs a statement that finds at most one row.
+    pub async fn query_one(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+    ) -> Result<Option<Row>, StoreError> {
+        let mut rows = self.query(sql, params).await?;
+        let row = rows.pop();
+        if rows.is_empty() {
+            Ok(row)
+        } else {
+            Err(StoreError::bug(format!("`{sql}` finds more than one row")))
+        }
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn execute(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        self.check()?;
+        let changed = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::execute(connection, sql, params),
+            Connection::Postgres(transaction) => postgres::execute(transaction, sql, params).await,
+        };
+        self.note(changed)
+    }
+
+    /// Runs a guarded change: exactly one row must still be as it was read, else [`StoreError::Conflict`].
+    pub async fn swap(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+    ) -> Result<(), StoreError> {
+        match self.execute(sql, params).await? {
+            1 => Ok(()),
+            0 => Err(StoreError::Conflict),
+            _ => Err(StoreError::bug(format!("`{sql}` changes more than one row"))),
+        }
+    }
+
+    /// Runs the statements of a migration, written for PostgreSQL in the portable subset.
+    pub(crate) async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.check()?;
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::script(connection, sql),
+            Connection::Postgres(transaction) => postgres::script(transaction, sql).await,
+        };
+        self.note(done)
+    }
+
+    /// What spoiled the transaction, if anything did.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    pub(crate) fn into_postgres(self) -> Option<deadpool_postgres::Transaction<'a>> {
+        match self.connection {
+            Connection::Postgres(transaction) => Some(transaction),
+            Connection::Sqlite(_) => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.fault.as_ref().map_or(Ok(()), |fault| Err(goes_on(fault)))
+    }
+
+    fn note<T>(&mut self, result: Result<T, Fault>) -> Result<T, StoreError> {
+        result.map_err(|fault| self.fault.insert(fault).error.clone())
+    }
+}
+
+/// Runs a body to its end. A panic in it costs one transaction and not the thread that serves all.
+pub(crate) async fn run<W: Work>(work: &W, tx: &mut Tx<'_>) -> Result<W::Output, W::Error> {
+    let result = {
+        let mut body = pin!(work.run(tx));
+        poll_fn(|context| {
+            catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(context)))
+                .unwrap_or_else(|_| Poll::Ready(Err(StoreError::bug("a body panicked").into())))
+        })
+        .await
+    };
+    match (result, tx.fault()) {
+        (Ok(_), Some(fault)) => Err(goes_on(fault).into()),
+        (result, _) => result,
+    }
+}
+
+fn goes_on(fault: &Fault) -> StoreError {
+    StoreError::Bug {
+        what: "a body goes on after a failed statement".to_owned(),
+        source: Some(std::sync::Arc::new(fault.error.clone())),
+    }
+}

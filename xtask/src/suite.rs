@@ -1,0 +1,180 @@
+//! `cargo xtask test`: every check and every test of the repository, with what they need set up.
+
+use crate::{
+    Outcome, architecture, postgres,
+    postgres::Postgres,
+    workspace::{Workspace, succeed},
+};
+use clap::{Args, ValueEnum};
+use std::{
+    fmt::{self, Display},
+    time::{Duration, Instant},
+};
+
+/// Names to the tests what this run goes without.
+const SKIP: &str = "COUNTERSIGN_TEST_SKIP";
+
+#[derive(Args)]
+pub struct Options {
+    /// Leave a part out; the summary says so
+    #[arg(long, value_name = "PART")]
+    skip: Vec<Part>,
+    /// Also walk through the four flows with a release build
+    #[arg(long)]
+    release_tour: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The format of the source
+    Rustfmt,
+    /// The rules of the architecture
+    Architecture,
+    /// The lints
+    Clippy,
+    /// A private PostgreSQL, unless `TEST_DATABASE_URL` names one
+    Postgres,
+    /// Unit, integration and documentation tests
+    Tests,
+    /// The documentation builds and its links lead somewhere
+    Docs,
+    /// The four flows, with a release build
+    Tour,
+}
+
+impl Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Rustfmt => "rustfmt",
+            Self::Architecture => "architecture",
+            Self::Clippy => "clippy",
+            Self::Postgres => "postgres",
+            Self::Tests => "tests",
+            Self::Docs => "docs",
+            Self::Tour => "tour",
+        })
+    }
+}
+
+/// A failed part does not keep the following ones from running, so that one run tells everything.
+pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
+    let mut report = Report { skip: &options.skip, lines: Vec::new() };
+    report.run(Part::Rustfmt, || succeed(&mut workspace.cargo(&["fmt", "--all", "--check"])));
+    report.run(Part::Architecture, || architecture::check(workspace));
+    report.run(Part::Clippy, || clippy(workspace));
+    let database = report.run(Part::Postgres, Postgres::given_or_private);
+    report.run(Part::Tests, || tests(workspace, database.as_ref()));
+    drop(database);
+    report.run(Part::Docs, || documentation(workspace));
+    if options.release_tour {
+        report.run(Part::Tour, || tour(workspace));
+    }
+    report.close()
+}
+
+fn clippy(workspace: &Workspace) -> Outcome {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    succeed(&mut workspace.cargo(&arguments))
+}
+
+/// Without a database the tests that need one are told to stand aside, and the report says so.
+fn tests(workspace: &Workspace, database: Option<&Postgres>) -> Outcome {
+    let mut cargo = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    match database {
+        Some(postgres) => cargo.env_remove(SKIP).env(postgres::URL, &postgres.url),
+        None => cargo.env_remove(postgres::URL).env(SKIP, "postgres"),
+    };
+    succeed(&mut cargo)
+}
+
+fn documentation(workspace: &Workspace) -> Outcome {
+    let mut cargo = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+    succeed(cargo.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn tour(workspace: &Workspace) -> Outcome {
+    succeed(&mut workspace.cargo(&["run", "--release", "--", "tour"]))
+}
+
+/// Announces each part, times it, and sums up at the end.
+struct Report<'a> {
+    skip: &'a [Part],
+    lines: Vec<(Part, Verdict)>,
+}
+
+enum Verdict {
+    Passed(Duration),
+    Failed(Duration, String),
+    Skipped,
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(time) => write!(f, "passed   {:7.1} s", time.as_secs_f64()),
+            Self::Failed(time, reason) => {
+                write!(f, "FAILED   {:7.1} s  {reason}", time.as_secs_f64())
+            }
+            Self::Skipped => f.write_str("SKIPPED  on request"),
+        }
+    }
+}
+
+impl Report<'_> {
+    /// What the part gave, or nothing when it was skipped or failed.
+    fn run<T>(&mut self, part: Part, body: impl FnOnce() -> Outcome<T>) -> Option<T> {
+        if self.skip.contains(&part) {
+            self.lines.push((part, Verdict::Skipped));
+            return None;
+        }
+        println!("==> {part}");
+        let started_at = Instant::now();
+        let outcome = body();
+        let time = started_at.elapsed();
+        let verdict = match &outcome {
+            Ok(_) => Verdict::Passed(time),
+            Err(error) => Verdict::Failed(time, error.to_string()),
+        };
+        println!("==> {part} {verdict}");
+        self.lines.push((part, verdict));
+        outcome.ok()
+    }
+
+    fn close(self) -> Outcome {
+        println!("\n==> summary");
+        for (part, verdict) in &self.lines {
+            println!("    {part:<14}{verdict}");
+        }
+        let skipped = self.names(|verdict| matches!(verdict, Verdict::Skipped));
+        if !skipped.is_empty() {
+            println!("\nNOT A COMPLETE RUN. Skipped: {skipped}.");
+        }
+        let failed = self.names(|verdict| matches!(verdict, Verdict::Failed(..)));
+        if failed.is_empty() { Ok(()) } else { Err(format!("failed: {failed}").into()) }
+    }
+
+    fn names(&self, chosen: impl Fn(&Verdict) -> bool) -> String {
+        let names = self.lines.iter().filter(|(_, verdict)| chosen(verdict));
+        names.map(|(part, _)| part.to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_part_fails_the_run_and_lets_the_others_run() {
+        let mut report = Report { skip: &[], lines: Vec::new() };
+        assert_eq!(report.run(Part::Clippy, || Err::<(), _>("no".into())), None);
+        assert_eq!(report.run(Part::Tests, || Ok(7)), Some(7));
+        assert_eq!(report.close().unwrap_err().to_string(), "failed: clippy");
+    }
+
+    #[test]
+    fn a_skipped_part_does_not_run_and_does_not_fail() {
+        let mut report = Report { skip: &[Part::Postgres], lines: Vec::new() };
+        assert_eq!(report.run(Part::Postgres, || -> Outcome { panic!("was run") }), None);
+        assert!(report.close().is_ok());
+    }
+}
