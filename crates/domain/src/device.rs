@@ -215,3 +215,6 @@ impl Effect {
         Self::Audit { action, reason: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,8 @@ pub struct Flow {
     pub browser: String,
     /// When it began.
     pub created_at: Timestamp,
+    /// When it is forgotten: [`IDLE_SECONDS`] after its last step.
+    pub expires_at: Timestamp,
     /// How far it has come.
     pub state: State,
 }
@@ -51,8 +53,15 @@ pub enum State {
     Identifier { step: usize },
     /// Waits for a user name and a password.
     Login { step: usize },
-    /// Waits for the password of a user name, which may be nobody's.
-    Password { step: usize, username: String, user: Option<Id<User>> },
+    /// Waits for the password of a user name, which may be nobody's. `proved` is there when steps before this one have
+    /// proved something of the user.
+    Password {
+        step: usize,
+        username: String,
+        user: Option<Id<User>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proved: Option<Identity>,
+    },
     /// Waits for the decision on the MFA step. Never stored: the transaction that comes here goes on.
     Deciding { step: usize, identity: Identity },
     /// Waits for the choice of a device.
@@ -166,6 +175,12 @@ pub enum Refusal {
 }
 
 impl Flow {
+    /// When a flow that moves now is forgotten.
+    #[must_use]
+    pub const fn expiry(now: Timestamp) -> Timestamp {
+        now.plus_seconds(IDLE_SECONDS)
+    }
+
     /// How a flow begins.
     #[must_use]
     pub fn first(actions: &[ActionKind]) -> State {
@@ -198,7 +213,9 @@ pub fn apply(
             | Event::DeviceLost => Err(Refusal::NotNow),
         },
         State::Login { step } => match event {
-            Event::PasswordAccepted { user } => Ok(password_accepted(actions, *step, user, now)),
+            Event::PasswordAccepted { user } => {
+                Ok(password_accepted(actions, *step, &Identity::named(user), now))
+            }
             Event::Reset => Ok(Step::to(Flow::first(actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::Identified { .. }
@@ -207,9 +224,10 @@ pub fn apply(
             | Event::PasscodeAccepted
             | Event::DeviceLost => Err(Refusal::NotNow),
         },
-        State::Password { step, user: expected, .. } => match event {
+        State::Password { step, user: expected, proved, .. } => match event {
             Event::PasswordAccepted { user } if Some(user) == *expected => {
-                Ok(password_accepted(actions, *step, user, now))
+                let identity = proved.clone().unwrap_or_else(|| Identity::named(user));
+                Ok(password_accepted(actions, *step, &identity, now))
             }
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
             Event::Reset => Ok(Step::to(Flow::first(actions))),
@@ -286,17 +304,17 @@ fn identified(
         // Nobody has no device: the same answer as for somebody without one.
         None if device_first => failed(None, Failure::Mfa(Reason::NoUsableDevice)),
         // Nobody is asked for a password too, so that user names cannot be found out here.
-        Some(_) | None => Step::to(State::Password { step, username, user }),
+        Some(_) | None => Step::to(State::Password { step, username, user, proved: None }),
     }
 }
 
 fn password_accepted(
     actions: &[ActionKind],
     step: usize,
-    user: Id<User>,
+    identity: &Identity,
     now: Timestamp,
 ) -> Step {
-    next(actions, step, Identity::named(user).proved(Method::Pwd, now))
+    next(actions, step, identity.proved(Method::Pwd, now))
 }
 
 /// After the step `passed`: the next one that still asks for something, or the end.
@@ -308,8 +326,8 @@ fn next(actions: &[ActionKind], passed: usize, identity: Identity) -> Step {
             ActionKind::Login | ActionKind::IdentifierFirst
                 if identity.methods.contains(&Method::Pwd) => {}
             ActionKind::Login | ActionKind::IdentifierFirst => {
-                let user = Some(identity.user);
-                return Step::to(State::Password { step, username: String::new(), user });
+                let (username, user) = (String::new(), Some(identity.user));
+                return Step::to(State::Password { step, username, user, proved: Some(identity) });
             }
             ActionKind::MultiFactorAuthentication { .. } => {
                 return Step::to(State::Deciding { step, identity });
@@ -338,6 +356,10 @@ fn decided(
             let reason = Some(reason);
             passed.effects.insert(0, Effect::Audit { action, reason, device: Some(*device) });
             passed
+        }
+        // Whoever has proved nothing cannot skip a proof, whatever was decided.
+        Decision::Bypass if identity.authenticated_at.is_none() => {
+            failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
         }
         Decision::Bypass => next(actions, step, identity),
         Decision::Passcode { device } => Step::to(passcode(step, &identity, *device)),
@@ -408,3 +430,6 @@ impl Effect {
         Self::Audit { action, reason, device: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,3 +141,6 @@ pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refus
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,15 @@
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
 //! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
 
+// A new state or event must be answered everywhere, not fall into an arm that was written without it.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+// The fixture serves the tests inside and outside of this crate, and names it the same way in both.
+#[cfg(test)]
+extern crate self as countersign_domain;
+#[cfg(test)]
+mod fixture;
+
 pub mod application;
 pub mod audit;
 pub mod authorization;

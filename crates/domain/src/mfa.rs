@@ -95,7 +95,7 @@ pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
 
 /// The step passed by the phone on which the user signs in, or nothing if it does not come to that.
 fn device_authorization(facts: Facts<'_>, now: Timestamp) -> Option<Decision> {
-    let installation = facts.installation?;
+    let installation = facts.installation.filter(|i| i.application == facts.application.id)?;
     let own = |device: &&Device| {
         device.installation.thumbprint == installation.thumbprint
             && device.installation.application == facts.application.id
@@ -162,3 +162,6 @@ fn without_device(facts: Facts<'_>) -> Decision {
         NoDevicesMode::Bypass | NoDevicesMode::Block => Decision::Block(Reason::NoUsableDevice),
     }
 }
+
+#[cfg(test)]
+mod tests;

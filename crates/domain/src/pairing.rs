@@ -220,3 +220,6 @@ impl Effect {
         Self::Audit { action, reason: Some(reason) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,8 @@ pub const NONCE_LIFE_SECONDS: i64 = 300;
 /// The header that repeats the `id` of an error.
 pub const CORRELATION_HEADER: &str = "Correlation-Id";
 
-/// The address `D` of the device API that belongs to `issuer`: `https://HOST/{environment}/device/v1`. `None` when the
-/// issuer does not end in `/as`.
+/// The address `D` of the device API that belongs to `issuer`:
+/// `https://HOST/{environment}/device/v1`. `None` when the issuer does not end in `/as`.
 #[must_use]
 pub fn device_base(issuer: &str) -> Option<String> {
     issuer.strip_suffix("/as").map(|environment| format!("{environment}/device/v1"))
@@ -313,7 +313,8 @@ impl ServerTime {
     /// `typ` of the header.
     pub const TYP: &'static str = "countersign-time+jwt";
 
-    /// The server's time, when `jws` is `issuer`'s answer to the proof `jti` of the installation `aud`.
+    /// The server's time, when `jws` is `issuer`'s answer to the proof `jti` of the installation
+    /// `aud`.
     pub fn verify(
         jws: &str,
         keys: &JwkSet,

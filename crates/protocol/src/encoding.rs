@@ -1,4 +1,5 @@
-//! base64url without padding (RFC 4648 section 5, RFC 7515 section 2), one text for each sequence of bytes.
+//! base64url without padding (RFC 4648 section 5, RFC 7515 section 2), one text for each sequence
+//! of bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,8 +15,8 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes of `text`. Padding, other alphabets, white space and non-zero trailing bits are refused, so that no
-/// two texts mean the same bytes.
+/// The bytes of `text`. Padding, other alphabets, white space and non-zero trailing bits are
+/// refused, so that no two texts mean the same bytes.
 pub fn decode(text: &str) -> Result<Vec<u8>, EncodingError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| EncodingError)
 }

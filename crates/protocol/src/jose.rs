@@ -1,4 +1,5 @@
-//! Compact JWS (RFC 7515 section 3.1): put together and taken apart, without any decision about trust.
+//! Compact JWS (RFC 7515 section 3.1): put together and taken apart, without any decision about
+//! trust.
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use crate::encoding;
 /// The most bytes a signed statement of either side may have.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// The signature algorithms in use (RFC 7518 section 3.1). There is no `none`, and nothing symmetric.
+/// The signature algorithms in use (RFC 7518 section 3.1). There is no `none`, and nothing
+/// symmetric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
@@ -59,8 +61,8 @@ pub fn assemble(signing_input: &str, signature: &[u8]) -> String {
     format!("{signing_input}.{}", encoding::encode(signature))
 }
 
-/// SHA-256 of a signing input: the identity of a statement. The signature has no part in it, because anybody can
-/// turn an ECDSA signature (r, s) into (r, -s).
+/// SHA-256 of a signing input: the identity of a statement. The signature has no part in it,
+/// because anybody can turn an ECDSA signature (r, s) into (r, -s).
 #[must_use]
 pub fn digest(signing_input: &str) -> [u8; 32] {
     sha256(signing_input.as_bytes())
@@ -179,7 +181,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_assembled_is_split_into_the_same(kid: String, claim: String, signature in proptest::collection::vec(any::<u8>(), 1..80)) {
+        fn what_is_assembled_is_split_into_the_same(
+            kid: String,
+            claim: String,
+            signature in proptest::collection::vec(any::<u8>(), 1..80),
+        ) {
             let header = Header { alg: Algorithm::Es256, kid: &kid, typ: "test" };
             let input = signing_input(&header, &[&claim]);
             let compact = split(&assemble(&input, &signature)).unwrap();

@@ -1,7 +1,9 @@
-//! JSON from strangers: duplicate members, deep nesting and trailing data are refused before anything is read.
+//! JSON from strangers: duplicate members, deep nesting and trailing data are refused before
+//! anything is read.
 //!
-//! Two parsers that disagree about which of two equal members counts are two parsers that can be played against each
-//! other (RFC 8259 section 4 leaves it open), so no text with such members is accepted at all.
+//! Two parsers that disagree about which of two equal members counts are two parsers that can be
+//! played against each other (RFC 8259 section 4 leaves it open), so no text with such members is
+//! accepted at all.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +19,8 @@ pub const MAX_DEPTH: u8 = 8;
 /// Why a text was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// The text is not JSON, repeats a member, nests deeper than [`MAX_DEPTH`], or goes on after the value.
+    /// The text is not JSON, repeats a member, nests deeper than [`MAX_DEPTH`], or goes on after
+    /// the value.
     #[error("is not strict JSON: {0}")]
     Text(#[source] serde_json::Error),
     /// The text is JSON, but not of the expected members.
@@ -115,7 +118,8 @@ impl<'de> Visitor<'de> for Value {
     }
 }
 
-/// Reads `T`, or nothing when the member holds something that is not a `T` (an unknown kind of key, say).
+/// Reads `T`, or nothing when the member holds something that is not a `T` (an unknown kind of key,
+/// say).
 pub(crate) fn lenient<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

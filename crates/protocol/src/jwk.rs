@@ -27,7 +27,8 @@ pub enum JwkError {
     /// `d` is there: whoever sends a private key has lost it.
     #[error("d must not be there: this is a private key")]
     Private,
-    /// The coordinates are not a point of the curve, or the RSA numbers are not a key of 2,048 to 8,192 bits.
+    /// The coordinates are not a point of the curve, or the RSA numbers are not a key of 2,048 to
+    /// 8,192 bits.
     #[error("is not a valid public key")]
     Invalid,
     /// `alg` says another algorithm than the key's kind allows.
@@ -92,8 +93,8 @@ impl From<Thumbprint> for String {
     }
 }
 
-/// A point of P-256, checked to be one. As JSON exactly `kty`, `crv`, `x`, `y` (RFC 7518 section 6.2.1); other public
-/// members are ignored, `d` is refused.
+/// A point of P-256, checked to be one. As JSON exactly `kty`, `crv`, `x`, `y` (RFC 7518 section
+/// 6.2.1); other public members are ignored, `d` is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "JwkMembers", into = "JwkMembers")]
 pub struct EcPublicKey {
@@ -102,7 +103,8 @@ pub struct EcPublicKey {
 }
 
 impl EcPublicKey {
-    /// The key with these coordinates, or [`JwkError::Invalid`] when they are not a point of the curve.
+    /// The key with these coordinates, or [`JwkError::Invalid`] when they are not a point of the
+    /// curve.
     pub fn from_coordinates(x: [u8; 32], y: [u8; 32]) -> Result<Self, JwkError> {
         let key = Self { x, y };
         ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_uncompressed())
@@ -135,8 +137,8 @@ impl EcPublicKey {
         Thumbprint::of(&format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#))
     }
 
-    /// Whether `signature` is an ES256 signature of `message` by this key: 64 bytes, r and s (RFC 7518
-    /// section 3.4). The ASN.1 form is refused.
+    /// Whether `signature` is an ES256 signature of `message` by this key: 64 bytes, r and s (RFC
+    /// 7518 section 3.4). The ASN.1 form is refused.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.to_uncompressed())
@@ -209,7 +211,8 @@ impl PublicKey {
     }
 }
 
-/// A signing key as published: with its name, for signatures only. Written with `kid`, `use` and `alg`.
+/// A signing key as published: with its name, for signatures only. Written with `kid`, `use` and
+/// `alg`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "JwkMembers", into = "JwkMembers")]
 pub struct PublicJwk {
@@ -219,8 +222,8 @@ pub struct PublicJwk {
     pub key: PublicKey,
 }
 
-/// The public keys of an environment (RFC 7517 section 5). Members of kinds we do not use are skipped in reading, as that
-/// section advises.
+/// The public keys of an environment (RFC 7517 section 5). Members of kinds we do not use are
+/// skipped in reading, as that section advises.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwkSet {
     /// The keys, newest first.

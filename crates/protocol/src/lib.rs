@@ -1,7 +1,8 @@
-//! What an installation and the platform say to each other: `docs/device-protocol.md` as code, without I/O.
+//! What an installation and the platform say to each other: `docs/device-protocol.md` as code,
+//! without I/O.
 //!
-//! Start at [`proof`] (how a statement is signed and checked), then [`mobile_payload`], [`pairing`] and
-//! [`device_api`] (what is stated). [`id_token`] is what the phone checks in return.
+//! Start at [`proof`] (how a statement is signed and checked), then [`mobile_payload`], [`pairing`]
+//! and [`device_api`] (what is stated). [`id_token`] is what the phone checks in return.
 
 pub mod device_api;
 pub mod encoding;

@@ -12,7 +12,8 @@ pub const MAX_TEXT_CHARACTERS: usize = 256;
 /// The most characters of a push address.
 pub const MAX_ADDRESS_CHARACTERS: usize = 4_096;
 
-/// The claims of a mobile payload. Others carry it to authorize, so it is evidence and never a request.
+/// The claims of a mobile payload. Others carry it to authorize, so it is evidence and never a
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MobilePayload {
     /// The key of the installation (RFC 7800 section 3.2).
@@ -35,7 +36,8 @@ impl Proof for MobilePayload {
     }
 }
 
-/// Verifies a mobile payload with the key that it brings. Whether that key is known is the caller's question.
+/// Verifies a mobile payload with the key that it brings. Whether that key is known is the caller's
+/// question.
 pub fn verify(
     jws: &str,
     audience: &str,
@@ -180,7 +182,8 @@ pub enum TextRule {
     /// More characters than allowed.
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// Control characters forge log lines; bidirectional overrides make text read as something else (UAX 9).
+    /// Control characters forge log lines; bidirectional overrides make text read as something else
+    /// (UAX 9).
     #[error("must not have control or bidirectional-override characters")]
     ForbiddenCharacter,
 }

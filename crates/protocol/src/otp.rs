@@ -77,11 +77,11 @@ pub fn generate(secret: &[u8], step_seconds: i64, now: Timestamp) -> Passcode {
     passcode_of_step(&key(secret), step_at(step_seconds, now))
 }
 
-/// The step whose passcode `code` is, among the present one and `windows` on each side; the latest when several fit.
-/// `None` when none does, or `code` is not a passcode.
+/// The step whose passcode `code` is, among the present one and `windows` on each side; the latest
+/// when several fit. `None` when none does, or `code` is not a passcode.
 ///
-/// All windows are computed and compared, so that the time taken tells nothing. Whoever accepts must remember the
-/// step and refuse it and earlier ones from then on (RFC 6238 section 5.2).
+/// All windows are computed and compared, so that the time taken tells nothing. Whoever accepts
+/// must remember the step and refuse it and earlier ones from then on (RFC 6238 section 5.2).
 #[must_use]
 pub fn matching_step(
     secret: &[u8],
@@ -180,7 +180,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_fresh_passcode_is_found_in_its_step(secret: [u8; 20], seconds in 0..i64::from(u32::MAX), step in 1_i64..600) {
+        fn a_fresh_passcode_is_found_in_its_step(
+            secret: [u8; 20],
+            seconds in 0..i64::from(u32::MAX),
+            step in 1_i64..600,
+        ) {
             let code = generate(&secret, step, at(seconds));
             prop_assert_eq!(
                 matching_step(&secret, step, 0, code.expose(), at(seconds)),

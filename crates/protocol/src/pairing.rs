@@ -90,16 +90,18 @@ impl Proof for PairingDenial {
     const LIFE_SECONDS: i64 = 300;
 }
 
-/// The passcode by which a phone shows, before anybody relies on it, that its passcodes will be understood.
+/// The passcode by which a phone shows, before anybody relies on it, that its passcodes will be
+/// understood.
 ///
-/// TOTP of the key `HMAC-SHA-256(ticket, "countersign passcode proof")`, at the phone's own clock, uncorrected.
-/// `ticket` is its text as bytes.
+/// TOTP of the key `HMAC-SHA-256(ticket, "countersign passcode proof")`, at the phone's own clock,
+/// uncorrected. `ticket` is its text as bytes.
 #[must_use]
 pub fn passcode_proof(ticket: &[u8], step_seconds: i64, now: Timestamp) -> Passcode {
     otp::generate(passcode_proof_key(ticket).as_ref(), step_seconds, now)
 }
 
-/// Whether `passcode` is the [`passcode_proof`] of `ticket` at `now`, or up to `windows` steps before or after.
+/// Whether `passcode` is the [`passcode_proof`] of `ticket` at `now`, or up to `windows` steps
+/// before or after.
 #[must_use]
 pub fn passcode_proof_holds(
     ticket: &[u8],
@@ -127,7 +129,8 @@ pub struct PairingResponse {
     pub user: UserFacts,
     /// What it can be used for, and what not and why.
     pub authenticators: Vec<Authenticator>,
-    /// The passcode seed, sealed to the agreement key (see [`crate::seed`]); absent when the application has no passcodes.
+    /// The passcode seed, sealed to the agreement key (see [`crate::seed`]); absent when the
+    /// application has no passcodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! What the platform signs and the phone verifies: header, key and signature, for every kind of token alike.
+//! What the platform signs and the phone verifies: header, key and signature, for every kind of
+//! token alike.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -44,7 +45,8 @@ pub enum TokenError {
     BadSignature,
 }
 
-/// The claims of `jws`, when it is of type `typ` and signed by one of `keys` with that key's own algorithm.
+/// The claims of `jws`, when it is of type `typ` and signed by one of `keys` with that key's own
+/// algorithm.
 pub fn verify<T: DeserializeOwned>(
     jws: &str,
     keys: &JwkSet,

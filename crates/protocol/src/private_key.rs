@@ -33,7 +33,8 @@ impl EcPrivateKey {
         }
     }
 
-    /// The key of a 32-byte big-endian scalar, or [`JwkError::Invalid`] when it is zero or not below the order.
+    /// The key of a 32-byte big-endian scalar, or [`JwkError::Invalid`] when it is zero or not
+    /// below the order.
     pub fn from_scalar(scalar: &[u8; 32]) -> Result<Self, JwkError> {
         let agreement = agreement::PrivateKey::from_private_key(&ECDH_P256, scalar)
             .map_err(|_| JwkError::Invalid)?;
@@ -60,7 +61,8 @@ impl EcPrivateKey {
         self.public
     }
 
-    /// The ES256 signature of `message`: r and s (RFC 7518 section 3.4). Its random part comes from the library.
+    /// The ES256 signature of `message`: r and s (RFC 7518 section 3.4). Its random part comes from
+    /// the library.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -72,7 +74,8 @@ impl EcPrivateKey {
         signature.as_ref().try_into().expect("an ES256 signature is 64 bytes")
     }
 
-    /// The x coordinate that this key and `peer` agree on (SEC 1 section 3.3.1): input of a key derivation, not a key.
+    /// The x coordinate that this key and `peer` agree on (SEC 1 section 3.3.1): input of a key
+    /// derivation, not a key.
     #[must_use]
     #[expect(
         clippy::expect_used,

@@ -3,7 +3,9 @@
 //! The server peeks at the key id, finds the key, and verifies; only then does it see a claim:
 //!
 //! ```text
-//! peek::<PairingRequest>(jws)?.kid()  ->  key  ->  .verify(&key, audience, now)?  ->  Verified<PairingRequest>
+//! let peeked = peek::<PairingRequest>(jws)?;
+//! let key = /* the key named */ peeked.unverified_kid();
+//! let proof: Verified<PairingRequest> = peeked.verify(&key, audience, now)?;
 //! ```
 
 use std::fmt;
@@ -174,10 +176,12 @@ impl<P: Proof> Peeked<P> {
         json::parse(&self.jws.claims)
     }
 
-    /// Holds the proof against all other rules: key, issuer, audience, signature, form of the claims, time.
+    /// Holds the proof against all other rules: key, issuer, audience, signature, form of the
+    /// claims, time.
     ///
     /// # Errors
-    /// The first rule broken, in that order, so that [`ProofError::skew`] is only ever told of what the key signed.
+    /// The first rule broken, in that order, so that [`ProofError::skew`] is only ever told of what
+    /// the key signed.
     pub fn verify(
         self,
         key: &EcPublicKey,
@@ -264,7 +268,8 @@ impl<P> Verified<P> {
         self.claims.exp
     }
 
-    /// SHA-256 of the signing input: equal for two proofs that state the same, whatever was done to the signature.
+    /// SHA-256 of the signing input: equal for two proofs that state the same, whatever was done to
+    /// the signature.
     #[must_use]
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
@@ -292,7 +297,8 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// States `body` to `audience` from `now` on for the whole life of its kind. `kid` is the key that will sign.
+    /// States `body` to `audience` from `now` on for the whole life of its kind. `kid` is the key
+    /// that will sign.
     #[must_use]
     pub fn new<P: Proof>(
         kid: Thumbprint,

@@ -1,10 +1,11 @@
 //! The passcode seed on its way to the phone: a compact JWE (RFC 7516) with ECDH-ES and A256GCM.
 //!
-//! [`SealedSeed`] splits opening in two, so that the key agreement can happen inside a key store that never gives its
-//! private key away.
+//! [`SealedSeed`] splits opening in two, so that the key agreement can happen inside a key store
+//! that never gives its private key away.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::encoding;
 use crate::entropy::{Entropy, random};
@@ -99,7 +100,8 @@ pub fn seal(seed: &Seed, recipient: &EcPublicKey, entropy: &dyn Entropy) -> Stri
         )
         .expect("a seed is far below the limit of the cipher");
     let [iv, text, tag] = [&iv, text.as_slice(), tag.as_ref()].map(encoding::encode);
-    // The second part, the encrypted key, is empty: the content key is agreed upon (RFC 7516 section 5.1 step 5).
+    // The second part, the encrypted key, is empty: the content key is agreed upon (RFC 7516
+    // section 5.1 step 5).
     format!("{header}..{iv}.{text}.{tag}")
 }
 
@@ -165,14 +167,16 @@ impl SealedSeed {
         &self.epk
     }
 
-    /// Opens it with what the recipient's key and [`Self::ephemeral_key`] agree on (see [`EcPrivateKey::agree`]).
-    pub fn open(mut self, shared: &Secret<[u8; 32]>) -> Result<Seed, SeedError> {
+    /// Opens it with what the recipient's key and [`Self::ephemeral_key`] agree on (see
+    /// [`EcPrivateKey::agree`]).
+    pub fn open(self, shared: &Secret<[u8; 32]>) -> Result<Seed, SeedError> {
+        let mut opened = Zeroizing::new(self.text);
         let text = content_key(shared)
             .open_in_place_separate_tag(
                 Nonce::assume_unique_for_key(self.iv),
                 Aad::from(self.header.as_bytes()),
                 &self.tag,
-                &mut self.text,
+                &mut opened,
             )
             .map_err(|_| SeedError::DoesNotOpen)?;
         let members: SeedMembers = json::parse(text).map_err(|_| SeedError::NoSeed)?;
@@ -194,8 +198,8 @@ fn content_key(shared: &Secret<[u8; 32]>) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.expose()).expect("a key of 32 bytes"))
 }
 
-/// One round of the Concat KDF with SHA-256 (RFC 7518 section 4.6.2); its first `bits` bits are the key. `parties` are
-/// the values of `apu` and `apv`.
+/// One round of the Concat KDF with SHA-256 (RFC 7518 section 4.6.2); its first `bits` bits are the
+/// key. `parties` are the values of `apu` and `apv`.
 fn concat_kdf(shared: &[u8], algorithm: &str, parties: [&str; 2], bits: u32) -> [u8; 32] {
     let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
     let mut input = Vec::from(1_u32.to_be_bytes());

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A point in time: microseconds since 1970-01-01T00:00:00Z without leap seconds. Serialized as that integer.
+/// A point in time: microseconds since 1970-01-01T00:00:00Z without leap seconds. Serialized as
+/// that integer.
 ///
 /// Arithmetic saturates, so that a hostile `exp` of `i64::MAX` is merely very late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,14 +50,15 @@ impl Timestamp {
         Self(self.0.saturating_sub(seconds.saturating_mul(MICROS_PER_SECOND)))
     }
 
-    /// Whole seconds from `earlier` to this point, rounded down; negative when this point is the earlier one.
+    /// Whole seconds from `earlier` to this point, rounded down; negative when this point is the
+    /// earlier one.
     #[must_use]
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0).div_euclid(MICROS_PER_SECOND)
     }
 
-    /// RFC 3339 in UTC with milliseconds, rounded down: `2026-01-05T09:00:00.000Z`. Four-digit years only are
-    /// RFC 3339; others are written in full.
+    /// RFC 3339 in UTC with milliseconds, rounded down: `2026-01-05T09:00:00.000Z`. Four-digit
+    /// years only are RFC 3339; others are written in full.
     #[must_use]
     pub fn to_rfc3339_millis(self) -> String {
         let seconds = self.unix_seconds();
@@ -71,8 +73,8 @@ impl Timestamp {
 
 /// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
 ///
-/// Counts in years that begin on 1 March, so that the leap day is the last of its year, and in eras of 400 years,
-/// after which the calendar repeats.
+/// Counts in years that begin on 1 March, so that the leap day is the last of its year, and in eras
+/// of 400 years, after which the calendar repeats.
 const fn civil_date(days_since_epoch: i64) -> (i64, i64, i64) {
     const DAYS_TO_EPOCH_FROM_1_MARCH_0000: i64 = 719_468;
     const DAYS_PER_ERA: i64 = 146_097;
@@ -90,7 +92,8 @@ const fn civil_date(days_since_epoch: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// Serializes a [`Timestamp`] as whole seconds, the `NumericDate` of RFC 7519: `#[serde(with = "unix_seconds")]`.
+/// Serializes a [`Timestamp`] as whole seconds, the `NumericDate` of RFC 7519: `#[serde(with =
+/// "unix_seconds")]`.
 pub mod unix_seconds {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -107,7 +110,8 @@ pub mod unix_seconds {
     }
 }
 
-/// Where the time comes from. Code that decides takes a [`Timestamp`]; only compositions hold a clock.
+/// Where the time comes from. Code that decides takes a [`Timestamp`]; only compositions hold a
+/// clock.
 pub trait Clock: Send + Sync {
     /// The present, as this clock sees it.
     fn now(&self) -> Timestamp;

@@ -1,1 +1,67 @@
-//! 
+//! The native SDK: lets an app be the second factor of the user who signs in with it.
+//!
+//! The core is async and does no I/O of its own: transport, keys, storage, clock and randomness are
+//! injected through [`Platform`], so that a phone uses what its system has. Names follow the
+//! `PingOne` SDK's.
+//!
+//! 1. [`Countersign::open`] at the start of the app, then [`Countersign::resume_pairing`].
+//! 2. [`Countersign::generate_mobile_payload`] before each sign-in; the app adds it to the
+//!    authorize request.
+//! 3. [`Countersign::process_id_token`] after it. When that gives a [`PairingObject`], ask the
+//!    user, and call [`PairingObject::approve`] or [`PairingObject::deny`].
+//! 4. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
+//!    time.
+//!
+//! # Errors
+//!
+//! | [`Error`] | [`Category`] | retry | `PingOne` | What the app does |
+//! |---|---|---|---|---|
+//! | `Config` | Input | | 10018 | mend the configuration |
+//! | `OtherEnvironment` | State | | 10019 | delete the stored state |
+//! | `Transport(NoAnswer)` | Network | yes | 10004 | try again when there is a network |
+//! | `Transport(NotTrusted)` | Security | | 10017 | do not go on |
+//! | `Transport(TooLong)` | Server | | 10003 | report |
+//! | `Unavailable` | Server | yes | 10003 | wait for `retry_after_seconds` |
+//! | `Server` | Server | yes | 10003 | try later, then report with the correlation id |
+//! | `Rejected`, `Answer` | Server | | 10000 | report with the correlation id |
+//! | `NotPaired` | State | | 10008 | show that the phone is not paired |
+//! | `PairingRefused` by ticket, `OfferUsed`, `OfferExpired` | State | | 10005 | sign in again |
+//! | `PairingRefused` by limit or switch | Policy | | 10012 | explain |
+//! | `PairingAlreadyRunning` | State | yes | 10013 | wait |
+//! | `IdToken`, `Discovery`, `ServerTime` | Security | | 10017 | do not go on |
+//! | `OtherInstallation` | Security | | 10023 | do not go on |
+//! | `Clock`, `NoPasscodes` | State | | 10010 | ask to set the clock; pair again |
+//! | `AmbiguousUser` | Input | | 10000 | say which user |
+//! | `KeyStore`, `Storage` | State | yes | 10000 | try again, then report |
+//! | `State` | State | | 10000 | delete the stored state |
+
+mod answer;
+mod client;
+mod config;
+mod error;
+mod installation;
+pub mod key_store;
+mod keys;
+mod pairing;
+mod passcode;
+mod platform;
+mod sealed_file;
+mod state;
+pub mod storage;
+pub mod transport;
+
+pub use countersign_protocol as protocol;
+
+pub use crate::client::Countersign;
+pub use crate::config::{App, Config, ConfigError, Device};
+pub use crate::error::{Category, Error, PairingRefusal};
+pub use crate::installation::STATE_BLOB;
+pub use crate::pairing::{PairingInfo, PairingObject, PairingOutcome};
+pub use crate::passcode::OneTimePasscode;
+pub use crate::platform::{
+    KeyStore, KeyStoreError, MAX_BODY_BYTES, Method, Platform, PublicKeys, Request, Response,
+    Storage, StorageError, Transport, TransportError,
+};
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     encoding::AsDer,
     hmac,
     rand::SystemRandom,
-    rsa::{KeySize, PublicKeyComponents},
+    rsa::KeySize,
     signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use countersign_domain::sealed::Sealed;
@@ -118,10 +118,10 @@ impl KeyMaterial {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, KeyError> {
         let rsa = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?;
         let rsa = rsa.as_der().map_err(|_| KeyError)?;
-        let scalar = EcPrivateKey::generate(entropy).scalar();
+        let ec = EcPrivateKey::generate(entropy);
         Ok(Self {
             rs256: Secret::new(rsa.as_ref().to_vec()),
-            es256: Secret::new(scalar.expose().to_vec()),
+            es256: Secret::new(ec.scalar().expose().to_vec()),
             mac: Secret::new(random::<32>(entropy).to_vec()),
         })
     }
@@ -137,10 +137,13 @@ impl EnvironmentKeys {
     pub fn open(material: &KeyMaterial) -> Result<Self, KeyError> {
         let scalar: &[u8; 32] = material.es256.expose().as_slice().try_into().map_err(|_| KeyError)?;
         let key = EcPrivateKey::from_scalar(scalar).map_err(|_| KeyError)?;
-        let kid = key.public_key().thumbprint().to_string();
+        let kid = key.public().thumbprint().to_string();
         let es256 = SigningKey::Ec { kid, key };
         let pair = RsaKeyPair::from_pkcs8(material.rs256.expose()).map_err(|_| KeyError)?;
-        let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public_key().into();
+        let public = pair.public_key();
+        let (n, e) = (public.modulus(), public.exponent());
+        let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
+        let (n, e) = (n.to_vec(), e.to_vec());
         let kid = encoding::encode(jose::digest(&encoding::encode(&n)));
         let public = RsaPublicKey::from_components(n, e).map_err(|_| KeyError)?;
         let rs256 = SigningKey::Rsa { kid, pair: Box::new(pair), public };
@@ -180,7 +183,7 @@ impl EnvironmentKeys {
                 PublicJwk { kid: kid.clone(), key: PublicKey::Rsa(public.clone()) }
             }
             SigningKey::Ec { kid, key } => {
-                PublicJwk { kid: kid.clone(), key: PublicKey::Ec(key.public_key()) }
+                PublicJwk { kid: kid.clone(), key: PublicKey::Ec(key.public()) }
             }
         };
         JwkSet { keys: vec![publish(&self.rs256), publish(&self.es256)] }

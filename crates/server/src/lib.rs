@@ -1,1 +1,14 @@
-//! 
+//! The HTTP surfaces and the use cases behind them: `http` translates, `app` decides, `worker` sweeps.
+
+pub mod app;
+mod http;
+mod keys;
+mod passwords;
+mod serve;
+mod settings;
+mod worker;
+
+pub use keys::{KeyError, Vault};
+pub use passwords::Settings as PasswordSettings;
+pub use serve::{Parts, ServeError, Server, open};
+pub use settings::Settings;

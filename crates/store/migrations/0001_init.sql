@@ -130,7 +130,7 @@ CREATE TABLE pairing_tickets (
 );
 
 -- Proofs that have counted, with the answer that they got. The expiry leads the key: it is signed, so a replay has the same, and the
--- table grows and shrinks at its ends.
+-- table grows and shrinks at its ends. The key is kept with the answer, because an unpaired device is gone when it asks again.
 CREATE TABLE spent_proofs (
     expires_at BIGINT NOT NULL,
     thumbprint BYTEA NOT NULL,
@@ -138,6 +138,7 @@ CREATE TABLE spent_proofs (
     environment_id BYTEA NOT NULL,
     digest BYTEA NOT NULL,
     answer TEXT,
+    public_key BYTEA,
     PRIMARY KEY (expires_at, thumbprint, jti)
 );
 

@@ -30,5 +30,5 @@ pub async fn load(
     environment: Id<Environment>,
     id: Id<Application>,
 ) -> Result<Option<Versioned<Application>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()], "applications.data").await
+    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }

@@ -2,7 +2,7 @@
 
 use countersign_domain::{audit::Record, environment::Environment, id::Id};
 
-use crate::{Row, StoreError, Tx, document};
+use crate::{StoreError, Tx, document};
 
 pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST];
 
@@ -25,6 +25,5 @@ pub async fn list(
 ) -> Result<Vec<Record>, StoreError> {
     let after = after.unwrap_or(Id::from_bytes([0; 16]));
     let rows = tx.query(LIST, &[environment.into(), after.into(), i64::from(limit).into()]).await?;
-    let decode = |row: &Row| document::decode(row.text(0)?, "audit_records.data");
-    rows.iter().map(decode).collect()
+    rows.iter().map(|row| row.json(0)).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 
-use countersign_domain::id::Id;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Row, StoreError, Tx, Value};
@@ -40,42 +39,27 @@ impl<T> Deref for Versioned<T> {
 
 /// The JSON that is stored.
 pub(crate) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|_| StoreError::Bug { what: "a domain type has no JSON" })
-}
-
-/// What stored JSON says.
-pub(crate) fn decode<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
-}
-
-/// A row of `data, version`.
-pub(crate) fn versioned<T: DeserializeOwned>(row: &Row, what: &'static str) -> Result<Versioned<T>, StoreError> {
-    Ok(Versioned::new(decode(row.text(0)?, what)?, row.int(1)?))
+    serde_json::to_string(value).map_err(|_| StoreError::bug("a domain type has no JSON"))
 }
 
 /// At most one document, from a statement that selects `data, version`.
 pub(crate) async fn find<T: DeserializeOwned>(
     tx: &mut Tx<'_>,
     sql: &'static str,
-    params: &[Value],
-    what: &'static str,
+    params: &[Value<'_>],
 ) -> Result<Option<Versioned<T>>, StoreError> {
-    let row = tx.query_one(sql, params).await?;
-    row.map(|row| versioned(&row, what)).transpose()
+    tx.query_one(sql, params).await?.as_ref().map(versioned).transpose()
 }
 
 /// Every document, from a statement that selects `data, version`.
 pub(crate) async fn list<T: DeserializeOwned>(
     tx: &mut Tx<'_>,
     sql: &'static str,
-    params: &[Value],
-    what: &'static str,
+    params: &[Value<'_>],
 ) -> Result<Vec<Versioned<T>>, StoreError> {
-    tx.query(sql, params).await?.iter().map(|row| versioned(row, what)).collect()
+    tx.query(sql, params).await?.iter().map(versioned).collect()
 }
 
-impl<T> From<Id<T>> for Value {
-    fn from(id: Id<T>) -> Self {
-        (*id.as_bytes()).into()
-    }
+fn versioned<T: DeserializeOwned>(row: &Row) -> Result<Versioned<T>, StoreError> {
+    Ok(Versioned::new(row.json(0)?, row.int(1)?))
 }

@@ -34,7 +34,7 @@ pub async fn load(
     tx: &mut Tx<'_>,
     id: Id<Environment>,
 ) -> Result<Option<Versioned<Environment>>, StoreError> {
-    document::find(tx, LOAD, &[id.into()], "environments.data").await
+    document::find(tx, LOAD, &[id.into()]).await
 }
 
 /// Adds the keys of an environment.
@@ -53,6 +53,6 @@ pub async fn load_keys(
     id: Id<Environment>,
 ) -> Result<Option<SealedKeys>, StoreError> {
     let Some(row) = tx.query_one(LOAD_KEYS, &[id.into()]).await? else { return Ok(None) };
-    let sealed = |column| row.blob(column).map(|bytes| Sealed::new(bytes.to_vec()));
+    let sealed = |column| row.blob(column).map(|sealed| Sealed::new(sealed.to_vec()));
     Ok(Some(SealedKeys { rs256: sealed(0)?, es256: sealed(1)?, mac: sealed(2)? }))
 }

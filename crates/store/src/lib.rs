@@ -1,1 +1,196 @@
-//! 
+//! Where it is kept: all SQL, for `SQLite` and PostgreSQL.
+//!
+//! Every statement is written once and every body is written once, against [`Tx`]. On PostgreSQL a body suspends as
+//! async code does; on `SQLite` each call of `Tx` is ready at once, so one writer thread polls a body once, runs many
+//! of them, each in a savepoint, and makes them durable by one commit.
+//!
+//! # The portable subset
+//!
+//! - Column kinds are `BIGINT`, `TEXT`, `BYTEA` and `BOOLEAN`. Ids are 16 bytes of `BYTEA`, times are `BIGINT`
+//!   microseconds, JSON is `TEXT`. `SUM` of a `BIGINT` is a `NUMERIC` on PostgreSQL: cast it.
+//! - `INSERT .. ON CONFLICT`, `RETURNING`, common table expressions and partial indexes are fine. No arrays, no `NOW()`,
+//!   no sequences, no triggers, no `LISTEN`.
+//! - A unique index is named `table_column_column_key`, as PostgreSQL names its own, so that
+//!   [`StoreError::Duplicate`] says the same on both engines.
+//! - To insert unless there is a row: `ON CONFLICT DO NOTHING` and the count. A failed statement ends its transaction.
+//! - Every change of state is guarded in SQL and goes through [`Tx::swap`]: PostgreSQL runs at `READ COMMITTED`.
+
+pub mod application;
+pub mod audit;
+mod callers;
+pub mod device;
+mod document;
+pub mod environment;
+mod error;
+pub mod flow;
+pub mod grant;
+pub mod machine;
+pub mod mfa_policy;
+pub mod mfa_settings;
+pub mod migrate;
+pub mod pairing;
+pub mod password;
+pub mod population;
+mod postgres;
+pub mod sign_on_policy;
+pub mod spent_proof;
+mod sqlite;
+mod tx;
+pub mod user;
+mod value;
+
+use std::{fmt, sync::Arc};
+
+use countersign_protocol::secret::Secret;
+
+pub use crate::{
+    document::Versioned,
+    error::{Cause, StoreError},
+    tx::{Tx, Work},
+    value::{Row, Value},
+};
+use crate::{postgres::Postgres, sqlite::Sqlite};
+
+/// Every statement of the crate, by module, so that a test can prepare all of them on both engines.
+pub const STATEMENTS: &[&[&str]] = &[
+    application::STATEMENTS,
+    audit::STATEMENTS,
+    device::STATEMENTS,
+    environment::STATEMENTS,
+    flow::STATEMENTS,
+    grant::STATEMENTS,
+    mfa_policy::STATEMENTS,
+    mfa_settings::STATEMENTS,
+    migrate::STATEMENTS,
+    pairing::STATEMENTS,
+    password::STATEMENTS,
+    population::STATEMENTS,
+    sign_on_policy::STATEMENTS,
+    spent_proof::STATEMENTS,
+    user::STATEMENTS,
+];
+
+/// Which engine keeps the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// One file, one process.
+    Sqlite,
+    /// A server that speaks the PostgreSQL protocol, shared by several nodes.
+    Postgres,
+}
+
+/// Where the data is and how much may be asked of it at a time.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `sqlite:PATH`, a plain path, or `postgres://USER:PASSWORD@HOST,HOST/DATABASE?target_session_attrs=read-write`.
+    ///
+    /// A connection to PostgreSQL that leaves the machine uses TLS and checks the server's name, unless the URL says
+    /// `sslmode=disable`. `sslrootcert=PATH` names the PEM file of the authorities to trust instead of the system's.
+    pub url: Secret<String>,
+    /// Connections to PostgreSQL, or concurrent reads of `SQLite`.
+    pub connections: usize,
+    /// Callers that may be served or wait at a time; more are refused with [`StoreError::Busy`].
+    pub callers: usize,
+    /// PostgreSQL: how long to wait for a connection, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// PostgreSQL: how long one statement may run, in milliseconds.
+    pub statement_timeout_ms: u64,
+}
+
+impl Settings {
+    /// The settings that fit most, for the database at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: Secret::new(url.into()),
+            connections: 16,
+            callers: 4_096,
+            connect_timeout_ms: 5_000,
+            statement_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The store. Clones share everything.
+#[derive(Clone)]
+pub struct Store(Arc<Driver>);
+
+enum Driver {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Store {
+    /// Opens the database and makes sure that it answers. Does not touch the schema: see [`migrate::run`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
+    /// `SQLite` file open.
+    pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let url = settings.url.expose();
+        let driver = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Driver::Postgres(Postgres::new(settings)?)
+        } else {
+            Driver::Sqlite(Sqlite::open(settings)?)
+        };
+        let store = Self(Arc::new(driver));
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Which engine keeps the data.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match *self.0 {
+            Driver::Sqlite(_) => Engine::Sqlite,
+            Driver::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs `work` in a transaction and returns once what it did is durable.
+    ///
+    /// If the caller goes away, the work is done whole or not at all.
+    pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        match &*self.0 {
+            Driver::Sqlite(sqlite) => sqlite.write(work).await,
+            Driver::Postgres(postgres) => postgres.write(&work).await,
+        }
+    }
+
+    /// Runs `work` on one snapshot of what is committed, in which nothing can be changed.
+    pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        match &*self.0 {
+            Driver::Sqlite(sqlite) => sqlite.read(work).await,
+            Driver::Postgres(postgres) => postgres.read(&work).await,
+        }
+    }
+
+    /// Whether a transaction could be begun and ended just now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.write(Ping).await
+    }
+
+    /// Lets what has been accepted finish and ends the connections. Later calls get [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        match &*self.0 {
+            Driver::Sqlite(sqlite) => sqlite.close().await,
+            Driver::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.engine()).finish()
+    }
+}
+
+struct Ping;
+
+impl Work for Ping {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        tx.query("SELECT 1", &[]).await.map(drop)
+    }
+}

@@ -29,7 +29,7 @@ pub async fn load(
     environment: Id<Environment>,
     id: Id<MfaPolicy>,
 ) -> Result<Option<Versioned<MfaPolicy>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()], "mfa_policies.data").await
+    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }
 
 /// The default policy of an environment.
@@ -37,7 +37,7 @@ pub async fn load_default(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
 ) -> Result<Option<Versioned<MfaPolicy>>, StoreError> {
-    document::find(tx, LOAD_DEFAULT, &[environment.into()], "mfa_policies.data").await
+    document::find(tx, LOAD_DEFAULT, &[environment.into()]).await
 }
 
 /// Replaces a policy that nobody has changed since it was read.

@@ -20,7 +20,7 @@ pub async fn put(tx: &mut Tx<'_>, user: Id<User>, password: &Password) -> Result
 
 /// The password of a user.
 pub async fn load(tx: &mut Tx<'_>, user: Id<User>) -> Result<Option<Versioned<Password>>, StoreError> {
-    document::find(tx, LOAD, &[user.into()], "passwords.data").await
+    document::find(tx, LOAD, &[user.into()]).await
 }
 
 /// Replaces a password that nobody has changed since it was read.

@@ -27,7 +27,7 @@ pub async fn load(
     environment: Id<Environment>,
     id: Id<Population>,
 ) -> Result<Option<Versioned<Population>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()], "populations.data").await
+    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }
 
 /// The population that receives users made without one.
@@ -35,5 +35,5 @@ pub async fn load_default(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
 ) -> Result<Option<Versioned<Population>>, StoreError> {
-    document::find(tx, LOAD_DEFAULT, &[environment.into()], "populations.data").await
+    document::find(tx, LOAD_DEFAULT, &[environment.into()]).await
 }

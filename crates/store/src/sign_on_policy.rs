@@ -40,7 +40,7 @@ pub async fn load(
     environment: Id<Environment>,
     id: Id<SignOnPolicy>,
 ) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()], "sign_on_policies.data").await
+    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }
 
 /// The default policy of an environment.
@@ -48,7 +48,7 @@ pub async fn load_default(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
 ) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
-    document::find(tx, LOAD_DEFAULT, &[environment.into()], "sign_on_policies.data").await
+    document::find(tx, LOAD_DEFAULT, &[environment.into()]).await
 }
 
 /// Replaces a policy that nobody has changed since it was read.
@@ -88,5 +88,5 @@ pub async fn load_assigned(
     tx: &mut Tx<'_>,
     application: Id<Application>,
 ) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
-    document::find(tx, LOAD_ASSIGNED, &[application.into()], "sign_on_policies.data").await
+    document::find(tx, LOAD_ASSIGNED, &[application.into()]).await
 }

@@ -2,20 +2,23 @@
 
 use countersign_domain::{environment::Environment, id::Id};
 use countersign_protocol::{
-    proof::{REMEMBERED_AFTER_EXPIRY_SECONDS, Verified},
+    jwk::{EcPublicKey, Thumbprint},
+    proof::{Jti, REMEMBERED_AFTER_EXPIRY_SECONDS, Verified},
     time::Timestamp,
 };
 
 use crate::{StoreError, Tx};
 
-pub(crate) const STATEMENTS: &[&str] = &[SPEND, LOAD, ANSWER, DELETE_EXPIRED];
+pub(crate) const STATEMENTS: &[&str] = &[SPEND, LOAD, ANSWER, FIND_KEY, DELETE_EXPIRED];
 
 const SPEND: &str = "INSERT INTO spent_proofs (expires_at, thumbprint, jti, environment_id, digest) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (expires_at, thumbprint, jti) DO NOTHING";
 const LOAD: &str =
     "SELECT digest, answer FROM spent_proofs WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3";
-const ANSWER: &str = "UPDATE spent_proofs SET answer = $4 \
+const ANSWER: &str = "UPDATE spent_proofs SET answer = $4, public_key = $5 \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NULL";
+const FIND_KEY: &str = "SELECT public_key FROM spent_proofs \
+     WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NOT NULL";
 const DELETE_EXPIRED: &str = "DELETE FROM spent_proofs WHERE expires_at < $1";
 
 /// Whether a proof counts.
@@ -37,6 +40,7 @@ pub struct Key {
     jti: [u8; 16],
     digest: [u8; 32],
     expires_at: Timestamp,
+    public_key: EcPublicKey,
 }
 
 impl Key {
@@ -46,21 +50,22 @@ impl Key {
             environment,
             thumbprint: *proof.thumbprint().as_bytes(),
             jti: *proof.jti().as_bytes(),
-            digest: *proof.digest(),
+            digest: proof.digest(),
             expires_at: proof.expires_at(),
+            public_key: *proof.key(),
         }
     }
 }
 
 /// Spends a proof in the transaction of its effect.
 pub async fn spend(tx: &mut Tx<'_>, key: &Key) -> Result<Spending, StoreError> {
-    let id = [key.expires_at.into(), key.thumbprint.into(), key.jti.into()];
-    let [expires_at, thumbprint, jti] = id.clone();
-    let params = [expires_at, thumbprint, jti, key.environment.into(), key.digest.into()];
+    let Key { environment, thumbprint, jti, digest, expires_at, .. } = key;
+    let params =
+        [(*expires_at).into(), thumbprint.into(), jti.into(), environment.into(), digest.into()];
     if tx.execute(SPEND, &params).await? == 1 {
         return Ok(Spending::First);
     }
-    let row = tx.query_one(LOAD, &id).await?;
+    let row = tx.query_one(LOAD, &[(*expires_at).into(), thumbprint.into(), jti.into()]).await?;
     // Between the two statements only the expiry worker deletes, and it spares what could still be verified.
     let row = row.ok_or(StoreError::Conflict)?;
     if row.blob(0)? == key.digest {
@@ -72,8 +77,25 @@ pub async fn spend(tx: &mut Tx<'_>, key: &Key) -> Result<Spending, StoreError> {
 
 /// Keeps the answer to a proof that was spent in this transaction.
 pub async fn answer(tx: &mut Tx<'_>, key: &Key, answer: &str) -> Result<(), StoreError> {
-    let params = [key.expires_at.into(), key.thumbprint.into(), key.jti.into(), answer.into()];
+    let Key { thumbprint, jti, expires_at, public_key, .. } = key;
+    let public_key = public_key.to_uncompressed();
+    let expires_at = (*expires_at).into();
+    let params = [expires_at, thumbprint.into(), jti.into(), answer.into(), public_key.into()];
     tx.swap(ANSWER, &params).await
+}
+
+/// The key that signed a proof which was answered, so that it can be answered again after its device is gone.
+pub async fn find_key(
+    tx: &mut Tx<'_>,
+    thumbprint: Thumbprint,
+    jti: Jti,
+    expires_at: Timestamp,
+) -> Result<Option<EcPublicKey>, StoreError> {
+    let params = [expires_at.into(), thumbprint.as_bytes().into(), jti.as_bytes().into()];
+    let Some(row) = tx.query_one(FIND_KEY, &params).await? else { return Ok(None) };
+    let point = row.blob(0)?;
+    let key = EcPublicKey::from_uncompressed(point);
+    key.map(Some).map_err(|_| StoreError::corrupt("spent_proofs.public_key is not a key"))
 }
 
 /// Forgets proofs that no longer verify. Returns how many.

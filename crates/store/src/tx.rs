@@ -39,7 +39,7 @@ pub struct Tx<'a> {
 #[derive(Debug)]
 enum Connection<'a> {
     Sqlite(&'a mut rusqlite::Connection),
-    Postgres(deadpool_postgres::Transaction<'a>),
+    Postgres(&'a deadpool_postgres::Transaction<'a>),
 }
 
 /// Why a transaction cannot go on.
@@ -57,6 +57,8 @@ pub(crate) enum FaultKind {
     Collision,
     /// The connection is gone, and the transaction with it.
     Lost,
+    /// The transaction may not change rows.
+    ReadOnly,
 }
 
 impl From<StoreError> for Fault {
@@ -70,7 +72,7 @@ impl<'a> Tx<'a> {
         Self { connection: Connection::Sqlite(connection), fault: None }
     }
 
-    pub(crate) fn on_postgres(transaction: deadpool_postgres::Transaction<'a>) -> Self {
+    pub(crate) fn on_postgres(transaction: &'a deadpool_postgres::Transaction<'a>) -> Self {
         Self { connection: Connection::Postgres(transaction), fault: None }
     }
 
@@ -108,7 +110,7 @@ impl<'a> Tx<'a> {
         if rows.is_empty() {
             Ok(row)
         } else {
-            Err(StoreError::bug(format!("`{sql}` finds more than one row")))
+            self.note(Err(StoreError::bug(format!("`{sql}` finds more than one row")).into()))
         }
     }
 
@@ -135,7 +137,7 @@ impl<'a> Tx<'a> {
         match self.execute(sql, params).await? {
             1 => Ok(()),
             0 => Err(StoreError::Conflict),
-            _ => Err(StoreError::bug(format!("`{sql}` changes more than one row"))),
+            _ => self.note(Err(StoreError::bug(format!("`{sql}` changes several rows")).into())),
         }
     }
 
@@ -152,13 +154,6 @@ impl<'a> Tx<'a> {
     /// What spoiled the transaction, if anything did.
     pub(crate) fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
-    }
-
-    pub(crate) fn into_postgres(self) -> Option<deadpool_postgres::Transaction<'a>> {
-        match self.connection {
-            Connection::Postgres(transaction) => Some(transaction),
-            Connection::Sqlite(_) => None,
-        }
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -29,7 +29,7 @@ pub async fn load(
     environment: Id<Environment>,
     id: Id<User>,
 ) -> Result<Option<Versioned<User>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()], "users.data").await
+    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }
 
 /// The user of this name, without regard to case.
@@ -39,7 +39,7 @@ pub async fn find_by_username(
     username: &str,
 ) -> Result<Option<Versioned<User>>, StoreError> {
     let key = User::username_key(username);
-    document::find(tx, FIND_BY_USERNAME, &[environment.into(), key.into()], "users.data").await
+    document::find(tx, FIND_BY_USERNAME, &[environment.into(), key.into()]).await
 }
 
 /// Replaces a user that nobody has changed since it was read.

@@ -79,7 +79,9 @@ const RSA_MODULUS: &str = "xchCx8G_GgXWUd-UNFLO_g_2nvUgKrlINH2OCnTcD3J-EzHtnMqyx
 fn an_rs256_token_is_verified_with_an_rsa_key() {
     let rsa =
         RsaKeyPair::from_der(include_bytes!("../fixture/rsa_private_key.der").as_slice()).unwrap();
-    let jwk = json!({"kty": "RSA", "n": RSA_MODULUS, "e": "AQAB", "kid": "rsa", "use": "sig", "alg": "RS256"});
+    let jwk = json!({
+        "kty": "RSA", "n": RSA_MODULUS, "e": "AQAB", "kid": "rsa", "use": "sig", "alg": "RS256",
+    });
     let keys: JwkSet = serde_json::from_value(json!({"keys": [jwk]})).unwrap();
     assert_eq!(serde_json::to_value(&keys.keys[0]).unwrap(), jwk);
 

@@ -99,7 +99,8 @@ impl ProofError {
         }
     }
 
-    /// The proof at fault, when its time is the only thing wrong with it so far: answered with the server's time.
+    /// The proof at fault, when its time is the only thing wrong with it so far: answered with the
+    /// server's time.
     #[must_use]
     pub const fn skew(&self) -> Option<Skew> {
         match self {

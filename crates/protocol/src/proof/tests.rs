@@ -338,7 +338,8 @@ fn another_spelling_of_the_same_bytes_is_refused() {
     for other in [format!("{jws}="), format!("{jws}\n"), format!(" {jws}"), jws.replace('-', "+")] {
         assert!(jws == other || check(&other).0 == "proof");
     }
-    // 64 bytes leave four bits over in the last character; setting one is another text of the same bytes.
+    // 64 bytes leave four bits over in the last character; setting one is another text of the same
+    // bytes.
     let last = jws.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let next = alphabet.chars().nth(alphabet.find(last).unwrap() + 1).unwrap();
@@ -350,14 +351,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_stated_is_what_is_verified(nonce in ".{0,64}", user in proptest::option::of(".{0,64}"), seed: u64, micros in 0..4_000_000_000_000_000_i64) {
-        let key = private_key(seed);
-        let now = Timestamp::from_micros(micros);
+    fn what_is_stated_is_what_is_verified(
+        nonce in ".{0,64}",
+        user in proptest::option::of(".{0,64}"),
+        seed: u64,
+        micros in 0..4_000_000_000_000_000_i64,
+    ) {
+        let (key, jti) = (private_key(seed), Jti::new(&Seeded::new(seed)));
+        let (public, now) = (key.public(), Timestamp::from_micros(micros));
         let body = Proven { nonce, user };
-        let jti = Jti::new(&Seeded::new(seed));
-        let unsigned = Unsigned::new(key.public().thumbprint(), &audience(), body.clone(), now, jti);
+        let unsigned = Unsigned::new(public.thumbprint(), &audience(), body.clone(), now, jti);
         let jws = unsigned.signed(&key.sign(unsigned.signing_input().as_bytes()));
-        let verified = peek::<Proven>(&jws).unwrap().verify(&key.public(), &audience(), now).unwrap();
+        let verified = peek::<Proven>(&jws).unwrap().verify(&public, &audience(), now).unwrap();
         prop_assert_eq!(verified.expires_at(), unsigned.expires_at());
         prop_assert_eq!(verified.into_body(), body);
     }

@@ -1,0 +1,345 @@
+//! Whom the tests are about: Ann, her phone, her bank and the policies that bind them.
+
+use countersign_domain::{
+    application::{Application, GrantType, Kind, Mobile, TokenEndpointAuthMethod},
+    audit,
+    authorization::{Answer, AuthorizationRequest, Scope},
+    device::{self, Device},
+    environment::Environment,
+    flow::{self, Failure, Flow, Identity, Method},
+    grant::{self, Grant},
+    id::Id,
+    installation::Installation,
+    lockout::{Limit, Lockout},
+    mfa::{self, Reason},
+    mfa_policy::{self, DeviceAuthorization, DeviceSelection, MfaPolicy, MobileApplication},
+    mfa_settings::MfaSettings,
+    pairing::{self, Ticket},
+    population::Population,
+    sealed::Sealed,
+    sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    user::{Name, User},
+};
+use countersign_protocol::{
+    jose::Algorithm,
+    jwk::EcPublicKey,
+    mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
+    private_key::EcPrivateKey,
+    time::Timestamp,
+};
+
+/// 2026-01-05T09:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_603_600);
+
+/// Locks after three wrong passcodes for two minutes.
+pub const LIMIT: Limit = Limit { failures: 3, lock_seconds: 120 };
+
+/// The MFA step of most sign-ons here.
+pub const MFA: ActionKind = ActionKind::MultiFactorAuthentication {
+    mfa_policy: None,
+    no_devices_mode: NoDevicesMode::Block,
+};
+
+/// The `n`th id of its kind. Ann, the bank, its policies and the environment are all the first of theirs.
+pub const fn id<T>(n: u8) -> Id<T> {
+    Id::from_bytes([n; 16])
+}
+
+/// The possession key of the `n`th phone.
+pub fn key(n: u8) -> EcPublicKey {
+    EcPrivateKey::from_scalar(&[n; 32]).unwrap().public()
+}
+
+pub fn environment() -> Environment {
+    Environment { id: id(1), name: "Bank".to_owned(), created_at: NOW }
+}
+
+pub fn population() -> Population {
+    Population {
+        id: id(1),
+        environment: id(1),
+        name: "Customers".to_owned(),
+        default: true,
+        created_at: NOW,
+    }
+}
+
+/// Ann.
+pub fn user() -> User {
+    User {
+        id: id(1),
+        environment: id(1),
+        population: id(1),
+        username: "ann".to_owned(),
+        email: "ann@bank.example".to_owned(),
+        name: Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) },
+        enabled: true,
+        mfa_enabled: true,
+        mfa_lockout: Lockout::cleared(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The bank's app.
+pub fn application() -> Application {
+    Application {
+        id: id(1),
+        environment: id(1),
+        name: "Bank".to_owned(),
+        kind: Kind::Native,
+        enabled: true,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        secret: None,
+        grant_types: vec![GrantType::AuthorizationCode],
+        redirect_uris: vec!["org.bank.app:/cb".to_owned()],
+        pkce_required: true,
+        id_token_algorithm: Algorithm::Rs256,
+        mobile: Some(Mobile { package_name: Some("org.bank.app".to_owned()), ..Mobile::default() }),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The `n`th phone, with the bank's app.
+pub fn installation(n: u8) -> Installation {
+    let key = key(n);
+    Installation {
+        thumbprint: key.thumbprint(),
+        key,
+        application: id(1),
+        platform: Platform::Android,
+        package: Some("org.bank.app".to_owned()),
+        version: Some("5.1".to_owned()),
+        device: DeviceFacts {
+            manufacturer: Some("Acme".to_owned()),
+            model: None,
+            os_version: Some("16".to_owned()),
+            locale: Some("en-GB".to_owned()),
+            sdk_version: "0.1.0".to_owned(),
+            screen_lock: Some(true),
+            rooted: Some(false),
+        },
+        push: Some(PushAddress {
+            service: PushService::Fcm,
+            address: "token".to_owned(),
+            environment: None,
+            enabled: true,
+        }),
+    }
+}
+
+/// The `n`th phone, paired to Ann.
+pub fn device(n: u8) -> Device {
+    Device {
+        id: id(n),
+        environment: id(1),
+        user: id(1),
+        installation: installation(n),
+        nickname: None,
+        seed: Sealed::new(vec![n; 4]),
+        passcode_step_seconds: 30,
+        created_at: NOW,
+        state: device::State::paired(100),
+    }
+}
+
+/// Lets phones with the bank's app pass by themselves, be paired at the first sign-on, and show passcodes.
+pub fn mfa_policy() -> MfaPolicy {
+    MfaPolicy {
+        id: id(1),
+        environment: id(1),
+        name: "Phones".to_owned(),
+        default: true,
+        mobile: mfa_policy::Mobile {
+            enabled: true,
+            passcode_limit: LIMIT,
+            applications: vec![MobileApplication {
+                application: id(1),
+                passcode_enabled: true,
+                device_authorization: Some(DeviceAuthorization { extra_verification: None }),
+                auto_enrollment: true,
+                pairing_disabled: false,
+            }],
+        },
+        device_selection: DeviceSelection::DefaultToFirst,
+        ignore_user_lock: false,
+        block_users_with_disabled_mfa: false,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub fn mfa_settings() -> MfaSettings {
+    let lockout = Some(Limit { failures: 10, lock_seconds: 600 });
+    MfaSettings { lockout, ..MfaSettings::default() }
+}
+
+/// A password, then a device.
+pub fn sign_on_policy() -> SignOnPolicy {
+    let actions = [ActionKind::Login, MFA].into_iter().zip(1..);
+    SignOnPolicy {
+        id: id(1),
+        environment: id(1),
+        name: "Multi_Factor".to_owned(),
+        default: true,
+        actions: actions
+            .map(|(kind, n)| Action { id: id(n), priority: n.into(), kind })
+            .collect(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// Ann, by her password and her phone.
+pub fn identity() -> Identity {
+    Identity {
+        user: id(1),
+        methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
+        authenticated_at: Some(NOW),
+        mfa_policy: Some(id(1)),
+    }
+}
+
+/// A sign-on of Ann in the bank's app.
+pub fn flow(state: flow::State) -> Flow {
+    Flow {
+        id: id(1),
+        environment: id(1),
+        request: AuthorizationRequest {
+            application: id(1),
+            answer: Answer::Query { redirect_uri: "org.bank.app:/cb".to_owned() },
+            scopes: vec![Scope::OpenId],
+            state: Some("xyz".to_owned()),
+            nonce: None,
+            code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
+            login_hint: None,
+        },
+        acr: "Multi_Factor".to_owned(),
+        actions: vec![ActionKind::Login, MFA],
+        installation: Some(installation(1)),
+        browser: "browser".to_owned(),
+        created_at: NOW,
+        expires_at: Flow::expiry(NOW),
+        state,
+    }
+}
+
+/// The offer to pair the first phone to Ann.
+pub fn ticket(state: pairing::State) -> Ticket {
+    Ticket {
+        id: id(1),
+        environment: id(1),
+        user: id(1),
+        application: id(1),
+        key: key(1),
+        mfa_policy: id(1),
+        secret_hash: "secret".to_owned(),
+        issued_at: NOW,
+        state,
+    }
+}
+
+/// What a sign-on of Ann gave to the bank's app.
+pub fn grant(state: grant::State) -> Grant {
+    Grant {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        identity: identity(),
+        scopes: vec![Scope::OpenId],
+        acr: "Multi_Factor".to_owned(),
+        nonce: Some("nonce".to_owned()),
+        redirect_uri: Some("org.bank.app:/cb".to_owned()),
+        code_challenge: Some("challenge".to_owned()),
+        installation: Some(installation(1)),
+        issued_at: NOW,
+        state,
+    }
+}
+
+/// The bank's app redeems that grant as it should.
+pub fn redemption() -> grant::Event {
+    let grant = grant(grant::State::Issued);
+    grant::Event::Redeem {
+        application: grant.application,
+        redirect_uri: grant.redirect_uri,
+        code_challenge: grant.code_challenge,
+    }
+}
+
+pub fn record() -> audit::Record {
+    audit::Record {
+        id: id(1),
+        environment: id(1),
+        recorded_at: NOW,
+        correlation: "correlation".to_owned(),
+        event: audit::Event::succeeded(audit::Action::DeviceAuthorized)
+            .because("device_authorized")
+            .through(id(1))
+            .about(id(1))
+            .on(id(1)),
+    }
+}
+
+/// An enum whose variants are known by name, so that a list of values can be held against them.
+pub trait Named {
+    const NAMES: &[&str];
+
+    fn name(&self) -> &'static str;
+}
+
+/// Names the variants of an enum. Does not compile while one is missing.
+macro_rules! named {
+    ($($enum:ty { $($variant:ident),+ $(,)? })+) => { $(
+        impl Named for $enum {
+            const NAMES: &[&str] = &[$(stringify!($variant)),+];
+
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => stringify!($variant),)+
+                }
+            }
+        }
+    )+ };
+}
+
+named! {
+    flow::State {
+        Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
+    }
+    flow::Event {
+        Identified, PasswordAccepted, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
+        Cancelled
+    }
+    flow::Effect { Audit, IssueGrant }
+    flow::Refusal { NotNow, OtherUser }
+    Failure { Mfa, Cancelled }
+    mfa::Decision { Authorize, Bypass, Passcode, Select, Block }
+    mfa::Verification { NotAsked, Impossible }
+    Reason {
+        NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
+        ExtraVerificationFailed,
+    }
+    device::State { Active, Blocked, Locked, Removed }
+    device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove }
+    device::Effect { Audit, CountUserFailure, Delete }
+    device::Refusal { Blocked, Locked, Removed, PasscodeSpent }
+    pairing::State { Open, Claimed, Denied, Expired }
+    pairing::Event { Approve, Deny, Tick }
+    pairing::Effect { CreateDevice, Audit }
+    pairing::Refusal { OtherInstallation, Expired, Spent }
+    pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
+    grant::State { Issued, Redeemed, Revoked }
+    grant::Event { Redeem }
+    grant::Effect { IssueTokens, Audit }
+    grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
+}
+
+/// Each variant stands among the values, so that a new one is not forgotten.
+pub fn assert_complete<'a, T: Named + 'a>(values: impl IntoIterator<Item = &'a T>) {
+    let names: Vec<_> = values.into_iter().map(Named::name).collect();
+    for name in T::NAMES {
+        assert!(names.contains(name), "{name} is missing");
+    }
+}

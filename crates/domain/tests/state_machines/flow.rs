@@ -1,0 +1,127 @@
+//! The flow as a page.
+
+use countersign_domain::{
+    flow::{Effect, Event, Failure, Flow, Identity, Refusal, State, apply},
+    mfa::{Decision, Reason, Verification},
+    sign_on_policy::ActionKind,
+};
+
+use crate::{
+    fixture::{MFA, NOW, Named, assert_complete, id, identity},
+    page::{Answer, Machine, Samples, audited},
+};
+
+/// A state under a policy.
+struct Run {
+    actions: &'static [ActionKind],
+    state: State,
+}
+
+const PASSWORD: &[ActionKind] = &[ActionKind::Login];
+const PASSWORD_AND_DEVICE: &[ActionKind] = &[ActionKind::Login, MFA];
+const PASSWORD_AND_TWO_DEVICES: &[ActionKind] = &[ActionKind::Login, MFA, MFA];
+const NAME_AND_PASSWORD: &[ActionKind] = &[ActionKind::IdentifierFirst];
+const NAME_PASSWORD_AND_DEVICE: &[ActionKind] = &[ActionKind::IdentifierFirst, MFA];
+const DEVICE_AND_PASSWORD: &[ActionKind] = &[MFA, ActionKind::Login];
+
+pub fn page() -> String {
+    let (states, events) = (states(), events());
+    assert_complete(states.iter().map(|(_, run)| &run.state));
+    assert_complete(events.iter().map(|(_, event)| event));
+    let policies = [PASSWORD, NAME_AND_PASSWORD];
+    Machine {
+        title: "Flow",
+        about: "One run of authorize: the steps of a sign-on policy, from request to code or error.",
+        begins: policies.iter().map(|actions| Flow::first(actions).name()).collect(),
+        states,
+        events,
+        refusals: Refusal::NAMES,
+        name: |run| run.state.name(),
+        apply: answer,
+    }
+    .page()
+}
+
+fn states() -> Samples<Run> {
+    let run = |actions, state| Run { actions, state };
+    let (last, more, password) = ("as the last step", "before another MFA step", "before a password");
+    let name = State::Identifier { step: 0 };
+    let login = State::Login { step: 0 };
+    let asked = |user| State::Password { step: 0, username: "ann".to_owned(), user, proved: None };
+    let deciding = |step, identity| State::Deciding { step, identity };
+    let passcode = |step, identity| State::Passcode { step, identity, device: id(1) };
+    vec![
+        (password, run(NAME_AND_PASSWORD, name.clone())),
+        ("before a device", run(DEVICE_AND_PASSWORD, name)),
+        (last, run(PASSWORD, login.clone())),
+        ("before an MFA step", run(PASSWORD_AND_DEVICE, login)),
+        (last, run(NAME_AND_PASSWORD, asked(Some(id(1))))),
+        ("before an MFA step", run(NAME_PASSWORD_AND_DEVICE, asked(Some(id(1))))),
+        ("for nobody", run(NAME_AND_PASSWORD, asked(None))),
+        (last, run(PASSWORD_AND_DEVICE, deciding(1, identity()))),
+        (more, run(PASSWORD_AND_TWO_DEVICES, deciding(1, identity()))),
+        (password, run(DEVICE_AND_PASSWORD, deciding(0, only_named()))),
+        ("", run(PASSWORD_AND_DEVICE, State::DeviceSelection { step: 1, identity: identity() })),
+        (last, run(PASSWORD_AND_DEVICE, passcode(1, identity()))),
+        (more, run(PASSWORD_AND_TWO_DEVICES, passcode(1, identity()))),
+        (password, run(DEVICE_AND_PASSWORD, passcode(0, only_named()))),
+        ("", run(PASSWORD, State::Completed { identity: identity() })),
+        ("", run(PASSWORD, State::Failed { user: None, why: Failure::Cancelled })),
+    ]
+}
+
+fn only_named() -> Identity {
+    Identity { user: id(1), methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+}
+
+fn events() -> Samples<Event> {
+    let named = |user| Event::Identified { username: "ann".to_owned(), user };
+    let decided = |(what, decision)| (what, Event::Decided { policy: id(1), decision });
+    let mut events = vec![
+        ("of a user", named(Some(id(1)))),
+        ("of nobody", named(None)),
+        ("of this user", Event::PasswordAccepted { user: id(1) }),
+        ("of another user", Event::PasswordAccepted { user: id(2) }),
+        ("", Event::DeviceChosen { device: id(2) }),
+        ("", Event::PasscodeAccepted),
+        ("", Event::DeviceLost),
+        ("", Event::Reset),
+        ("", Event::Cancelled),
+    ];
+    events.extend(decisions().into_iter().map(decided));
+    events
+}
+
+fn decisions() -> Samples<Decision> {
+    let authorize = |verification| Decision::Authorize { device: id(1), verification };
+    let decisions = vec![
+        ("Authorize", authorize(Verification::NotAsked)),
+        ("Authorize unverified", authorize(Verification::Impossible)),
+        ("Bypass", Decision::Bypass),
+        ("Passcode", Decision::Passcode { device: id(1) }),
+        ("Select", Decision::Select { devices: vec![id(1)] }),
+        ("Block", Decision::Block(Reason::DeviceBlocked)),
+    ];
+    assert_complete(decisions.iter().map(|(_, decision)| decision));
+    decisions
+}
+
+fn answer(run: &Run, event: &Event) -> Answer {
+    match apply(run.actions, &run.state, event.clone(), NOW) {
+        Ok(step) if step.state == run.state && step.effects.is_empty() => Answer::Stays,
+        Ok(step) => {
+            let effects = step.effects.iter().map(told).collect();
+            Answer::Moves { to: step.state.name(), effects }
+        }
+        Err(refusal) => {
+            Answer::Refuses { refusal: refusal.name(), because: refusal.to_string() }
+        }
+    }
+}
+
+fn told(effect: &Effect) -> String {
+    match effect {
+        Effect::Audit { action, reason, .. } => audited(*action, *reason),
+        Effect::IssueGrant => effect.name().to_owned(),
+    }
+}

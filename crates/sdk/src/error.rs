@@ -1,0 +1,293 @@
+//! What can go wrong, and what the app can do about it.
+
+use countersign_protocol::device_api::ServerTimeError;
+use countersign_protocol::id_token::IdTokenError;
+
+use crate::config::ConfigError;
+use crate::platform::{KeyStoreError, StorageError, TransportError};
+
+/// Why a call of the SDK did not do what it says.
+///
+/// Match on a variant to treat one case; for all others [`Self::category`], [`Self::is_retriable`]
+/// and [`Self::message_key`] are enough.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration breaks a rule.
+    #[error("the configuration is wrong: {0}")]
+    Config(#[from] ConfigError),
+    /// The stored state belongs to another issuer or application. Delete the blob
+    /// [`crate::STATE_BLOB`] to start anew.
+    #[error("the stored state belongs to another issuer or application")]
+    OtherEnvironment,
+    /// The platform cannot be reached, or did not answer.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The platform has too much to do, or is being maintained.
+    #[error("the platform is not available (HTTP {status})")]
+    Unavailable {
+        /// 429 or 503.
+        status: u16,
+        /// When to come back.
+        retry_after_seconds: Option<u64>,
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The platform has failed.
+    #[error("the platform has failed (HTTP {status})")]
+    Server {
+        /// 500 and above.
+        status: u16,
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The platform does not accept what the SDK sent: one of the two is at fault, not the user.
+    #[error("the platform refused the request (HTTP {status}): {message}")]
+    Rejected {
+        /// 400 to 499.
+        status: u16,
+        /// What the platform says, with the member at fault.
+        message: String,
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The answer is not one of the platform.
+    #[error("the answer is not what the protocol says: {0}")]
+    Answer(String),
+    /// No user is paired to this installation, or not this one.
+    #[error("this installation is not paired")]
+    NotPaired {
+        /// Names the answer in the platform's log, when the platform said so.
+        correlation_id: Option<String>,
+    },
+    /// The offer is good, and yet the platform does not pair.
+    #[error("the platform does not pair: {reason}")]
+    PairingRefused {
+        /// Why not.
+        reason: PairingRefusal,
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// Another pairing of this installation is under way.
+    #[error("another pairing is running")]
+    PairingAlreadyRunning,
+    /// The offer was approved or denied before.
+    #[error("the offer was answered before")]
+    OfferUsed,
+    /// The ID token is not one of the configured platform for this application and this moment.
+    #[error("the ID token is not trusted: {0}")]
+    IdToken(#[from] IdTokenError),
+    /// The offer in the ID token is for another installation.
+    #[error("the offer is for another installation")]
+    OtherInstallation,
+    /// The offer in the ID token is too old.
+    #[error("the offer has expired")]
+    OfferExpired,
+    /// The issuer's published configuration is not its own.
+    #[error("the issuer's configuration is not trusted: {0}")]
+    Discovery(String),
+    /// The platform says that the phone's clock is wrong, but not so that it can be believed.
+    #[error("the platform's time is not trusted: {0}")]
+    ServerTime(#[from] ServerTimeError),
+    /// The phone's clock is wrong and correcting the time did not help.
+    #[error("the phone's clock does not agree with the platform's")]
+    Clock,
+    /// Several users are paired to this installation; say which one.
+    #[error("several users are paired: say which one")]
+    AmbiguousUser,
+    /// The user is paired, but without one-time passcodes.
+    #[error("there are no one-time passcodes for this user")]
+    NoPasscodes,
+    /// The keys cannot be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The stored state was written by a later version, or is not whole.
+    #[error("the stored state cannot be read: {0}")]
+    State(String),
+}
+
+/// Why the platform does not pair although the proof is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PairingRefusal {
+    /// No such ticket, or not for this installation.
+    #[error("the ticket is not valid")]
+    TicketInvalid,
+    /// The ticket is too old.
+    #[error("the ticket has expired")]
+    TicketExpired,
+    /// The ticket was used.
+    #[error("the ticket was used")]
+    TicketSpent,
+    /// The user has as many devices as allowed.
+    #[error("the user has as many devices as allowed")]
+    LimitExceeded,
+    /// Pairing is switched off.
+    #[error("pairing is switched off")]
+    PairingDisabled,
+}
+
+/// Whose turn it is after an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// The network's: try again when there is one.
+    Network,
+    /// The platform's: try again later, then report with the correlation id.
+    Server,
+    /// The app developer's: the call or the configuration is wrong.
+    Input,
+    /// Nobody's yet: somebody may be attacking, or an environment is set up wrongly. Do not go on.
+    Security,
+    /// The app's: it is not in a state in which this can be done.
+    State,
+    /// The administrator's: a policy says no. Explain; trying again does not help.
+    Policy,
+}
+
+impl Error {
+    /// Whose turn it is.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::Transport(TransportError::NoAnswer(_)) => Category::Network,
+            Self::Transport(TransportError::TooLong)
+            | Self::Unavailable { .. }
+            | Self::Server { .. }
+            | Self::Rejected { .. }
+            | Self::Answer(_) => Category::Server,
+            Self::Config(_) | Self::AmbiguousUser => Category::Input,
+            Self::Transport(TransportError::NotTrusted(_))
+            | Self::IdToken(_)
+            | Self::OtherInstallation
+            | Self::Discovery(_)
+            | Self::ServerTime(_) => Category::Security,
+            Self::PairingRefused {
+                reason: PairingRefusal::LimitExceeded | PairingRefusal::PairingDisabled,
+                ..
+            } => Category::Policy,
+            Self::OtherEnvironment
+            | Self::NotPaired { .. }
+            | Self::PairingRefused { .. }
+            | Self::PairingAlreadyRunning
+            | Self::OfferUsed
+            | Self::OfferExpired
+            | Self::Clock
+            | Self::NoPasscodes
+            | Self::KeyStore(_)
+            | Self::Storage(_)
+            | Self::State(_) => Category::State,
+        }
+    }
+
+    /// Whether the same call may succeed later without anything being changed.
+    #[must_use]
+    pub const fn is_retriable(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport(TransportError::NoAnswer(_))
+                | Self::Unavailable { .. }
+                | Self::Server { .. }
+                | Self::PairingAlreadyRunning
+                | Self::KeyStore(_)
+                | Self::Storage(_)
+        )
+    }
+
+    /// How long the platform asks to wait.
+    #[must_use]
+    pub const fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Unavailable { retry_after_seconds, .. } => *retry_after_seconds,
+            _ => None,
+        }
+    }
+
+    /// Names the answer in the platform's log; show it to who asks for support.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { correlation_id, .. }
+            | Self::Server { correlation_id, .. }
+            | Self::Rejected { correlation_id, .. }
+            | Self::NotPaired { correlation_id }
+            | Self::PairingRefused { correlation_id, .. } => correlation_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Key of the text to show to the user, stable across versions. The texts are the app's.
+    #[must_use]
+    pub const fn message_key(&self) -> &'static str {
+        match self {
+            Self::Transport(TransportError::NoAnswer(_)) => "countersign.error.no_connection",
+            Self::Unavailable { .. } => "countersign.error.unavailable",
+            Self::NotPaired { .. } => "countersign.error.not_paired",
+            Self::PairingRefused { reason: PairingRefusal::LimitExceeded, .. } => {
+                "countersign.error.too_many_devices"
+            }
+            Self::PairingRefused { reason: PairingRefusal::PairingDisabled, .. } => {
+                "countersign.error.pairing_disabled"
+            }
+            Self::PairingRefused { .. } | Self::OfferExpired | Self::OfferUsed => {
+                "countersign.error.offer_expired"
+            }
+            Self::PairingAlreadyRunning => "countersign.error.pairing_running",
+            Self::Clock => "countersign.error.clock",
+            Self::NoPasscodes => "countersign.error.no_passcodes",
+            Self::Transport(TransportError::NotTrusted(_))
+            | Self::IdToken(_)
+            | Self::OtherInstallation
+            | Self::Discovery(_)
+            | Self::ServerTime(_) => "countersign.error.not_trusted",
+            Self::Transport(TransportError::TooLong)
+            | Self::Server { .. }
+            | Self::Rejected { .. }
+            | Self::Answer(_) => "countersign.error.server",
+            Self::Config(_)
+            | Self::OtherEnvironment
+            | Self::AmbiguousUser
+            | Self::KeyStore(_)
+            | Self::Storage(_)
+            | Self::State(_) => "countersign.error.internal",
+        }
+    }
+
+    /// The number that the `PingOne` SDK gives to the same case, for apps that move from it.
+    #[must_use]
+    pub const fn pingone_code(&self) -> u32 {
+        match self {
+            Self::Answer(_)
+            | Self::Rejected { .. }
+            | Self::AmbiguousUser
+            | Self::KeyStore(_)
+            | Self::Storage(_)
+            | Self::State(_) => 10_000,
+            Self::Transport(TransportError::TooLong)
+            | Self::Unavailable { .. }
+            | Self::Server { .. } => 10_003,
+            Self::Transport(TransportError::NoAnswer(_)) => 10_004,
+            Self::PairingRefused {
+                reason:
+                    PairingRefusal::TicketInvalid
+                    | PairingRefusal::TicketExpired
+                    | PairingRefusal::TicketSpent,
+                ..
+            }
+            | Self::OfferUsed
+            | Self::OfferExpired => 10_005,
+            Self::NotPaired { .. } => 10_008,
+            Self::NoPasscodes | Self::Clock => 10_010,
+            Self::PairingRefused { .. } => 10_012,
+            Self::PairingAlreadyRunning => 10_013,
+            Self::Transport(TransportError::NotTrusted(_))
+            | Self::IdToken(_)
+            | Self::Discovery(_)
+            | Self::ServerTime(_) => 10_017,
+            Self::Config(_) => 10_018,
+            Self::OtherEnvironment => 10_019,
+            Self::OtherInstallation => 10_023,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! From the ID token's offer to a paired device.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use countersign_protocol::device_api::PairedUser;
+use countersign_protocol::encoding;
+use countersign_protocol::pairing::{
+    Authenticator, AuthenticatorKind, AuthenticatorStatus, PairingDenial, PairingRequest,
+    PairingResponse, Reference, UserFacts, passcode_proof,
+};
+use countersign_protocol::seed::SealedSeed;
+use countersign_protocol::time::Timestamp;
+
+use crate::answer::Failure;
+use crate::client;
+use crate::error::{Error, PairingRefusal};
+use crate::installation::Installation;
+use crate::state::{Offer, Pairing, PasscodeSeed, PendingPairing, SignedProof};
+
+/// What became of the mobile payload, as the last processed ID token says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PairingOutcome {
+    /// The token answers no mobile payload, or no token was processed yet.
+    #[default]
+    NotRequested,
+    /// There is an offer to be approved or denied.
+    Offered,
+    /// This installation is paired to the user: nothing to do.
+    AlreadyPaired,
+    /// The user has as many devices as allowed.
+    LimitReached,
+    /// The application does not enrol automatically, or pairing is switched off.
+    Disabled,
+    /// The policy holds the phone to be compromised.
+    Compromised,
+}
+
+/// The result of a pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairingInfo {
+    /// Id of the new device.
+    pub device: String,
+    /// Id of the environment it lives in.
+    pub environment: String,
+    /// Whose it is.
+    pub user: UserFacts,
+    /// What it can be used for, and what not and why. Pairing may succeed although one of them
+    /// failed.
+    pub authenticators: Vec<Authenticator>,
+}
+
+/// The platform's offer to pair this installation with the user who signed in. Ask the user, then
+/// call [`Self::approve`] or [`Self::deny`].
+#[derive(Debug)]
+pub struct PairingObject {
+    installation: Arc<Installation>,
+    offer: Offer,
+    is_used: AtomicBool,
+}
+
+impl PairingObject {
+    pub(crate) fn new(installation: Arc<Installation>, offer: Offer) -> Self {
+        Self { installation, offer, is_used: AtomicBool::new(false) }
+    }
+
+    /// Id of the user who signed in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.offer.user
+    }
+
+    /// From when on the platform refuses it.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.offer.expires_at
+    }
+
+    /// Pairs. After an error that [`Error::is_retriable`], call it again, or `resume_pairing` after
+    /// a restart of the app: what was sent is sent again and has no second effect.
+    pub async fn approve(&self) -> Result<PairingInfo, Error> {
+        let _turn = self.installation.begin_pairing()?;
+        self.answer(pair(&self.installation, &self.offer)).await
+    }
+
+    /// Refuses. The offer is spent and the refusal is recorded.
+    pub async fn deny(&self) -> Result<(), Error> {
+        let _turn = self.installation.begin_pairing()?;
+        self.answer(deny(&self.installation, &self.offer)).await
+    }
+
+    async fn answer<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if self.is_used.load(Ordering::Acquire) {
+            return Err(Error::OfferUsed);
+        }
+        let result = answer.await;
+        let is_final = result.as_ref().err().is_none_or(|error| !error.is_retriable());
+        self.is_used.store(is_final, Ordering::Release);
+        result
+    }
+}
+
+/// Goes on with an approved pairing of which the answer was never seen. `None` when there is none.
+pub(crate) async fn resume(installation: &Installation) -> Result<Option<PairingInfo>, Error> {
+    let _turn = installation.begin_pairing()?;
+    match installation.read(|state| state.pending.as_ref().map(|pending| pending.offer.clone())) {
+        Some(offer) => pair(installation, &offer).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn deny(installation: &Installation, offer: &Offer) -> Result<(), Error> {
+    let nonce = installation.nonce().await?;
+    installation.call(PairingDenial { nonce, ticket: offer.ticket.clone() }).await?;
+    installation.update(|state| {
+        // An approval that got no answer and was thought better of.
+        state.pending.take_if(|pending| pending.offer.ticket == offer.ticket);
+    })
+}
+
+/// Sends the proof that may have been sent before, or a new one when that is out of date.
+async fn pair(installation: &Installation, offer: &Offer) -> Result<PairingInfo, Error> {
+    let proof = match sent_before(installation, offer) {
+        Some(proof) => proof,
+        None => sign(installation, offer).await?,
+    };
+    let answer = match installation.deliver::<PairingRequest>(&proof).await {
+        Err(Failure::Skew(server_time)) => {
+            installation.correct_clock(&server_time, proof.jti).await?;
+            let proof = sign(installation, offer).await?;
+            installation.deliver::<PairingRequest>(&proof).await
+        }
+        answer => answer,
+    };
+    match answer.map_err(Failure::into_error) {
+        Ok(response) => complete(installation, response).await,
+        Err(error) if error.is_retriable() => Err(error),
+        Err(error) => {
+            installation.update(|state| state.pending = None)?;
+            recover(installation, offer, error).await
+        }
+    }
+}
+
+fn sent_before(installation: &Installation, offer: &Offer) -> Option<SignedProof> {
+    let now = installation.now();
+    installation.read(|state| {
+        let pending = state.pending.as_ref()?;
+        let is_good = pending.offer.ticket == offer.ticket && now < pending.proof.expires_at;
+        is_good.then(|| pending.proof.clone())
+    })
+}
+
+/// Signs an approval and remembers it before anybody can have seen it.
+async fn sign(installation: &Installation, offer: &Offer) -> Result<SignedProof, Error> {
+    let nonce = installation.nonce().await?;
+    let agreement = installation.public_keys().await?.agreement;
+    let ticket = offer.ticket.expose().as_bytes();
+    let request = PairingRequest {
+        nonce,
+        ticket: offer.ticket.clone(),
+        agreement,
+        // The phone's own clock: a corrected one would hide that its passcodes will be wrong.
+        passcode: passcode_proof(ticket, offer.step_seconds, installation.platform.clock.now()),
+        app: installation.settings.app.clone(),
+        dev: installation.settings.device.clone(),
+        push: None,
+    };
+    let proof = installation.sign_request(request).await?;
+    let pending = PendingPairing { offer: offer.clone(), proof: proof.clone() };
+    installation.update(|state| state.pending = Some(pending))?;
+    Ok(proof)
+}
+
+async fn complete(
+    installation: &Installation,
+    response: PairingResponse,
+) -> Result<PairingInfo, Error> {
+    let PairingResponse { device, environment, user, mut authenticators, seed } = response;
+    let seed = match seed {
+        None => None,
+        Some(jwe) => match open_seed(installation, &jwe, &device).await {
+            Ok(seed) => Some(seed),
+            Err(why) => {
+                fail_passcodes(&mut authenticators, &why);
+                None
+            }
+        },
+    };
+    let pairing = Pairing {
+        user: user.clone(),
+        environment: environment.clone(),
+        device: device.clone(),
+        seed,
+    };
+    installation.update(|state| {
+        state.add_pairing(pairing);
+        state.pending = None;
+    })?;
+    Ok(PairingInfo { device: device.id, environment: environment.id, user, authenticators })
+}
+
+async fn open_seed(
+    installation: &Installation,
+    jwe: &str,
+    device: &Reference,
+) -> Result<PasscodeSeed, String> {
+    let sealed = SealedSeed::parse(jwe).map_err(|error| error.to_string())?;
+    let key_store = &installation.platform.key_store;
+    let own = key_store.ensure().await.map_err(|error| error.to_string())?.agreement;
+    if sealed.recipient() != own.thumbprint() {
+        return Err("is sealed to another key".to_owned());
+    }
+    let shared =
+        key_store.agree(sealed.ephemeral_key()).await.map_err(|error| error.to_string())?;
+    let seed = sealed.open(&shared).map_err(|error| error.to_string())?;
+    if seed.device != device.id {
+        return Err("is for another device".to_owned());
+    }
+    let secret = encoding::encode(seed.secret.expose()).into();
+    Ok(PasscodeSeed { secret, step_seconds: seed.step_seconds })
+}
+
+/// The device is paired all the same; only its passcodes will not work.
+fn fail_passcodes(authenticators: &mut Vec<Authenticator>, why: &str) {
+    authenticators.retain(|other| other.kind != AuthenticatorKind::OneTimePasscode);
+    authenticators.push(Authenticator {
+        kind: AuthenticatorKind::OneTimePasscode,
+        status: AuthenticatorStatus::Failed,
+        error_code: Some("InvalidSeed".to_owned()),
+        error_message: Some(format!("The passcode seed {why}")),
+    });
+}
+
+/// A spent ticket may have been spent by ourselves, with a proof whose answer was lost for good.
+/// Then the device is there, but its seed is not.
+async fn recover(
+    installation: &Installation,
+    offer: &Offer,
+    error: Error,
+) -> Result<PairingInfo, Error> {
+    if !matches!(error, Error::PairingRefused { reason: PairingRefusal::TicketSpent, .. }) {
+        return Err(error);
+    }
+    let users = client::refresh(installation).await?;
+    let found = users.into_iter().find(|user| user.id == offer.user);
+    found.map_or(Err(error), |user| Ok(recovered(user)))
+}
+
+fn recovered(user: PairedUser) -> PairingInfo {
+    let mut authenticators = Vec::new();
+    fail_passcodes(&mut authenticators, "was lost with the answer");
+    PairingInfo {
+        device: user.device.id,
+        environment: user.environment.id,
+        user: UserFacts { id: user.id, username: user.username, name: user.name },
+        authenticators,
+    }
+}

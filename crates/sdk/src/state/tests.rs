@@ -1,0 +1,94 @@
+//! The stored form, and the pure rules on it.
+
+use countersign_protocol::pairing::Name;
+use proptest::prelude::*;
+
+use super::*;
+use crate::tests::platform::{APPLICATION, ISSUER, START, Seeded};
+
+fn state() -> State {
+    let installation = Thumbprint::from_bytes([7; 32]);
+    State {
+        clock_offset_seconds: -12,
+        pairings: vec![pairing("ann")],
+        pending: Some(PendingPairing {
+            offer: Offer {
+                user: "bob".to_owned(),
+                ticket: "ticket".to_owned().into(),
+                step_seconds: 30,
+                expires_at: START,
+            },
+            proof: SignedProof {
+                jws: "a.b.c".to_owned().into(),
+                jti: Jti::new(&Seeded::new(1)),
+                expires_at: START,
+            },
+        }),
+        ..State::new(ISSUER, APPLICATION, installation)
+    }
+}
+
+fn pairing(user: &str) -> Pairing {
+    Pairing {
+        user: UserFacts {
+            id: user.to_owned(),
+            username: Some("ann@example".to_owned()),
+            name: Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) },
+        },
+        environment: Reference { id: "e".to_owned() },
+        device: Reference { id: "d".to_owned() },
+        seed: Some(PasscodeSeed { secret: encoding_of([1; 20]), step_seconds: 30 }),
+    }
+}
+
+fn encoding_of(bytes: [u8; 20]) -> Secret<String> {
+    countersign_protocol::encoding::encode(bytes).into()
+}
+
+#[test]
+fn the_stored_form_does_not_change() {
+    let blob = state().to_blob().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(blob.expose()).unwrap();
+    insta::assert_json_snapshot!(value);
+    assert_eq!(State::from_blob(blob.expose()).unwrap(), state());
+}
+
+#[test]
+fn the_smallest_stored_form_is_read() {
+    let installation = Thumbprint::from_bytes([7; 32]);
+    let fresh = State::new(ISSUER, APPLICATION, installation);
+    let text = format!(
+        r#"{{"version":"1","issuer":"{ISSUER}","application":"{APPLICATION}","installation":"{installation}"}}"#
+    );
+    assert_eq!(State::from_blob(text.as_bytes()).unwrap(), fresh);
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let printed = format!("{:?}", state());
+    for secret in ["ticket\"", "a.b.c", encoding_of([1; 20]).expose().as_str()] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[test]
+fn pairing_again_replaces_the_older_pairing_of_the_user() {
+    let mut state = state();
+    let mut again = pairing("ann");
+    again.device.id = "d2".to_owned();
+    state.add_pairing(again.clone());
+    assert_eq!(state.pairings, [again]);
+}
+
+proptest! {
+    #[test]
+    fn a_passcode_window_holds_the_present(
+        micros in 0..4_000_000_000_000_000_i64,
+        step in 1_i64..600,
+    ) {
+        let now = Timestamp::from_micros(micros);
+        let shown = window("000000".parse().unwrap(), step, now);
+        prop_assert!(shown.valid_from <= now && now < shown.valid_until);
+        prop_assert!((1..=step).contains(&shown.seconds_remaining));
+    }
+}

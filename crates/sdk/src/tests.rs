@@ -1,0 +1,8 @@
+//! The SDK against a platform in memory that really verifies and really signs.
+
+mod errors;
+mod id_token;
+mod pairing;
+pub mod platform;
+mod users;
+mod world;

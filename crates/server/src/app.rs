@@ -1,0 +1,147 @@
+//! The use cases. Each file is one; `App` holds what they share.
+
+mod advance_flow;
+mod administer;
+mod change_device;
+mod check_passcode;
+mod check_password;
+mod create_application;
+mod create_environment;
+mod create_user;
+mod exchange_code;
+mod fault;
+mod finish_flow;
+mod installation;
+mod pair_installation;
+mod read_flow;
+mod read_user_info;
+mod realm;
+mod run_flow;
+mod start_flow;
+mod unpair_installation;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use countersign_domain::{
+    audit::{Event, Record},
+    environment::Environment,
+    id::Id,
+};
+use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
+use countersign_store::{Store, StoreError, Tx, audit};
+
+pub use self::{
+    administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
+    advance_flow::{AdvanceError, AdvanceFlow, Choice},
+    change_device::{ChangeDeviceError, DeviceChange},
+    check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
+    check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
+    create_application::{CreatedApplication, NewApplication},
+    create_user::NewUser,
+    exchange_code::{ClientCredentials, ExchangeCode, ExchangeError, Tokens},
+    fault::Fault,
+    finish_flow::Ending,
+    installation::{DeviceCall, DeviceCallError},
+    pair_installation::PairError,
+    read_flow::{FlowHandle, FlowView, ReadFlowError},
+    read_user_info::{ReadUserInfoError, UserInfo},
+    realm::Realm,
+    start_flow::{StartError, StartFlow, Started},
+};
+use crate::{keys::Vault, passwords::Passwords, settings::Settings};
+
+/// Everything that use cases share.
+pub struct App {
+    store: Store,
+    vault: Vault,
+    passwords: Passwords,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: Settings,
+    realms: RwLock<BTreeMap<Id<Environment>, Arc<Realm>>>,
+}
+
+impl App {
+    /// An application over an open store.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: Settings,
+    ) -> Self {
+        let passwords = Passwords::new(settings.passwords, entropy.as_ref());
+        let realms = RwLock::default();
+        Self { store, vault, passwords, clock, entropy, settings, realms }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The store, to sweep it and to ask whether it is well.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new id, as of now.
+    #[must_use]
+    pub fn new_id<T>(&self) -> Id<T> {
+        Id::new(self.now(), self.entropy.as_ref())
+    }
+
+    fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {
+        let (now, entropy) = (self.now(), Arc::clone(&self.entropy));
+        Call { environment, now, correlation: correlation.to_owned(), entropy }
+    }
+
+    fn known_realm(&self, id: Id<Environment>) -> Option<Arc<Realm>> {
+        self.realms.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn remember_realm(&self, realm: Realm) -> Arc<Realm> {
+        let realm = Arc::new(realm);
+        let mut realms = self.realms.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(realms.entry(realm.environment).or_insert(realm))
+    }
+}
+
+/// One request as use cases see it: when, where and under which name it is logged.
+#[derive(Clone)]
+struct Call {
+    environment: Id<Environment>,
+    now: Timestamp,
+    correlation: String,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Call {
+    fn new_id<T>(&self) -> Id<T> {
+        Id::new(self.now, self.entropy.as_ref())
+    }
+
+    /// Writes a line of the audit log, in the transaction of what it tells.
+    async fn audit(&self, tx: &mut Tx<'_>, event: Event) -> Result<(), StoreError> {
+        let record = Record {
+            id: self.new_id(),
+            environment: self.environment,
+            recorded_at: self.now,
+            correlation: self.correlation.clone(),
+            event,
+        };
+        audit::insert(tx, &record).await
+    }
+}

@@ -1,0 +1,304 @@
+//! What an administrator sets up: policies, assignments, settings; and what an administrator reads.
+
+use countersign_domain::{
+    application::Application,
+    audit::Record,
+    environment::Environment,
+    id::Id,
+    invalid::{Invalid, Rule},
+    mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
+    mfa_settings::MfaSettings,
+    sign_on_policy::{ActionKind, SignOnPolicy, SignOnPolicyAssignment},
+};
+use countersign_store::{
+    StoreError, Tx, Work, application, audit, environment, mfa_policy, mfa_settings, sign_on_policy,
+};
+
+use super::{App, Fault, create_environment::actions};
+use crate::keys::KeyError;
+
+/// Why something was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministerError {
+    /// A value breaks rules.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such thing in this environment.
+    #[error("not found")]
+    NotFound,
+    /// It could not be decided.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+impl From<Fault> for AdministerError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<KeyError> for AdministerError {
+    fn from(error: KeyError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<StoreError> for AdministerError {
+    /// A value that another row has is the caller's to change; everything else is a fault.
+    fn from(error: StoreError) -> Self {
+        let StoreError::Duplicate { constraint } = &error else { return Self::Fault(error.into()) };
+        let targets = [
+            ("package_name", "mobile.package_name"),
+            ("bundle_id", "mobile.bundle_id"),
+            ("username_key", "username"),
+            ("sign_on_policy_id", "sign_on_policy.id"),
+        ];
+        let named = targets.iter().find(|(column, _)| constraint.contains(column));
+        Invalid::new(named.map_or("name", |(_, target)| target), Rule::Unique).into()
+    }
+}
+
+/// What an MFA policy is made of.
+#[derive(Clone, Debug)]
+pub struct NewMfaPolicy {
+    /// Its name.
+    pub name: String,
+    /// Native applications.
+    pub mobile: Mobile,
+    /// How a device is chosen.
+    pub device_selection: DeviceSelection,
+}
+
+/// What a sign-on policy is made of.
+#[derive(Clone, Debug)]
+pub struct NewSignOnPolicy {
+    /// Its name.
+    pub name: String,
+    /// The steps, in order.
+    pub steps: Vec<ActionKind>,
+}
+
+impl App {
+    /// Makes an MFA policy.
+    pub async fn create_mfa_policy(
+        &self,
+        environment: Id<Environment>,
+        new: NewMfaPolicy,
+    ) -> Result<MfaPolicy, AdministerError> {
+        let call = self.call(environment, "");
+        let policy = MfaPolicy {
+            id: call.new_id(),
+            environment,
+            name: new.name,
+            default: false,
+            mobile: new.mobile,
+            device_selection: new.device_selection,
+            ignore_user_lock: false,
+            block_users_with_disabled_mfa: false,
+            created_at: call.now,
+            updated_at: call.now,
+        };
+        policy.validate()?;
+        self.store.write(Insert(policy.clone())).await?;
+        Ok(policy)
+    }
+
+    /// Replaces an MFA policy by a changed one. Flows that run see it at their next MFA step.
+    pub async fn replace_mfa_policy(&self, policy: MfaPolicy) -> Result<(), AdministerError> {
+        policy.validate()?;
+        let policy = MfaPolicy { updated_at: self.now(), ..policy };
+        self.store.write(Replace(policy)).await
+    }
+
+    /// Makes a sign-on policy.
+    pub async fn create_sign_on_policy(
+        &self,
+        environment: Id<Environment>,
+        new: NewSignOnPolicy,
+    ) -> Result<SignOnPolicy, AdministerError> {
+        let call = self.call(environment, "");
+        let policy = SignOnPolicy {
+            id: call.new_id(),
+            environment,
+            name: new.name,
+            default: false,
+            actions: actions(&call, &new.steps),
+            created_at: call.now,
+            updated_at: call.now,
+        };
+        policy.validate()?;
+        self.store.write(Insert(policy.clone())).await?;
+        Ok(policy)
+    }
+
+    /// Replaces a sign-on policy by a changed one. Flows that run keep their steps.
+    pub async fn replace_sign_on_policy(&self, policy: SignOnPolicy) -> Result<(), AdministerError> {
+        policy.validate()?;
+        let policy = SignOnPolicy { updated_at: self.now(), ..policy };
+        self.store.write(Replace(policy)).await
+    }
+
+    /// Lets an application use a sign-on policy.
+    pub async fn assign_sign_on_policy(
+        &self,
+        environment: Id<Environment>,
+        application: Id<Application>,
+        sign_on_policy: Id<SignOnPolicy>,
+    ) -> Result<SignOnPolicyAssignment, AdministerError> {
+        let (id, priority) = (self.new_id(), 1);
+        let assignment =
+            SignOnPolicyAssignment { id, environment, application, sign_on_policy, priority };
+        self.store.write(Insert(assignment.clone())).await?;
+        Ok(assignment)
+    }
+
+    /// Sets the MFA settings of an environment.
+    pub async fn put_mfa_settings(
+        &self,
+        environment: Id<Environment>,
+        settings: MfaSettings,
+    ) -> Result<(), AdministerError> {
+        settings.validate()?;
+        self.store.write(PutMfaSettings { environment, settings }).await
+    }
+
+    /// A page of the audit log, oldest first, after a record. At most 1,000 records.
+    pub async fn list_audit(
+        &self,
+        environment: Id<Environment>,
+        after: Option<Id<Record>>,
+        limit: u32,
+    ) -> Result<Vec<Record>, Fault> {
+        Ok(self.store.read(ListAudit { environment, after, limit: limit.min(1_000) }).await?)
+    }
+}
+
+struct Insert<T>(T);
+struct Replace<T>(T);
+
+impl Work for Insert<MfaPolicy> {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let Self(policy) = self;
+        require_environment(tx, policy.environment).await?;
+        require_applications(tx, policy).await?;
+        Ok(mfa_policy::insert(tx, policy).await?)
+    }
+}
+
+impl Work for Replace<MfaPolicy> {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let Self(policy) = self;
+        let old = mfa_policy::load(tx, policy.environment, policy.id).await?;
+        let old = old.ok_or(AdministerError::NotFound)?;
+        require_applications(tx, policy).await?;
+        Ok(mfa_policy::swap(tx, &old, policy).await?)
+    }
+}
+
+impl Work for Insert<SignOnPolicy> {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let Self(policy) = self;
+        require_environment(tx, policy.environment).await?;
+        require_mfa_policies(tx, policy).await?;
+        Ok(sign_on_policy::insert(tx, policy).await?)
+    }
+}
+
+impl Work for Replace<SignOnPolicy> {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let Self(policy) = self;
+        let old = sign_on_policy::load(tx, policy.environment, policy.id).await?;
+        let old = old.ok_or(AdministerError::NotFound)?;
+        require_mfa_policies(tx, policy).await?;
+        Ok(sign_on_policy::swap(tx, &old, policy).await?)
+    }
+}
+
+impl Work for Insert<SignOnPolicyAssignment> {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let Self(assignment) = self;
+        let application = application::load(tx, assignment.environment, assignment.application);
+        application.await?.ok_or(Invalid::new("application.id", Rule::Unknown))?;
+        let policy = sign_on_policy::load(tx, assignment.environment, assignment.sign_on_policy);
+        policy.await?.ok_or(Invalid::new("sign_on_policy.id", Rule::Unknown))?;
+        Ok(sign_on_policy::assign(tx, assignment).await?)
+    }
+}
+
+struct PutMfaSettings {
+    environment: Id<Environment>,
+    settings: MfaSettings,
+}
+
+impl Work for PutMfaSettings {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        require_environment(tx, self.environment).await?;
+        Ok(mfa_settings::put(tx, self.environment, &self.settings).await?)
+    }
+}
+
+struct ListAudit {
+    environment: Id<Environment>,
+    after: Option<Id<Record>>,
+    limit: u32,
+}
+
+impl Work for ListAudit {
+    type Output = Vec<Record>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Record>, StoreError> {
+        audit::list(tx, self.environment, self.after, self.limit).await
+    }
+}
+
+/// Everything lives in an environment that exists.
+pub(super) async fn require_environment(
+    tx: &mut Tx<'_>,
+    id: Id<Environment>,
+) -> Result<(), AdministerError> {
+    environment::load(tx, id).await?.map(drop).ok_or(AdministerError::NotFound)
+}
+
+async fn require_applications(tx: &mut Tx<'_>, policy: &MfaPolicy) -> Result<(), AdministerError> {
+    for listed in &policy.mobile.applications {
+        let application = application::load(tx, policy.environment, listed.application).await?;
+        let native = application.is_some_and(|application| application.mobile.is_some());
+        if !native {
+            return Err(Invalid::new("mobile.applications.id", Rule::Unknown).into());
+        }
+    }
+    Ok(())
+}
+
+async fn require_mfa_policies(
+    tx: &mut Tx<'_>,
+    policy: &SignOnPolicy,
+) -> Result<(), AdministerError> {
+    for action in &policy.actions {
+        let ActionKind::MultiFactorAuthentication { mfa_policy: Some(id), .. } = action.kind else {
+            continue;
+        };
+        let unknown = Invalid::new("actions.mfa_policy.id", Rule::Unknown);
+        mfa_policy::load(tx, policy.environment, id).await?.ok_or(unknown)?;
+    }
+    Ok(())
+}

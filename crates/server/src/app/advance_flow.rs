@@ -1,0 +1,125 @@
+//! Moves a flow by what the person chooses: a user name, a device, another start, the end.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    device::Device,
+    flow::{self, Event, State},
+    id::Id,
+};
+use countersign_store::{Tx, Work, flow as flows, user};
+
+use super::{
+    App, Call, Fault, FlowHandle, FlowView, Realm,
+    fault::faults,
+    read_flow::view,
+    run_flow::{RunError, load_own, run},
+};
+
+/// A choice for a flow.
+#[derive(Clone, Debug)]
+pub struct AdvanceFlow {
+    /// The flow.
+    pub handle: FlowHandle,
+    /// The choice.
+    pub choice: Choice,
+    /// The name under which the request is logged.
+    pub correlation: String,
+}
+
+/// What a person can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// This is my user name.
+    Identify { username: String },
+    /// This device.
+    Device { device: Id<Device> },
+    /// From the start, maybe as somebody else.
+    Reset,
+    /// Not at all.
+    Cancel,
+}
+
+/// Why the flow did not move.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// There is no such flow of this browser.
+    #[error("no such flow")]
+    NotFound,
+    /// The flow waits for something else.
+    #[error("the flow does not wait for this")]
+    NotNow,
+    /// The device is not among those that can be chosen.
+    #[error("device.id must be one of the devices of the flow")]
+    UnknownDevice,
+    /// It could not be decided.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+faults!(AdvanceError);
+
+impl App {
+    /// Moves a flow by a choice.
+    pub async fn advance_flow(
+        &self,
+        realm: &Arc<Realm>,
+        request: AdvanceFlow,
+    ) -> Result<FlowView, AdvanceError> {
+        let call = self.call(realm.environment, &request.correlation);
+        self.store.write(Advance { realm: Arc::clone(realm), call, request }).await
+    }
+}
+
+struct Advance {
+    realm: Arc<Realm>,
+    call: Call,
+    request: AdvanceFlow,
+}
+
+impl Work for Advance {
+    type Output = FlowView;
+    type Error = AdvanceError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, AdvanceError> {
+        let now = self.call.now;
+        let old = load_own(tx, &self.realm, &self.request.handle, now).await?;
+        let old = old.ok_or(AdvanceError::NotFound)?;
+        let event = match &self.request.choice {
+            Choice::Identify { username } => {
+                let found = user::find_by_username(tx, old.environment, username).await?;
+                let user = found.filter(|user| user.enabled).map(|user| user.id);
+                Event::Identified { username: username.clone(), user }
+            }
+            Choice::Device { device } => {
+                let waits = matches!(
+                    old.state,
+                    State::DeviceSelection { .. } | State::Passcode { .. }
+                );
+                if !waits {
+                    return Err(AdvanceError::NotNow);
+                }
+                let shown = view(tx, (*old).clone(), now).await?;
+                if !shown.devices.iter().any(|usable| usable.id == *device) {
+                    return Err(AdvanceError::UnknownDevice);
+                }
+                Event::DeviceChosen { device: *device }
+            }
+            Choice::Reset => Event::Reset,
+            Choice::Cancel => Event::Cancelled,
+        };
+        let mut flow = (*old).clone();
+        run(tx, &self.call, &mut flow, event).await?;
+        flows::swap(tx, &old, &flow).await?;
+        Ok(view(tx, flow, now).await?)
+    }
+}
+
+impl From<RunError> for AdvanceError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Refused(flow::Refusal::NotNow | flow::Refusal::OtherUser) => Self::NotNow,
+            RunError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Blocks, unblocks, unlocks and removes devices, and lists them.
+
+use countersign_domain::{
+    audit,
+    device::{self as devices, Device, Effect, Event},
+    environment::Environment,
+    id::Id,
+    user::User,
+};
+use countersign_store::{StoreError, Tx, Versioned, Work, device};
+
+use super::{App, Call, Fault, fault::faults};
+
+/// What an administrator does to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// It no longer vouches.
+    Block,
+    /// It vouches again.
+    Unblock,
+    /// A lock by wrong passcodes ends.
+    Unlock,
+    /// It is no longer paired.
+    Remove,
+}
+
+/// Why a device was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeDeviceError {
+    /// The user has no such device.
+    #[error("no such device")]
+    NotFound,
+    /// It could not be decided.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+faults!(ChangeDeviceError);
+
+impl App {
+    /// Changes a device of a user.
+    pub async fn change_device(
+        &self,
+        environment: Id<Environment>,
+        device: Id<Device>,
+        change: DeviceChange,
+    ) -> Result<(), ChangeDeviceError> {
+        let call = self.call(environment, "");
+        self.store.write(Change { call, device, change }).await
+    }
+
+    /// The devices of a user, in their order.
+    pub async fn list_devices(
+        &self,
+        environment: Id<Environment>,
+        user: Id<User>,
+    ) -> Result<Vec<Device>, Fault> {
+        let devices = self.store.read(List { user }).await?;
+        Ok(devices.into_iter().filter(|device| device.environment == environment).collect())
+    }
+}
+
+struct Change {
+    call: Call,
+    device: Id<Device>,
+    change: DeviceChange,
+}
+
+impl Work for Change {
+    type Output = ();
+    type Error = ChangeDeviceError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), ChangeDeviceError> {
+        let old = device::load(tx, self.call.environment, self.device).await?;
+        let old = old.ok_or(ChangeDeviceError::NotFound)?;
+        let event = match self.change {
+            DeviceChange::Block => Event::Block,
+            DeviceChange::Unblock => Event::Unblock,
+            DeviceChange::Unlock => Event::Unlock,
+            DeviceChange::Remove => Event::Remove { reason: "removed_by_administrator" },
+        };
+        change(tx, &self.call, &old, event).await
+    }
+}
+
+/// Applies an event to a device and commits what follows from it.
+pub(super) async fn change(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    old: &Versioned<Device>,
+    event: Event,
+) -> Result<(), ChangeDeviceError> {
+    let step = devices::apply(&old.state, event, call.now);
+    let step = step.map_err(|_| ChangeDeviceError::NotFound)?;
+    let deletes = step.effects.contains(&Effect::Delete);
+    if deletes {
+        device::delete(tx, old).await?;
+    } else if step.state != old.state {
+        device::swap(tx, old, &Device { state: step.state, ..(**old).clone() }).await?;
+    }
+    for effect in step.effects {
+        let Effect::Audit { action, reason } = effect else { continue };
+        let event = audit::Event::succeeded(action).about(old.user).on(old.id);
+        let event = event.through(old.installation.application);
+        call.audit(tx, audit::Event { reason: reason.map(str::to_owned), ..event }).await?;
+    }
+    Ok(())
+}
+
+struct List {
+    user: Id<User>,
+}
+
+impl Work for List {
+    type Output = Vec<Device>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Device>, StoreError> {
+        let devices = device::list_of_user(tx, self.user).await?;
+        Ok(devices.into_iter().map(Versioned::into_value).collect())
+    }
+}

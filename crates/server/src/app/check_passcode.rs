@@ -1,0 +1,232 @@
+//! Checks a one-time passcode of a device. Each counts once, and wrong ones lock.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    application::Mobile,
+    audit,
+    device::{self as devices, Device, Effect, Event as DeviceEvent},
+    flow::{self, Event, Flow, State},
+    id::Id,
+    lockout::Lockout,
+    mfa_policy::MfaPolicy,
+    user::User,
+};
+use countersign_protocol::otp;
+use countersign_store::{
+    StoreError, Tx, Versioned, Work, application, device, flow as flows, mfa_policy, mfa_settings,
+    user,
+};
+
+use super::{
+    App, Call, Fault, FlowHandle, FlowView, Realm,
+    fault::faults,
+    installation::open_seed,
+    read_flow::view,
+    run_flow::{RunError, load_own, run},
+};
+
+/// A passcode for a flow.
+#[derive(Clone, Debug)]
+pub struct CheckPasscode {
+    /// The flow.
+    pub handle: FlowHandle,
+    /// Six digits.
+    pub passcode: String,
+    /// The name under which the request is logged.
+    pub correlation: String,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum PasscodeOutcome {
+    /// Right: the flow has moved.
+    Accepted(FlowView),
+    /// Wrong or used before. The flow may have moved on to another device, or failed.
+    Refused(FlowView),
+}
+
+/// Why it was not checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckPasscodeError {
+    /// There is no such flow of this browser.
+    #[error("no such flow")]
+    NotFound,
+    /// The flow waits for something else.
+    #[error("the flow does not wait for a passcode")]
+    NotNow,
+    /// It could not be decided.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+faults!(CheckPasscodeError);
+
+impl App {
+    /// Checks a passcode and moves the flow.
+    pub async fn check_passcode(
+        self: &Arc<Self>,
+        realm: &Arc<Realm>,
+        request: CheckPasscode,
+    ) -> Result<PasscodeOutcome, CheckPasscodeError> {
+        let call = self.call(realm.environment, &request.correlation);
+        let (app, realm) = (Arc::clone(self), Arc::clone(realm));
+        self.store.write(Check { app, realm, call, request }).await
+    }
+}
+
+struct Check {
+    app: Arc<App>,
+    realm: Arc<Realm>,
+    call: Call,
+    request: CheckPasscode,
+}
+
+impl Work for Check {
+    type Output = PasscodeOutcome;
+    type Error = CheckPasscodeError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<PasscodeOutcome, CheckPasscodeError> {
+        let now = self.call.now;
+        let old = load_own(tx, &self.realm, &self.request.handle, now).await?;
+        let old = old.ok_or(CheckPasscodeError::NotFound)?;
+        let State::Passcode { identity, device, .. } = &old.state else {
+            return Err(CheckPasscodeError::NotNow);
+        };
+        let mut flow = (*old).clone();
+        let device = device::load(tx, flow.environment, *device).await?;
+        let device = device.filter(|device| device.user == identity.user);
+        let accepted = match device {
+            Some(device) => self.check(tx, &mut flow, device).await?,
+            // Removed since it was chosen: the step is decided anew.
+            None => {
+                run(tx, &self.call, &mut flow, Event::DeviceLost).await?;
+                false
+            }
+        };
+        flows::swap(tx, &old, &flow).await?;
+        let view = view(tx, flow, now).await?;
+        Ok(if accepted { PasscodeOutcome::Accepted(view) } else { PasscodeOutcome::Refused(view) })
+    }
+}
+
+impl Check {
+    async fn check(
+        &self,
+        tx: &mut Tx<'_>,
+        flow: &mut Flow,
+        device: Versioned<Device>,
+    ) -> Result<bool, CheckPasscodeError> {
+        let application = application::load(tx, flow.environment, device.installation.application);
+        let mobile = application.await?.and_then(|application| application.mobile.clone());
+        let policy = policy_of(tx, flow).await?;
+        let rules = policy.application(device.installation.application);
+        let mobile = mobile.filter(|_| rules.is_some_and(|rules| rules.passcode_enabled));
+        let (Some(mobile), true) = (mobile, device.is_usable(self.call.now)) else {
+            run(tx, &self.call, flow, Event::DeviceLost).await?;
+            return Ok(false);
+        };
+        let wrong = DeviceEvent::PasscodeWrong { limit: policy.mobile.passcode_limit };
+        let event = match self.matching_step(&device, &mobile)? {
+            Some(step) => DeviceEvent::PasscodeMatched { step },
+            None => wrong.clone(),
+        };
+        // A code that has counted before is as wrong as any other.
+        let step = devices::apply(&device.state, event, self.call.now)
+            .or_else(|_| devices::apply(&device.state, wrong, self.call.now))
+            .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
+        let accepted = !step.effects.contains(&Effect::CountUserFailure);
+        let goes_on = self.commit(tx, flow, &device, step).await?;
+        if accepted {
+            run(tx, &self.call, flow, Event::PasscodeAccepted).await?;
+        } else if !goes_on {
+            run(tx, &self.call, flow, Event::DeviceLost).await?;
+        }
+        Ok(accepted)
+    }
+
+    fn matching_step(&self, device: &Device, mobile: &Mobile) -> Result<Option<i64>, Fault> {
+        let seed = open_seed(&self.app.vault, device)?;
+        let (step, grace) = (device.passcode_step_seconds.into(), mobile.passcode_grace_steps);
+        let code = self.request.passcode.trim();
+        Ok(otp::matching_step(seed.expose(), step, grace, code, self.call.now))
+    }
+
+    /// Stores what became of the device, and of the user's count over all devices. Says whether the flow can go on waiting
+    /// for this device.
+    async fn commit(
+        &self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+        old: &Versioned<Device>,
+        step: devices::Step,
+    ) -> Result<bool, CheckPasscodeError> {
+        let changed = Device { state: step.state, ..(**old).clone() };
+        device::swap(tx, old, &changed).await?;
+        let mut failed = false;
+        for effect in step.effects {
+            match effect {
+                Effect::Audit { action, reason } => {
+                    let event = audit::Event {
+                        succeeded: action != audit::Action::PasscodeCheckFailed,
+                        reason: reason.map(str::to_owned),
+                        ..audit::Event::succeeded(action)
+                    };
+                    let event = event.through(flow.request.application).about(old.user).on(old.id);
+                    self.call.audit(tx, event).await?;
+                }
+                Effect::CountUserFailure => failed = true,
+                Effect::Delete => return Err(Fault::broken("a passcode deletes a device").into()),
+            }
+        }
+        let user_locked = self.count(tx, flow, old.user, failed).await?;
+        Ok(changed.is_usable(self.call.now) && !user_locked)
+    }
+
+    /// Counts over all devices of the user. Says whether the user's MFA is locked.
+    async fn count(
+        &self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+        user: Id<User>,
+        failed: bool,
+    ) -> Result<bool, CheckPasscodeError> {
+        let user = user::load(tx, flow.environment, user).await?;
+        let user = user.ok_or_else(|| Fault::broken("a device has no user"))?;
+        let limit = mfa_settings::load(tx, flow.environment).await?.lockout;
+        let now = self.call.now;
+        let mfa_lockout = match limit {
+            Some(limit) if failed => user.mfa_lockout.failed(limit, now),
+            None if failed => user.mfa_lockout,
+            Some(_) | None => Lockout::cleared(),
+        };
+        let locked = mfa_lockout.locked_until(now).is_some();
+        if mfa_lockout == user.mfa_lockout {
+            return Ok(locked);
+        }
+        if locked && user.mfa_lockout.locked_until(now).is_none() {
+            let event = audit::Event::succeeded(audit::Action::UserLocked).about(user.id);
+            self.call.audit(tx, event.through(flow.request.application)).await?;
+        }
+        user::swap(tx, &user, &User { mfa_lockout, ..(*user).clone() }).await?;
+        Ok(locked)
+    }
+}
+
+/// The MFA policy that the step of this flow was decided under, as it is now.
+async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, CheckPasscodeError> {
+    let gone = || Fault::broken("the MFA policy of a flow is gone");
+    let State::Passcode { identity, .. } = &flow.state else { return Err(gone().into()) };
+    let id = identity.mfa_policy.ok_or_else(gone)?;
+    let policy: Result<_, StoreError> = mfa_policy::load(tx, flow.environment, id).await;
+    Ok(policy?.ok_or_else(gone)?.into_value())
+}
+
+impl From<RunError> for CheckPasscodeError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Refused(flow::Refusal::NotNow | flow::Refusal::OtherUser) => Self::NotNow,
+            RunError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Makes applications, with a secret where they keep one.
+
+use countersign_domain::{
+    application::{Application, GrantType, Kind, Mobile, TokenEndpointAuthMethod},
+    environment::Environment,
+    id::Id,
+};
+use countersign_protocol::{encoding, entropy::random, jose::Algorithm, secret::Secret};
+use countersign_store::{Tx, Work, application};
+
+use super::{AdministerError, App, administer::require_environment};
+use crate::keys::{KeyError, Place, Vault};
+
+/// What an application is made of.
+#[derive(Clone, Debug)]
+pub struct NewApplication {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How it proves itself.
+    pub token_endpoint_auth_method: TokenEndpointAuthMethod,
+    /// Where its users may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// The algorithm of its ID tokens.
+    pub id_token_algorithm: Algorithm,
+    /// The mobile section.
+    pub mobile: Option<Mobile>,
+}
+
+/// A new application, and its secret, which is shown now.
+#[derive(Debug)]
+pub struct CreatedApplication {
+    /// The application.
+    pub application: Application,
+    /// Its secret, if it has one.
+    pub secret: Option<Secret<String>>,
+}
+
+const SECRET: &str = "applications.secret";
+
+impl App {
+    /// Makes an application.
+    pub async fn create_application(
+        &self,
+        environment: Id<Environment>,
+        new: NewApplication,
+    ) -> Result<CreatedApplication, AdministerError> {
+        let (id, now) = (self.new_id(), self.now());
+        let secret = match new.token_endpoint_auth_method {
+            TokenEndpointAuthMethod::None => None,
+            TokenEndpointAuthMethod::ClientSecretBasic
+            | TokenEndpointAuthMethod::ClientSecretPost => {
+                Some(Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))))
+            }
+        };
+        let seal = |secret: &Secret<String>| {
+            let place = Place { column: SECRET, row: id.as_bytes() };
+            self.vault.seal(place, secret.expose().as_bytes(), self.entropy.as_ref())
+        };
+        let grant_type = match new.kind {
+            Kind::Worker => GrantType::ClientCredentials,
+            Kind::Web | Kind::Native | Kind::SinglePage => GrantType::AuthorizationCode,
+        };
+        let application = Application {
+            id,
+            environment,
+            name: new.name,
+            kind: new.kind,
+            enabled: true,
+            token_endpoint_auth_method: new.token_endpoint_auth_method,
+            secret: secret.as_ref().map(seal).transpose()?,
+            grant_types: vec![grant_type],
+            redirect_uris: new.redirect_uris,
+            pkce_required: false,
+            id_token_algorithm: new.id_token_algorithm,
+            mobile: new.mobile,
+            created_at: now,
+            updated_at: now,
+        };
+        application.validate()?;
+        let work = CreateApplication { application: application.clone() };
+        self.store.write(work).await?;
+        Ok(CreatedApplication { application, secret })
+    }
+}
+
+/// The secret of an application, if it has one.
+pub(super) fn open_secret(
+    vault: &Vault,
+    application: &Application,
+) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
+    let place = Place { column: SECRET, row: application.id.as_bytes() };
+    application.secret.as_ref().map(|sealed| vault.open(place, sealed)).transpose()
+}
+
+struct CreateApplication {
+    application: Application,
+}
+
+impl Work for CreateApplication {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        require_environment(tx, self.application.environment).await?;
+        Ok(application::insert(tx, &self.application).await?)
+    }
+}

@@ -1,0 +1,119 @@
+//! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies.
+
+use countersign_domain::{
+    environment::Environment,
+    id::Id,
+    lockout::Limit,
+    mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
+    population::Population,
+    sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+};
+use countersign_store::{
+    Tx, Work, environment, mfa_policy, population, sign_on_policy,
+};
+
+use super::{AdministerError, App, Call, Fault, realm::seal_keys};
+use crate::keys::KeyMaterial;
+
+impl App {
+    /// Makes an environment of this name.
+    pub async fn create_environment(&self, name: &str) -> Result<Environment, AdministerError> {
+        let environment =
+            Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
+        environment.validate()?;
+        let entropy = std::sync::Arc::clone(&self.entropy);
+        let material = tokio::task::spawn_blocking(move || KeyMaterial::generate(entropy.as_ref()))
+            .await
+            .map_err(|_| Fault::broken("key generation panicked"))??;
+        let keys = seal_keys(&self.vault, environment.id, &material, self.entropy.as_ref())?;
+        let call = self.call(environment.id, "");
+        let work = CreateEnvironment { defaults: Defaults::new(&call), environment, keys };
+        let environment = work.environment.clone();
+        self.store.write(work).await?;
+        Ok(environment)
+    }
+}
+
+struct CreateEnvironment {
+    environment: Environment,
+    keys: environment::SealedKeys,
+    defaults: Defaults,
+}
+
+struct Defaults {
+    population: Population,
+    mfa_policy: MfaPolicy,
+    sign_on_policies: [SignOnPolicy; 2],
+}
+
+impl Work for CreateEnvironment {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        environment::insert(tx, &self.environment).await?;
+        environment::insert_keys(tx, self.environment.id, &self.keys).await?;
+        population::insert(tx, &self.defaults.population).await?;
+        mfa_policy::insert(tx, &self.defaults.mfa_policy).await?;
+        for policy in &self.defaults.sign_on_policies {
+            sign_on_policy::insert(tx, policy).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Defaults {
+    fn new(call: &Call) -> Self {
+        let (environment, now) = (call.environment, call.now);
+        let population = Population {
+            id: call.new_id(),
+            environment,
+            name: "Default".to_owned(),
+            default: true,
+            created_at: now,
+        };
+        let mfa_policy = MfaPolicy {
+            id: call.new_id(),
+            environment,
+            name: "Default MFA Policy".to_owned(),
+            default: true,
+            mobile: Mobile {
+                enabled: true,
+                passcode_limit: Limit { failures: 3, lock_seconds: 120 },
+                applications: Vec::new(),
+            },
+            device_selection: DeviceSelection::DefaultToFirst,
+            ignore_user_lock: false,
+            block_users_with_disabled_mfa: false,
+            created_at: now,
+            updated_at: now,
+        };
+        let login = ActionKind::Login;
+        let mfa = ActionKind::MultiFactorAuthentication {
+            mfa_policy: None,
+            no_devices_mode: NoDevicesMode::Block,
+        };
+        let policy = |name: &str, default, kinds: &[ActionKind]| SignOnPolicy {
+            id: call.new_id(),
+            environment,
+            name: name.to_owned(),
+            default,
+            actions: actions(call, kinds),
+            created_at: now,
+            updated_at: now,
+        };
+        let single = policy("Single_Factor", true, &[login]);
+        let multi = policy("Multi_Factor", false, &[login, mfa]);
+        Self { population, mfa_policy, sign_on_policies: [single, multi] }
+    }
+}
+
+/// Steps in this order, with priorities from 1.
+pub(super) fn actions(call: &Call, kinds: &[ActionKind]) -> Vec<Action> {
+    let action = |(priority, kind): (u16, &ActionKind)| Action {
+        id: Id::new(call.now, call.entropy.as_ref()),
+        priority,
+        kind: *kind,
+    };
+    (1..).zip(kinds).map(action).collect()
+}

@@ -1,0 +1,127 @@
+//! Makes users and sets their passwords.
+
+use countersign_domain::{
+    environment::Environment,
+    id::Id,
+    invalid::{Invalid, Rule},
+    lockout::Lockout,
+    password::{self, Password},
+    population::Population,
+    user::{Name, User},
+};
+use countersign_protocol::{secret::Secret, time::Timestamp};
+use countersign_store::{Tx, Work, mfa_settings, password as passwords, population, user};
+
+use super::{AdministerError, App, Fault};
+
+/// What a user is made of.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Unique without regard to case.
+    pub username: String,
+    /// Mail address.
+    pub email: String,
+    /// What the person is called.
+    pub name: Name,
+    /// The population; none: the default one.
+    pub population: Option<Id<Population>>,
+    /// The password; none: the user cannot sign in by password.
+    pub password: Option<Secret<String>>,
+    /// Whether devices count; none: what the MFA settings say.
+    pub mfa_enabled: Option<bool>,
+}
+
+impl App {
+    /// Makes a user.
+    pub async fn create_user(
+        &self,
+        environment: Id<Environment>,
+        new: NewUser,
+    ) -> Result<User, AdministerError> {
+        let password = match &new.password {
+            Some(clear) => Some(self.new_password(clear).await?),
+            None => None,
+        };
+        let work = CreateUser { id: self.new_id(), environment, new, password, now: self.now() };
+        self.store.write(work).await
+    }
+
+    /// Sets the password of a user, and ends a lock of it.
+    pub async fn set_password(
+        &self,
+        environment: Id<Environment>,
+        user: Id<User>,
+        password: &Secret<String>,
+    ) -> Result<(), AdministerError> {
+        let password = self.new_password(password).await?;
+        self.store.write(SetPassword { environment, user, password }).await
+    }
+
+    async fn new_password(&self, clear: &Secret<String>) -> Result<Password, AdministerError> {
+        password::validate(clear.expose())?;
+        let hash = self.passwords.hash(clear.clone(), self.entropy.as_ref()).await;
+        let hash = hash.map_err(Fault::from)?;
+        Ok(Password { hash, lockout: Lockout::cleared(), changed_at: self.now() })
+    }
+}
+
+struct CreateUser {
+    id: Id<User>,
+    environment: Id<Environment>,
+    new: NewUser,
+    password: Option<Password>,
+    now: Timestamp,
+}
+
+impl Work for CreateUser {
+    type Output = User;
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<User, AdministerError> {
+        let population = match self.new.population {
+            Some(id) => population::load(tx, self.environment, id)
+                .await?
+                .ok_or(Invalid::new("population.id", Rule::Unknown))?,
+            None => population::load_default(tx, self.environment)
+                .await?
+                .ok_or(AdministerError::NotFound)?,
+        };
+        let settings = mfa_settings::load(tx, self.environment).await?;
+        let user = User {
+            id: self.id,
+            environment: self.environment,
+            population: population.id,
+            username: self.new.username.clone(),
+            email: self.new.email.clone(),
+            name: self.new.name.clone(),
+            enabled: true,
+            mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
+            mfa_lockout: Lockout::cleared(),
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        user.validate()?;
+        user::insert(tx, &user).await?;
+        if let Some(password) = &self.password {
+            passwords::put(tx, user.id, password).await?;
+        }
+        Ok(user)
+    }
+}
+
+struct SetPassword {
+    environment: Id<Environment>,
+    user: Id<User>,
+    password: Password,
+}
+
+impl Work for SetPassword {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let user = user::load(tx, self.environment, self.user).await?;
+        let user = user.ok_or(AdministerError::NotFound)?;
+        Ok(passwords::put(tx, user.id, &self.password).await?)
+    }
+}

@@ -1,0 +1,87 @@
+//! What the application is told when a flow has ended.
+
+use countersign_domain::{
+    authorization::{Answer, ErrorCode},
+    flow::{Failure, Flow, State},
+    mfa::Reason,
+};
+use countersign_protocol::secret::Secret;
+
+use super::Realm;
+
+/// The authorization response (RFC 6749, section 4.1.2; RFC 9207).
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// How the application gets it.
+    pub answer: Answer,
+    /// The members, in the order in which they are written.
+    pub members: Vec<(&'static str, Secret<String>)>,
+}
+
+impl Realm {
+    /// The authorization response of a flow that has ended.
+    #[must_use]
+    pub fn ending(&self, flow: &Flow) -> Option<Ending> {
+        let request = &flow.request;
+        let result = match &flow.state {
+            State::Completed { .. } => Ok(self.code(flow.id.cast())),
+            State::Failed { why, .. } => Err(*why),
+            State::Identifier { .. }
+            | State::Login { .. }
+            | State::Password { .. }
+            | State::Deciding { .. }
+            | State::DeviceSelection { .. }
+            | State::Passcode { .. } => return None,
+        };
+        let state = request.state.clone();
+        Some(match result {
+            Ok(code) => self.ended(request.answer.clone(), state, vec![("code", code)]),
+            Err(why) => {
+                let (error, description) = (ErrorCode::AccessDenied, describe(why));
+                self.refusal(request.answer.clone(), state, error, description)
+            }
+        })
+    }
+
+    /// The authorization response of a request that was refused.
+    #[must_use]
+    pub fn refusal(
+        &self,
+        answer: Answer,
+        state: Option<String>,
+        error: ErrorCode,
+        description: &str,
+    ) -> Ending {
+        let plain = |text: &str| Secret::new(text.to_owned());
+        let members =
+            vec![("error", plain(error.name())), ("error_description", plain(description))];
+        self.ended(answer, state, members)
+    }
+
+    fn ended(
+        &self,
+        answer: Answer,
+        state: Option<String>,
+        mut members: Vec<(&'static str, Secret<String>)>,
+    ) -> Ending {
+        members.extend(state.map(|state| ("state", Secret::new(state))));
+        members.push(("iss", Secret::new(self.issuer.clone())));
+        Ending { answer, members }
+    }
+}
+
+/// Why a flow failed, for developers.
+const fn describe(why: Failure) -> &'static str {
+    match why {
+        Failure::Cancelled => "the user cancelled",
+        Failure::Mfa(reason) => match reason {
+            Reason::NoUsableDevice => "the user has no device that the MFA policy accepts",
+            Reason::DeviceBlocked => "the device of the user is blocked",
+            Reason::DeviceLocked => "the device of the user is locked",
+            Reason::UserLocked => "the MFA of the user is locked",
+            Reason::MfaDisabled => "the MFA of the user is disabled",
+            Reason::Compromised => "the device does not meet the integrity requirements",
+            Reason::ExtraVerificationFailed => "the device could not be verified",
+        },
+    }
+}

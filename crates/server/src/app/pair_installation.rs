@@ -1,0 +1,370 @@
+//! Pairs an installation by the ticket of its ID token, or spends the ticket when the person says no.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    audit,
+    device::{Device, State as DeviceState},
+    id::Id,
+    installation::Installation,
+    pairing::{self, Effect, Event, NoOffer, State, Ticket},
+    user::User,
+};
+use countersign_protocol::{
+    device_api::DeviceRequest,
+    entropy::random,
+    jwk::EcPublicKey,
+    otp,
+    pairing::{
+        Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
+        PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
+    },
+    proof::Peeked,
+    secret::Secret,
+    seed::{self, Seed},
+};
+use countersign_store::{
+    StoreError, Tx, Versioned, Work, application, device, mfa_policy, mfa_settings,
+    pairing as tickets, user,
+};
+use serde::Deserialize;
+
+use super::{
+    App, DeviceCall, DeviceCallError, Fault, Realm,
+    installation::{Proved, answer, open_seed, peek_at, seed_place, spend},
+    realm::split_handle,
+};
+use crate::keys::KeyError;
+
+/// Why an installation was not paired.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// The proof does not count.
+    #[error(transparent)]
+    Call(#[from] DeviceCallError),
+    /// No such ticket.
+    #[error("proof.ticket is not one of this environment")]
+    UnknownTicket,
+    /// The app is another than the one that the ticket was made for.
+    #[error("proof.app.id must be the application that the ticket was made for")]
+    OtherApplication,
+    /// The ticket does not allow it.
+    #[error(transparent)]
+    Ticket(#[from] pairing::Refusal),
+    /// The policy, the user's devices or the phone no longer allow it.
+    #[error(transparent)]
+    NoOffer(#[from] NoOffer),
+}
+
+impl From<StoreError> for PairError {
+    fn from(error: StoreError) -> Self {
+        Self::Call(error.into())
+    }
+}
+
+impl From<Fault> for PairError {
+    fn from(fault: Fault) -> Self {
+        Self::Call(fault.into())
+    }
+}
+
+impl From<KeyError> for PairError {
+    fn from(error: KeyError) -> Self {
+        Self::Call(error.into())
+    }
+}
+
+impl App {
+    /// Pairs an installation: what `POST D/pairings` answers.
+    pub async fn approve_pairing(
+        self: &Arc<Self>,
+        realm: &Arc<Realm>,
+        request: DeviceCall,
+    ) -> Result<String, PairError> {
+        let peeked = peek_at::<PairingRequest>(realm, &request, self.now())?;
+        let key = self.key_of_ticket(realm, &peeked).await?;
+        let proof = self.verify(realm, peeked, &key, |body| Some(&body.nonce))?;
+        let call = self.call(realm.environment, &request.correlation);
+        let (device, secret) = (call.new_id(), Secret::new(random::<20>(self.entropy.as_ref())));
+        let proved = Proved { realm: Arc::clone(realm), call, proof };
+        self.store.write(Approve { app: Arc::clone(self), proved, device, secret }).await
+    }
+
+    /// Spends the ticket of a person who said no: what `POST D/pairings/denials` answers.
+    pub async fn deny_pairing(
+        &self,
+        realm: &Arc<Realm>,
+        request: DeviceCall,
+    ) -> Result<String, PairError> {
+        let peeked = peek_at::<PairingDenial>(realm, &request, self.now())?;
+        let key = self.key_of_ticket(realm, &peeked).await?;
+        let proof = self.verify(realm, peeked, &key, |body| Some(&body.nonce))?;
+        let call = self.call(realm.environment, &request.correlation);
+        self.store.write(Deny(Proved { realm: Arc::clone(realm), call, proof })).await
+    }
+
+    /// The key that a ticket is bound to. The ticket is read before the signature is checked, since it says which key must
+    /// have made it.
+    async fn key_of_ticket<P: DeviceRequest>(
+        &self,
+        realm: &Arc<Realm>,
+        peeked: &Peeked<P>,
+    ) -> Result<EcPublicKey, PairError> {
+        #[derive(Deserialize)]
+        struct Bearing {
+            ticket: Secret<String>,
+        }
+        let Bearing { ticket } = peeked.unverified_claims().map_err(|_| PairError::UnknownTicket)?;
+        let ticket = self.store.read(FindTicket { realm: Arc::clone(realm), value: ticket }).await?;
+        Ok(ticket.ok_or(PairError::UnknownTicket)?.key)
+    }
+}
+
+struct FindTicket {
+    realm: Arc<Realm>,
+    value: Secret<String>,
+}
+
+impl Work for FindTicket {
+    type Output = Option<Versioned<Ticket>>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        load(tx, &self.realm, &self.value).await
+    }
+}
+
+/// The ticket of this value, if the secret in it is right.
+async fn load(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    value: &Secret<String>,
+) -> Result<Option<Versioned<Ticket>>, StoreError> {
+    let Some((id, secret)) = split_handle(value.expose()) else { return Ok(None) };
+    let id = Id::from_bytes(id);
+    let ticket = tickets::load(tx, realm.environment, id).await?;
+    Ok(ticket.filter(|ticket| realm.owns_ticket(id, &secret, &ticket.secret_hash)))
+}
+
+struct Approve {
+    app: Arc<App>,
+    proved: Proved<PairingRequest>,
+    device: Id<Device>,
+    secret: Secret<[u8; 20]>,
+}
+
+impl Work for Approve {
+    type Output = String;
+    type Error = PairError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<String, PairError> {
+        let Proved { realm, call, proof } = &self.proved;
+        if let Some(answer) = spend(tx, &self.proved.key()).await? {
+            return Ok(answer);
+        }
+        let ticket = load(tx, realm, &proof.body().ticket).await?;
+        let ticket = ticket.ok_or(PairError::UnknownTicket)?;
+        if proof.body().app.id != ticket.application.to_string() {
+            return Err(PairError::OtherApplication);
+        }
+        let event = Event::Approve { thumbprint: proof.thumbprint(), device: self.device };
+        let step = pairing::apply(&ticket, &event, call.now)?;
+        let mut paired = None;
+        for effect in &step.effects {
+            match effect {
+                Effect::CreateDevice(id) => paired = Some(self.pair(tx, &ticket, *id).await?),
+                Effect::Audit { action, reason } => {
+                    let event = audit::Event::succeeded(*action).about(ticket.user);
+                    let event = event.through(ticket.application).on(self.device);
+                    let reason = reason.map(str::to_owned);
+                    call.audit(tx, audit::Event { reason, ..event }).await?;
+                }
+            }
+        }
+        let paired = match (paired, &step.state) {
+            (Some(paired), _) => paired,
+            // The phone has lost the answer and asks again with a new proof.
+            (None, State::Claimed { device, .. }) => {
+                let device = device::load(tx, realm.environment, *device).await?;
+                device.ok_or(pairing::Refusal::Spent)?.into_value()
+            }
+            (None, State::Open | State::Denied { .. } | State::Expired) => {
+                return Err(Fault::broken("an approved ticket is not claimed").into());
+            }
+        };
+        if step.state != ticket.state {
+            tickets::swap(tx, &ticket, &Ticket { state: step.state, ..(*ticket).clone() }).await?;
+        }
+        let response = self.respond(tx, &paired).await?;
+        Ok(answer(tx, &self.proved.key(), &response).await?)
+    }
+}
+
+impl Approve {
+    /// Makes the device, if everything still allows it.
+    async fn pair(
+        &self,
+        tx: &mut Tx<'_>,
+        ticket: &Ticket,
+        id: Id<Device>,
+    ) -> Result<Device, PairError> {
+        let environment = ticket.environment;
+        let gone = || Fault::broken("a ticket refers to something that is gone");
+        let application = application::load(tx, environment, ticket.application).await?;
+        let application = application.ok_or_else(gone)?;
+        let user = user::load(tx, environment, ticket.user).await?.ok_or(NoOffer::Disabled)?;
+        let policy = mfa_policy::load(tx, environment, ticket.mfa_policy).await?;
+        let settings = mfa_settings::load(tx, environment).await?;
+        let devices = device::list_of_user(tx, user.id).await?;
+        let devices: Vec<Device> = devices.into_iter().map(Versioned::into_value).collect();
+        let installation = self.installation(ticket);
+        let facts = pairing::Facts {
+            policy: policy.as_deref(),
+            application: &application,
+            installation: &installation,
+            user: &user,
+            devices: &devices,
+            settings: &settings,
+        };
+        pairing::check(facts)?;
+        let mobile = application.mobile.clone().ok_or(NoOffer::Disabled)?;
+        let now = self.proved.call.now;
+        let step_seconds = mobile.passcode_step_seconds;
+        let present = otp::step_at(step_seconds.into(), now);
+        let seed = self.app.vault.seal(
+            seed_place(&id),
+            self.secret.expose(),
+            self.app.entropy.as_ref(),
+        )?;
+        let device = Device {
+            id,
+            environment,
+            user: user.id,
+            installation,
+            nickname: None,
+            seed,
+            passcode_step_seconds: step_seconds,
+            created_at: now,
+            // The seed is new: every code in the window is of after the pairing.
+            state: DeviceState::paired(present - i64::from(mobile.passcode_grace_steps) - 1),
+        };
+        // Two phones that take the last place at once meet at the user's row: one of them counts again.
+        user::swap(tx, &user, &User { updated_at: now, ..(*user).clone() }).await?;
+        device::insert(tx, &device).await?;
+        Ok(device)
+    }
+
+    fn installation(&self, ticket: &Ticket) -> Installation {
+        let body = self.proved.proof.body();
+        Installation {
+            thumbprint: self.proved.proof.thumbprint(),
+            key: *self.proved.proof.key(),
+            application: ticket.application,
+            platform: body.app.platform,
+            package: body.app.package.clone(),
+            version: body.app.version.clone(),
+            device: body.dev.clone(),
+            push: body.push.clone(),
+        }
+    }
+
+    async fn respond(
+        &self,
+        tx: &mut Tx<'_>,
+        device: &Device,
+    ) -> Result<PairingResponse, PairError> {
+        let user = user::load(tx, device.environment, device.user).await?;
+        let user = user.ok_or_else(|| Fault::broken("a device has no user"))?;
+        let body = self.proved.proof.body();
+        let seed = open_seed(&self.app.vault, device)?;
+        let secret: [u8; 20] = seed
+            .expose()
+            .as_slice()
+            .try_into()
+            .map_err(|_| Fault::broken("a seed has not twenty bytes"))?;
+        let step_seconds = device.passcode_step_seconds.into();
+        let seed = Seed { device: device.id.to_string(), secret: Secret::new(secret), step_seconds };
+        Ok(PairingResponse {
+            device: Reference { id: device.id.to_string() },
+            environment: Reference { id: device.environment.to_string() },
+            user: user_facts(&user),
+            authenticators: vec![self.push(), self.passcode(step_seconds)],
+            seed: Some(seed::seal(&seed, &body.agreement, self.app.entropy.as_ref())),
+        })
+    }
+
+    fn push(&self) -> Authenticator {
+        let (code, message) = match &self.proved.proof.body().push {
+            None => ("MissingDeviceToken", "the app has given no push address"),
+            Some(push) if !push.enabled => ("PushDisabled", "the app has switched push off"),
+            Some(_) => ("MissingPushCredentials", "the application has no push credentials"),
+        };
+        failed(AuthenticatorKind::Push, code, message)
+    }
+
+    fn passcode(&self, step_seconds: i64) -> Authenticator {
+        let (body, now) = (self.proved.proof.body(), self.proved.call.now);
+        let holds = |windows| {
+            let ticket = body.ticket.expose().as_bytes();
+            passcode_proof_holds(ticket, step_seconds, windows, &body.passcode, now)
+        };
+        if holds(PASSCODE_GRACE_STEPS) {
+            let (kind, status) =
+                (AuthenticatorKind::OneTimePasscode, AuthenticatorStatus::Completed);
+            return Authenticator { kind, status, error_code: None, error_message: None };
+        }
+        let (code, message) = if holds(u8::MAX) {
+            ("UnSynchronizedClock", "the clock of the device is off by more than a passcode allows")
+        } else {
+            ("InvalidOneTimePasscode", "the passcode proof is wrong")
+        };
+        failed(AuthenticatorKind::OneTimePasscode, code, message)
+    }
+}
+
+/// How many steps the clock of a phone may be off at pairing. Tighter than later checks, since clocks drift apart.
+const PASSCODE_GRACE_STEPS: u8 = 1;
+
+fn failed(kind: AuthenticatorKind, code: &str, message: &str) -> Authenticator {
+    Authenticator {
+        kind,
+        status: AuthenticatorStatus::Failed,
+        error_code: Some(code.to_owned()),
+        error_message: Some(message.to_owned()),
+    }
+}
+
+/// A user as a phone may name one.
+pub(super) fn user_facts(user: &User) -> UserFacts {
+    let name = Name { given: user.name.given.clone(), family: user.name.family.clone() };
+    UserFacts { id: user.id.to_string(), username: Some(user.username.clone()), name }
+}
+
+struct Deny(Proved<PairingDenial>);
+
+impl Work for Deny {
+    type Output = String;
+    type Error = PairError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<String, PairError> {
+        let Self(proved) = self;
+        let Proved { realm, call, proof } = proved;
+        if let Some(answer) = spend(tx, &proved.key()).await? {
+            return Ok(answer);
+        }
+        let ticket = load(tx, realm, &proof.body().ticket).await?;
+        let ticket = ticket.ok_or(PairError::UnknownTicket)?;
+        let event = Event::Deny { thumbprint: proof.thumbprint() };
+        let step = pairing::apply(&ticket, &event, call.now)?;
+        for effect in &step.effects {
+            let Effect::Audit { action, reason } = effect else { continue };
+            let event = audit::Event::failed(*action, reason.unwrap_or_default());
+            call.audit(tx, event.about(ticket.user).through(ticket.application)).await?;
+        }
+        if step.state != ticket.state {
+            tickets::swap(tx, &ticket, &Ticket { state: step.state, ..(*ticket).clone() }).await?;
+        }
+        let response = DenialResponse { status: DenialStatus::Denied };
+        Ok(answer(tx, &proved.key(), &response).await?)
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads a flow, for those who show it.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    device::Device,
+    flow::{Flow, State},
+    id::Id,
+    mfa,
+    sign_on_policy::ActionKind,
+    user::Name,
+    user::User,
+};
+use countersign_protocol::{secret::Secret, time::Timestamp};
+use countersign_store::{Tx, Work, application, user};
+
+use super::{
+    App, Fault, Realm,
+    fault::faults,
+    run_flow::{RunError, Scene, load_own, user_of},
+};
+
+/// Names a flow, with what shows that the caller is the browser or app that began it.
+#[derive(Clone, Debug)]
+pub struct FlowHandle {
+    /// Which flow.
+    pub flow: Id<Flow>,
+    /// The cookie.
+    pub cookie: Option<Secret<String>>,
+}
+
+/// A flow with what people see of it.
+#[derive(Clone, Debug)]
+pub struct FlowView {
+    /// The flow.
+    pub flow: Flow,
+    /// Name of the application.
+    pub application: String,
+    /// Who signs in. Nobody, as long as nothing is proved: a user name alone gives nothing away.
+    pub user: Option<Person>,
+    /// The devices that can be chosen now.
+    pub devices: Vec<Device>,
+}
+
+/// What is shown of a user.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The id.
+    pub id: Id<User>,
+    /// The user name.
+    pub username: String,
+    /// The name.
+    pub name: Name,
+}
+
+/// Why a flow is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFlowError {
+    /// There is none of this id, it has run out, or it is another browser's.
+    #[error("no such flow")]
+    NotFound,
+    /// It could not be decided.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+faults!(ReadFlowError);
+
+impl App {
+    /// Reads a flow of this browser or app.
+    pub async fn read_flow(
+        &self,
+        realm: &Arc<Realm>,
+        handle: FlowHandle,
+    ) -> Result<FlowView, ReadFlowError> {
+        let (realm, now) = (Arc::clone(realm), self.now());
+        self.store.read(Read { realm, handle, now }).await
+    }
+}
+
+struct Read {
+    realm: Arc<Realm>,
+    handle: FlowHandle,
+    now: Timestamp,
+}
+
+impl Work for Read {
+    type Output = FlowView;
+    type Error = ReadFlowError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, ReadFlowError> {
+        let flow = load_own(tx, &self.realm, &self.handle, self.now).await?;
+        let flow = flow.ok_or(ReadFlowError::NotFound)?;
+        Ok(view(tx, flow.into_value(), self.now).await?)
+    }
+}
+
+/// A flow with what people see of it.
+pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<FlowView, Fault> {
+    let application = application::load(tx, flow.environment, flow.request.application).await?;
+    let application = application.map(|application| application.name.clone()).unwrap_or_default();
+    let user = match user_of(&flow.state).filter(|_| is_proved(&flow.state)) {
+        Some(id) => user::load(tx, flow.environment, id).await?,
+        None => None,
+    };
+    let user = user.map(|user| {
+        let User { id, username, name, .. } = user.into_value();
+        Person { id, username, name }
+    });
+    let devices = choices(tx, &flow, now).await?;
+    Ok(FlowView { flow, application, user, devices })
+}
+
+const fn is_proved(state: &State) -> bool {
+    match state {
+        State::Identifier { .. } | State::Login { .. } | State::Password { .. } => false,
+        State::Deciding { identity, .. }
+        | State::DeviceSelection { identity, .. }
+        | State::Passcode { identity, .. }
+        | State::Completed { identity } => identity.authenticated_at.is_some(),
+        State::Failed { .. } => false,
+    }
+}
+
+async fn choices(tx: &mut Tx<'_>, flow: &Flow, now: Timestamp) -> Result<Vec<Device>, Fault> {
+    let (State::DeviceSelection { step, identity } | State::Passcode { step, identity, .. }) =
+        &flow.state
+    else {
+        return Ok(Vec::new());
+    };
+    let Some(ActionKind::MultiFactorAuthentication { mfa_policy, .. }) = flow.actions.get(*step)
+    else {
+        return Ok(Vec::new());
+    };
+    let scene = Scene::load(tx, flow, identity.user, *mfa_policy).await.map_err(|error| match error {
+        RunError::Fault(fault) => fault,
+        RunError::Refused(_) => Fault::broken("reading a flow moved it"),
+    })?;
+    Ok(mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect())
+}

@@ -1,0 +1,156 @@
+//! A realm: an environment as an issuer, with its addresses and its keys in memory.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
+};
+use countersign_protocol::{encoding, secret::Secret};
+use countersign_store::{StoreError, Tx, Work, environment};
+
+use super::{App, Fault};
+use crate::keys::{EnvironmentKeys, KeyError, KeyMaterial, Place, Purpose, Vault};
+
+/// An environment as an issuer.
+pub struct Realm {
+    /// The environment.
+    pub environment: Id<Environment>,
+    /// `iss` of its tokens.
+    pub issuer: String,
+    /// Address of its device API.
+    pub device_base: String,
+    /// What it signs and hashes with.
+    pub keys: EnvironmentKeys,
+}
+
+impl App {
+    /// The realm of an environment, or nothing if there is no such environment.
+    pub async fn realm(&self, id: Id<Environment>) -> Result<Option<Arc<Realm>>, Fault> {
+        if let Some(realm) = self.known_realm(id) {
+            return Ok(Some(realm));
+        }
+        let Some(sealed) = self.store.read(LoadKeys { id }).await? else { return Ok(None) };
+        let open = |column, sealed| self.vault.open(Place { column, row: id.as_bytes() }, sealed);
+        let material = KeyMaterial {
+            rs256: open(RS256, &sealed.rs256)?,
+            es256: open(ES256, &sealed.es256)?,
+            mac: open(MAC, &sealed.mac)?,
+        };
+        let keys = EnvironmentKeys::open(&material)?;
+        let base = format!("{}/{id}", self.settings.base_url);
+        let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
+        Ok(Some(self.remember_realm(Realm { environment: id, issuer, device_base, keys })))
+    }
+}
+
+const RS256: &str = "environment_keys.rs256";
+const ES256: &str = "environment_keys.es256";
+const MAC: &str = "environment_keys.mac";
+
+/// New keys of an environment, sealed for its row.
+pub(super) fn seal_keys(
+    vault: &Vault,
+    id: Id<Environment>,
+    material: &KeyMaterial,
+    entropy: &dyn countersign_protocol::entropy::Entropy,
+) -> Result<environment::SealedKeys, KeyError> {
+    let seal = |column, plain: &Secret<Vec<u8>>| {
+        vault.seal(Place { column, row: id.as_bytes() }, plain.expose(), entropy)
+    };
+    Ok(environment::SealedKeys {
+        rs256: seal(RS256, &material.rs256)?,
+        es256: seal(ES256, &material.es256)?,
+        mac: seal(MAC, &material.mac)?,
+    })
+}
+
+struct LoadKeys {
+    id: Id<Environment>,
+}
+
+impl Work for LoadKeys {
+    type Output = Option<environment::SealedKeys>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        environment::load_keys(tx, self.id).await
+    }
+}
+
+/// Bytes of an id, which every handle begins with.
+const ID_BYTES: usize = 16;
+
+impl Realm {
+    /// The code of a grant: its id, and a keyed hash of it that nobody else can make. So a code need not be stored, and
+    /// asking for the result of a flow again gives the same one.
+    #[must_use]
+    pub fn code(&self, grant: Id<Grant>) -> Secret<String> {
+        let proof = self.keys.mac(Purpose::Code, grant.as_bytes());
+        Secret::new(encoding::encode([grant.as_bytes().as_slice(), &proof].concat()))
+    }
+
+    /// The grant that a code names, if this realm made the code.
+    #[must_use]
+    pub fn grant_of(&self, code: &str) -> Option<Id<Grant>> {
+        let (id, proof) = split_handle(code)?;
+        self.keys.verify_mac(Purpose::Code, &id, &proof).then_some(Id::from_bytes(id))
+    }
+
+    /// The value of a ticket: its id and its secret.
+    #[must_use]
+    pub fn ticket_value(&self, ticket: Id<Ticket>, secret: &[u8; 32]) -> Secret<String> {
+        Secret::new(encoding::encode([ticket.as_bytes().as_slice(), secret].concat()))
+    }
+
+    /// What is stored of the secret of a ticket.
+    #[must_use]
+    pub fn ticket_hash(&self, ticket: Id<Ticket>, secret: &[u8]) -> String {
+        let bound = [ticket.as_bytes().as_slice(), secret].concat();
+        encoding::encode(self.keys.mac(Purpose::Ticket, &bound))
+    }
+
+    /// Whether this is the secret of a ticket whose hash is stored, in constant time.
+    #[must_use]
+    pub fn owns_ticket(&self, ticket: Id<Ticket>, secret: &[u8], stored: &str) -> bool {
+        let stored = encoding::decode(stored).unwrap_or_default();
+        let bound = [ticket.as_bytes().as_slice(), secret].concat();
+        self.keys.verify_mac(Purpose::Ticket, &bound, &stored)
+    }
+
+    /// What is stored of the cookie of a browser.
+    #[must_use]
+    pub fn browser_hash(&self, cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::Browser, cookie.as_bytes()))
+    }
+
+    /// Whether this is the cookie whose hash is stored, in constant time.
+    #[must_use]
+    pub fn owns_browser(&self, cookie: &str, stored: &str) -> bool {
+        let stored = encoding::decode(stored).unwrap_or_default();
+        self.keys.verify_mac(Purpose::Browser, cookie.as_bytes(), &stored)
+    }
+
+    /// The token that forms of a flow carry, so that another site cannot post them (CSRF).
+    #[must_use]
+    pub fn form_token(&self, flow: Id<Flow>, cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::Form, &form_bytes(flow, cookie)))
+    }
+
+    /// Whether a form carries the token of its flow, in constant time.
+    #[must_use]
+    pub fn owns_form(&self, flow: Id<Flow>, cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::Form, &form_bytes(flow, cookie), &token)
+    }
+}
+
+fn form_bytes(flow: Id<Flow>, cookie: &str) -> Vec<u8> {
+    [flow.as_bytes().as_slice(), cookie.as_bytes()].concat()
+}
+
+/// Id and secret of a handle, or nothing if it cannot be one.
+pub(super) fn split_handle(handle: &str) -> Option<([u8; ID_BYTES], Vec<u8>)> {
+    let bytes = encoding::decode(handle).ok()?;
+    let (id, secret) = bytes.split_first_chunk::<ID_BYTES>()?;
+    (secret.len() == 32).then(|| (*id, secret.to_vec()))
+}

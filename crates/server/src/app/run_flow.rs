@@ -1,0 +1,173 @@
+//! Runs a flow inside a transaction: applies an event, commits its effects, and decides MFA steps on the way.
+
+use countersign_domain::{
+    application::Application,
+    audit,
+    device::Device,
+    flow::{self, Effect, Event, Flow, State},
+    grant::{self, Grant},
+    id::Id,
+    mfa,
+    mfa_policy::MfaPolicy,
+    sign_on_policy::ActionKind,
+    user::User,
+};
+use countersign_protocol::time::Timestamp;
+use countersign_store::{
+    StoreError, Tx, Versioned, application, device, flow as flows, grant as grants, mfa_policy, user,
+};
+
+use super::{Call, Fault, Realm, fault::faults};
+
+/// Why a flow did not move.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error(transparent)]
+    Refused(#[from] flow::Refusal),
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+faults!(RunError);
+
+/// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
+pub(super) async fn run(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    event: Event,
+) -> Result<(), RunError> {
+    step(tx, call, flow, event).await?;
+    // Each decision passes, skips or ends a step, so there are at most as many as steps.
+    for _ in 0..=flow.actions.len() {
+        let State::Deciding { step: place, identity } = &flow.state else { return Ok(()) };
+        let Some(ActionKind::MultiFactorAuthentication { mfa_policy, no_devices_mode }) =
+            flow.actions.get(*place).copied()
+        else {
+            return Err(Fault::broken("a flow decides a step that is not MFA").into());
+        };
+        let scene = Scene::load(tx, flow, identity.user, mfa_policy).await?;
+        let facts = mfa::Facts {
+            policy: &scene.policy,
+            no_devices_mode,
+            authenticated: identity.authenticated_at.is_some(),
+            application: &scene.application,
+            installation: flow.installation.as_ref(),
+            user: &scene.user,
+            devices: &scene.devices,
+        };
+        let decision = mfa::decide(facts, call.now);
+        step(tx, call, flow, Event::Decided { policy: scene.policy.id, decision }).await?;
+    }
+    Err(Fault::broken("a flow does not come to rest").into())
+}
+
+async fn step(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    event: Event,
+) -> Result<(), RunError> {
+    let next = flow::apply(&flow.actions, &flow.state, event, call.now)?;
+    flow.state = next.state;
+    flow.expires_at = Flow::expiry(call.now);
+    for effect in next.effects {
+        match effect {
+            Effect::Audit { action, reason, device } => {
+                let event = audit::Event {
+                    succeeded: action != audit::Action::AccessDenied,
+                    reason: reason.map(str::to_owned),
+                    ..audit::Event::succeeded(action)
+                };
+                let event = event.through(flow.request.application).about(user_of(&flow.state));
+                call.audit(tx, event.on(device)).await?;
+            }
+            Effect::IssueGrant => issue_grant(tx, call, flow).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &Flow) -> Result<(), RunError> {
+    let State::Completed { identity } = &flow.state else {
+        return Err(Fault::broken("only a completed flow gives a grant").into());
+    };
+    let request = &flow.request;
+    let grant = Grant {
+        id: flow.id.cast(),
+        environment: flow.environment,
+        application: request.application,
+        identity: identity.clone(),
+        scopes: request.scopes.clone(),
+        acr: flow.acr.clone(),
+        nonce: request.nonce.clone(),
+        redirect_uri: request.answer.redirect_uri().map(str::to_owned),
+        code_challenge: request.code_challenge.clone(),
+        installation: flow.installation.clone(),
+        issued_at: call.now,
+        state: grant::State::Issued,
+    };
+    Ok(grants::insert(tx, &grant).await?)
+}
+
+/// The user that a flow is about, as far as it knows.
+pub(super) fn user_of(state: &State) -> Option<Id<User>> {
+    match state {
+        State::Identifier { .. } | State::Login { .. } => None,
+        State::Password { user, .. } | State::Failed { user, .. } => *user,
+        State::Deciding { identity, .. }
+        | State::DeviceSelection { identity, .. }
+        | State::Passcode { identity, .. }
+        | State::Completed { identity } => Some(identity.user),
+    }
+}
+
+/// What an MFA step looks at.
+pub(super) struct Scene {
+    pub policy: MfaPolicy,
+    pub application: Application,
+    pub user: User,
+    pub devices: Vec<Device>,
+}
+
+impl Scene {
+    /// Reads it; no policy named means the default of the environment.
+    pub async fn load(
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+        user: Id<User>,
+        policy: Option<Id<MfaPolicy>>,
+    ) -> Result<Self, RunError> {
+        let environment = flow.environment;
+        let policy = match policy {
+            Some(id) => mfa_policy::load(tx, environment, id).await?,
+            None => mfa_policy::load_default(tx, environment).await?,
+        };
+        let application = application::load(tx, environment, flow.request.application).await?;
+        let user = user::load(tx, environment, user).await?;
+        let gone = || Fault::broken("a flow refers to something that is gone");
+        let user = user.ok_or_else(gone)?.into_value();
+        let devices = device::list_of_user(tx, user.id).await?;
+        Ok(Self {
+            policy: policy.ok_or_else(gone)?.into_value(),
+            application: application.ok_or_else(gone)?.into_value(),
+            user,
+            devices: devices.into_iter().map(Versioned::into_value).collect(),
+        })
+    }
+}
+
+/// The flow of this id, if it is this browser's and has not run out.
+pub(super) async fn load_own(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    handle: &super::FlowHandle,
+    now: Timestamp,
+) -> Result<Option<Versioned<Flow>>, StoreError> {
+    let Some(cookie) = &handle.cookie else { return Ok(None) };
+    let Some(flow) = flows::load(tx, realm.environment, handle.flow, now).await? else {
+        return Ok(None);
+    };
+    let own = realm.owns_browser(cookie.expose(), &flow.browser);
+    Ok(own.then_some(flow))
+}

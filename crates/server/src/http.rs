@@ -1,0 +1,89 @@
+//! Every route of the server on one page, and the layers around them. Handlers translate; `app` decides.
+
+mod asset;
+mod authorize;
+mod caller;
+mod correlation;
+mod device;
+mod discovery;
+mod flow;
+mod form;
+mod page;
+mod problem;
+mod sign_on;
+mod token;
+mod user_info;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, StatusCode, header},
+    middleware,
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{Any, CorsLayer},
+    timeout::TimeoutLayer,
+};
+
+use self::problem::Problem;
+use crate::app::App;
+
+/// The whole server as a service.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let settings = app.settings().clone();
+    Router::new()
+        .merge(openid_provider())
+        .merge(people())
+        .merge(installations())
+        .fallback(async || Problem::not_found("there is nothing at this address"))
+        .method_not_allowed_fallback(async || {
+            let message = "the address does not have this method";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_REQUEST", message)
+        })
+        .layer(DefaultBodyLimit::max(settings.body_bytes))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            settings.request_timeout,
+        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), correlation::layer))
+        .with_state(app)
+}
+
+/// For OIDC clients. Those without cookies may be called from any origin, as single page applications do.
+fn openid_provider() -> Router<Arc<App>> {
+    let anywhere = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+    Router::new()
+        .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
+        .route("/{environment}/as/jwks", get(discovery::jwks))
+        .route("/{environment}/as/token", post(token::exchange))
+        .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read))
+        .layer(anywhere)
+        .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
+        .route("/{environment}/as/resume", get(authorize::resume))
+}
+
+/// For people who sign in: on hosted pages, or on screens that an app draws itself.
+fn people() -> Router<Arc<App>> {
+    Router::new()
+        .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/flows/{flow}", get(flow::read).post(flow::act))
+        .route("/assets/{name}", get(asset::read))
+}
+
+/// For the SDK.
+fn installations() -> Router<Arc<App>> {
+    Router::new()
+        .route("/{environment}/device/v1/nonce", get(device::nonce))
+        .route("/{environment}/device/v1/pairings", post(device::approve_pairing))
+        .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
+        .route("/{environment}/device/v1/info", post(device::info))
+        .route("/{environment}/device/v1/unpairings", post(device::unpair))
+}

@@ -1,0 +1,21 @@
+//! The files of the hosted pages. Their names carry a hash of their content, so they never change.
+
+use axum::{
+    extract::Path,
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+use super::{caller::Anyone, page, problem::Problem};
+
+/// `GET /assets/{name}`
+pub(crate) async fn read(_: Anyone, Path(name): Path<String>) -> Response {
+    let Some(asset) = page::asset(&format!("/assets/{name}")) else {
+        return Problem::not_found("there is no asset of this name").into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, asset.bytes).into_response()
+}

@@ -1,0 +1,243 @@
+//! `/{environment}/as/authorize` and `/{environment}/as/resume`: where an application sends its user, and gets its answer.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Query, RawQuery, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use countersign_domain::{
+    authorization::{Answer, Parameters},
+    flow::Flow,
+    id::Id,
+};
+use countersign_protocol::secret::Secret;
+use serde::Deserialize;
+
+use super::{
+    caller::{Browser, cookie_name, realm},
+    correlation::Correlation,
+    flow::flow_json,
+    form::{FormError, Members},
+    page::{Page, Screen},
+    problem::{Detail, FaultResponse, Problem},
+    sign_on::{fault_page, html},
+};
+use crate::app::{App, Ending, FlowHandle, ReadFlowError, Realm, StartError, StartFlow, Started};
+
+/// The environment of a page's address. Without one there is a page that says so.
+pub(crate) struct PageAt(pub Arc<Realm>);
+
+impl FromRequestParts<Arc<App>> for PageAt {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let Correlation(correlation) =
+            Correlation::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        match realm(parts, app).await {
+            Ok(Some(realm)) => Ok(Self(realm)),
+            Ok(None) => {
+                let description = "there is no environment of this id";
+                Err(refused(StatusCode::NOT_FOUND, description, &correlation))
+            }
+            Err(FaultResponse(fault)) => Err(fault_page(&fault, &correlation)),
+        }
+    }
+}
+
+/// `GET /{environment}/as/authorize`
+pub(crate) async fn by_query(
+    State(app): State<Arc<App>>,
+    PageAt(realm): PageAt,
+    browser: Browser,
+    correlation: Correlation,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let members = Members::parse(query.unwrap_or_default().as_bytes());
+    authorize(&app, &realm, browser, correlation, members).await
+}
+
+/// `POST /{environment}/as/authorize`
+pub(crate) async fn by_form(
+    State(app): State<Arc<App>>,
+    PageAt(realm): PageAt,
+    browser: Browser,
+    correlation: Correlation,
+    members: Result<Members, FormError>,
+) -> Response {
+    authorize(&app, &realm, browser, correlation, members).await
+}
+
+async fn authorize(
+    app: &App,
+    realm: &Arc<Realm>,
+    browser: Browser,
+    Correlation(correlation): Correlation,
+    members: Result<Members, FormError>,
+) -> Response {
+    let members = match members {
+        Ok(members) => members,
+        Err(error) => return refused(error.status(), &error.to_string(), &correlation),
+    };
+    let draws_itself = members.text("response_mode").as_deref() == Some("pi.flow");
+    let request = StartFlow {
+        client_id: members.text("client_id"),
+        parameters: parameters(&members),
+        mobile_payload: members.text("mobilePayload"),
+        cookie: browser.cookie,
+        correlation: correlation.clone(),
+    };
+    match app.start_flow(realm, request).await {
+        Ok(started) => begun(app, realm, &started),
+        Err(StartError::Untrusted { description }) if draws_itself => {
+            refusal_json(&description).into_response()
+        }
+        Err(StartError::Untrusted { description }) => {
+            refused(StatusCode::BAD_REQUEST, &description, &correlation)
+        }
+        Err(StartError::Answered { answer: Answer::Flow { .. }, description, .. }) => {
+            refusal_json(&description).into_response()
+        }
+        Err(StartError::Answered { answer, state, error, description }) => {
+            answer_with(&realm.refusal(answer, state, error, &description))
+        }
+        Err(StartError::Fault(fault)) if draws_itself => FaultResponse(fault).into_response(),
+        Err(StartError::Fault(fault)) => fault_page(&fault, &correlation),
+    }
+}
+
+fn parameters(members: &Members) -> Parameters {
+    Parameters {
+        response_type: members.text("response_type"),
+        redirect_uri: members.text("redirect_uri"),
+        response_mode: members.text("response_mode"),
+        scope: members.text("scope"),
+        state: members.text("state"),
+        nonce: members.text("nonce"),
+        code_challenge: members.text("code_challenge"),
+        code_challenge_method: members.text("code_challenge_method"),
+        prompt: members.text("prompt"),
+        login_hint: members.text("login_hint"),
+    }
+}
+
+/// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
+fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
+    let flow = &started.view.flow;
+    let mut response = match &flow.request.answer {
+        Answer::Flow { .. } => Json(flow_json(app.settings(), realm, &started.view)).into_response(),
+        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(flow) {
+            Some(ending) => answer_with(&ending),
+            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
+        },
+    };
+    let cookie = set_cookie(app.settings().is_https(), &started.cookie);
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Lax, because an application sends its user here from another site. It lasts as long as the browser.
+fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
+    let name = cookie_name(https);
+    let secure = if https { "; Secure" } else { "" };
+    format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose())
+}
+
+/// Address of the hosted page of a flow.
+pub(crate) fn sign_on_url(app: &App, flow: &Flow) -> String {
+    format!("{}/{}/signon?flowId={}", app.settings().base_url, flow.environment, flow.id)
+}
+
+/// Address at which a flow that has ended gives its answer.
+pub(crate) fn resume_url(realm: &Realm, flow: Id<Flow>) -> String {
+    format!("{}/resume?flowId={flow}", realm.issuer)
+}
+
+/// Which flow an address names.
+#[derive(Deserialize)]
+pub(crate) struct Named {
+    #[serde(rename = "flowId")]
+    pub flow: Option<String>,
+}
+
+impl Named {
+    /// The id, if it is one.
+    pub fn id(&self) -> Option<Id<Flow>> {
+        self.flow.as_deref()?.parse().ok()
+    }
+}
+
+/// `GET /{environment}/as/resume?flowId=`
+pub(crate) async fn resume(
+    State(app): State<Arc<App>>,
+    PageAt(realm): PageAt,
+    browser: Browser,
+    Correlation(correlation): Correlation,
+    Query(named): Query<Named>,
+) -> Response {
+    let Some(flow) = named.id() else { return gone() };
+    match app.read_flow(&realm, FlowHandle { flow, cookie: browser.cookie }).await {
+        Ok(view) => match realm.ending(&view.flow) {
+            Some(ending) => answer_with(&ending),
+            None => see(StatusCode::FOUND, &sign_on_url(&app, &view.flow)),
+        },
+        Err(ReadFlowError::NotFound) => gone(),
+        Err(ReadFlowError::Fault(fault)) => fault_page(&fault, &correlation),
+    }
+}
+
+/// The authorization response, in the way that the application asked for.
+fn answer_with(ending: &Ending) -> Response {
+    match &ending.answer {
+        Answer::Query { redirect_uri } => see(StatusCode::FOUND, &with_members(redirect_uri, ending)),
+        Answer::FormPost { redirect_uri } => {
+            let members = ending.members.iter().map(|(name, value)| (*name, value.expose().as_str()));
+            let members: Vec<(&str, &str)> = members.collect();
+            let screen = Screen::FormPost { action: redirect_uri, members: &members };
+            html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))
+        }
+        // The answer is in the flow, which an app reads; a browser has nothing to do here.
+        Answer::Flow { .. } => gone(),
+    }
+}
+
+/// A redirect URI with the members of the answer after its own (RFC 6749, section 3.1.2).
+fn with_members(redirect_uri: &str, ending: &Ending) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &ending.members {
+        query.append_pair(name, value.expose());
+    }
+    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+    format!("{redirect_uri}{separator}{}", query.finish())
+}
+
+/// A redirect.
+pub(crate) fn see(status: StatusCode, url: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(url) else {
+        return gone();
+    };
+    (status, [(header::LOCATION, location)]).into_response()
+}
+
+/// The page for a request that can be answered to nobody.
+fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
+    let screen = Screen::Refused { description, correlation };
+    html(status, &Page { application: "", screen }, None)
+}
+
+/// The page for a flow that is none, or not this browser's.
+pub(crate) fn gone() -> Response {
+    html(StatusCode::NOT_FOUND, &Page { application: "", screen: Screen::Gone }, None)
+}
+
+/// A refused request of an app that draws its own screens. The description begins with the member.
+fn refusal_json(description: &str) -> Problem {
+    let target: String =
+        description.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let detail = Detail::new("INVALID_VALUE", target, description);
+    Problem::invalid_request(description).with(detail)
+}

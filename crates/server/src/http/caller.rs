@@ -1,0 +1,176 @@
+//! Who calls. Every handler names one of these in its signature, and a test walks the routes with the wrong ones.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use countersign_domain::{environment::Environment, id::Id};
+use countersign_protocol::{device_api::ProofBody, json, secret::Secret};
+
+use super::{
+    correlation::Correlation,
+    problem::{Detail, FaultResponse, Problem},
+};
+use crate::app::{App, DeviceCall, Realm};
+
+/// The environment of the address.
+pub(crate) struct At(pub Arc<Realm>);
+
+/// Anybody: what is answered is public.
+pub(crate) struct Anyone;
+
+/// A browser, or an app in its place: the cookie shows which flows are its own.
+pub(crate) struct Browser {
+    pub cookie: Option<Secret<String>>,
+}
+
+/// An OIDC client, by HTTP Basic if it uses it. Form members are the token endpoint's to read.
+pub(crate) struct Client {
+    pub basic: Option<Basic>,
+}
+
+/// User name and password of HTTP Basic, decoded as RFC 6749, section 2.3.1, says.
+pub(crate) struct Basic {
+    pub client_id: String,
+    pub secret: Secret<String>,
+}
+
+/// The holder of an access token (RFC 6750, section 2.1).
+pub(crate) struct Bearer(pub Secret<String>);
+
+/// An installation: the body is one proof.
+pub(crate) struct Installation(pub DeviceCall);
+
+impl FromRequestParts<Arc<App>> for At {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let realm = realm(parts, app).await.map_err(IntoResponse::into_response)?;
+        let missing = || Problem::not_found("there is no environment of this id").into_response();
+        realm.map(Self).ok_or_else(missing)
+    }
+}
+
+/// The realm that the first segment of the address names, if any.
+pub(crate) async fn realm(parts: &mut Parts, app: &Arc<App>) -> Result<Option<Arc<Realm>>, FaultResponse> {
+    let Ok(Path(segments)) = Path::<Vec<(String, String)>>::from_request_parts(parts, app).await
+    else {
+        return Ok(None);
+    };
+    let named = segments.iter().find(|(name, _)| name == "environment");
+    let Some(id) = named.and_then(|(_, id)| id.parse::<Id<Environment>>().ok()) else {
+        return Ok(None);
+    };
+    app.realm(id).await.map_err(FaultResponse)
+}
+
+impl<S: Sync> FromRequestParts<S> for Anyone {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self)
+    }
+}
+
+/// Name of the cookie. Over TLS the prefix keeps other hosts and plain HTTP from setting it.
+pub(crate) const fn cookie_name(https: bool) -> &'static str {
+    if https { "__Host-ST" } else { "ST" }
+}
+
+/// 32 bytes in base64url.
+const COOKIE_CHARACTERS: usize = 43;
+
+impl FromRequestParts<Arc<App>> for Browser {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let name = cookie_name(app.settings().is_https());
+        let cookies = parts.headers.get_all(header::COOKIE).into_iter();
+        let pairs = cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+        let cookie = pairs
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(found, value)| *found == name && value.len() == COOKIE_CHARACTERS)
+            .map(|(_, value)| Secret::new(value.to_owned()));
+        Ok(Self { cookie })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self { basic: authorization(parts, "Basic").and_then(basic) })
+    }
+}
+
+/// What follows the scheme of the `Authorization` header. Two headers are as good as none.
+fn authorization<'a>(parts: &'a Parts, scheme: &str) -> Option<&'a str> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).into_iter();
+    let (Some(only), None) = (headers.next(), headers.next()) else { return None };
+    let (found, rest) = only.to_str().ok()?.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
+fn basic(encoded: &str) -> Option<Basic> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (client_id, secret) = decoded.split_once(':')?;
+    let decode = |text: &str| {
+        let pair = format!("v={text}");
+        form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    Some(Basic { client_id: decode(client_id)?, secret: Secret::new(decode(secret)?) })
+}
+
+impl<S: Sync> FromRequestParts<S> for Bearer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let token = authorization(parts, "Bearer").map(|token| Self(Secret::new(token.to_owned())));
+        // RFC 6750, section 3: without a token, no error code.
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        token.ok_or_else(|| (StatusCode::UNAUTHORIZED, challenge).into_response())
+    }
+}
+
+impl FromRequest<Arc<App>> for Installation {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let correlation = Correlation::from_request_parts(&mut parts, app).await;
+        let Correlation(correlation) = correlation.unwrap_or(Correlation(String::new()));
+        require_json(&parts)?;
+        let request = Request::from_parts(parts, body);
+        let body = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
+        let ProofBody { proof } = json::parse(&body).map_err(|error| {
+            let detail = Detail::new("INVALID_VALUE", "proof", format!("the body {error}"));
+            Problem::invalid_request("the body must be {\"proof\": \"...\"}").with(detail)
+        })?;
+        Ok(Self(DeviceCall { proof, correlation }))
+    }
+}
+
+fn require_json(parts: &Parts) -> Result<(), Problem> {
+    let kind = media_type(parts);
+    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let message = "Content-Type must be application/json";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message))
+}
+
+/// The media type of the body, without its parameters.
+pub(crate) fn media_type(parts: &Parts) -> Option<&str> {
+    let kind = parts.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    kind.split(';').next().map(str::trim)
+}
+
+/// 413.
+pub(crate) fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "INVALID_REQUEST", "the body is too large")
+}

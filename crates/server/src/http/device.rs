@@ -1,0 +1,140 @@
+//! `/{environment}/device/v1`: the device API, for the SDK (`docs/device-protocol.md`).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use countersign_domain::pairing::{NoOffer, Refusal};
+use countersign_protocol::device_api::NonceResponse;
+use serde_json::json;
+
+use super::{
+    caller::{Anyone, At, Installation},
+    problem::{Detail, FaultResponse, Problem},
+};
+use crate::app::{App, DeviceCallError, PairError};
+
+/// `GET D/nonce`
+pub(crate) async fn nonce(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    _: Anyone,
+) -> Json<NonceResponse> {
+    Json(app.nonce(&realm))
+}
+
+/// `POST D/pairings`
+pub(crate) async fn approve_pairing(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    Installation(call): Installation,
+) -> Response {
+    match app.approve_pairing(&realm, call).await {
+        Ok(answer) => json_text(StatusCode::CREATED, answer),
+        Err(error) => pair_error(error),
+    }
+}
+
+/// `POST D/pairings/denials`
+pub(crate) async fn deny_pairing(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    Installation(call): Installation,
+) -> Response {
+    match app.deny_pairing(&realm, call).await {
+        Ok(answer) => json_text(StatusCode::OK, answer),
+        Err(error) => pair_error(error),
+    }
+}
+
+/// `POST D/info`
+pub(crate) async fn info(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    Installation(call): Installation,
+) -> Response {
+    match app.read_installation(&realm, call).await {
+        Ok(answer) => json_text(StatusCode::OK, answer),
+        Err(error) => call_error(error),
+    }
+}
+
+/// `POST D/unpairings`
+pub(crate) async fn unpair(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    Installation(call): Installation,
+) -> Response {
+    match app.unpair_installation(&realm, call).await {
+        Ok(answer) => json_text(StatusCode::OK, answer),
+        Err(error) => call_error(error),
+    }
+}
+
+/// An answer as it was kept with its proof.
+fn json_text(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn call_error(error: DeviceCallError) -> Response {
+    let message = error.to_string();
+    let invalid = |code, target: &str| {
+        let detail = Detail::new(code, target, message.clone());
+        Problem::invalid_request(message.clone()).with(detail).into_response()
+    };
+    match error {
+        DeviceCallError::Proof { error, server_time: Some(time) } => {
+            let detail = Detail::new("CLOCK_SKEW", error.target(), message.clone());
+            let detail = detail.with_inner(json!({ "serverTime": time }));
+            Problem::invalid_request(message).with(detail).into_response()
+        }
+        DeviceCallError::Proof { error, server_time: None } => {
+            invalid("INVALID_VALUE", error.target())
+        }
+        DeviceCallError::Nonce => invalid("INVALID_VALUE", "proof.nonce"),
+        DeviceCallError::UserId => invalid("INVALID_VALUE", "proof.user"),
+        DeviceCallError::NotPaired => {
+            Problem::new(StatusCode::UNAUTHORIZED, "DEVICE_NOT_PAIRED", message).into_response()
+        }
+        DeviceCallError::Clash => Problem::new(StatusCode::CONFLICT, "CONFLICT", message.clone())
+            .with(Detail::new("REPLAYED", "proof.jti", message))
+            .into_response(),
+        DeviceCallError::Fault(fault) => FaultResponse(fault).into_response(),
+    }
+}
+
+fn pair_error(error: PairError) -> Response {
+    let message = error.to_string();
+    let (code, target) = match &error {
+        PairError::Call(_) => ("", ""),
+        PairError::UnknownTicket | PairError::Ticket(Refusal::OtherInstallation) => {
+            ("TICKET_INVALID", "proof.ticket")
+        }
+        PairError::OtherApplication => ("INVALID_VALUE", "proof.app.id"),
+        PairError::Ticket(Refusal::Expired) => ("TICKET_EXPIRED", "proof.ticket"),
+        PairError::Ticket(Refusal::Spent) | PairError::NoOffer(NoOffer::AlreadyPaired) => {
+            ("TICKET_SPENT", "proof.ticket")
+        }
+        PairError::NoOffer(NoOffer::Disabled | NoOffer::Compromised) => {
+            ("PAIRING_DISABLED", "proof.ticket")
+        }
+        PairError::NoOffer(NoOffer::LimitReached { .. }) => ("LIMIT_EXCEEDED", "proof.ticket"),
+    };
+    let detail = Detail::new(code, target, message.clone());
+    let detail = match &error {
+        PairError::NoOffer(NoOffer::LimitReached { maximum }) => {
+            detail.with_inner(json!({ "maximumAllowed": maximum }))
+        }
+        _ => detail,
+    };
+    match error {
+        PairError::Call(error) => call_error(error),
+        _ => Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message)
+            .with(detail)
+            .into_response(),
+    }
+}

@@ -1,0 +1,341 @@
+//! `/{environment}/flows/{flow}`: the flow API, for apps that draw their own screens (platform API, section 8).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, Path, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use countersign_domain::{
+    authorization::Answer,
+    device::Device,
+    flow::{Flow, State as FlowState},
+    id::Id,
+};
+use countersign_protocol::{json as strict, secret::Secret};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{
+    authorize::resume_url,
+    caller::{At, Browser, media_type, too_large},
+    correlation::Correlation,
+    problem::{Detail, FaultResponse, Problem},
+};
+use crate::{
+    app::{
+        AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, CheckPassword,
+        CheckPasswordError, Choice, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
+        ReadFlowError, Realm,
+    },
+    settings::Settings,
+};
+
+const VENDOR: &str = "application/vnd.pingidentity.";
+
+/// The actions of the flow API that exist so far: names of links and of media types.
+const PASSWORD_CHECK: &str = "usernamePassword.check";
+const USER_LOOKUP: &str = "user.lookup";
+const DEVICE_SELECT: &str = "device.select";
+const OTP_CHECK: &str = "otp.check";
+const SESSION_RESET: &str = "session.reset";
+
+/// `GET /{environment}/flows/{flow}`
+pub(crate) async fn read(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    browser: Browser,
+    Path((_, flow)): Path<(String, String)>,
+) -> Response {
+    let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
+    match app.read_flow(&realm, handle).await {
+        Ok(view) => Json(flow_json(app.settings(), &realm, &view)).into_response(),
+        Err(ReadFlowError::NotFound) => not_found().into_response(),
+        Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
+    }
+}
+
+/// `POST /{environment}/flows/{flow}`: the media type says what to do.
+pub(crate) async fn act(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    browser: Browser,
+    Path((_, flow)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
+    let (parts, body) = request.into_parts();
+    let action = media_type(&parts)
+        .and_then(|kind| kind.strip_prefix(VENDOR)?.strip_suffix("+json"))
+        .map(str::to_owned);
+    let correlation = parts.extensions.get::<Correlation>().cloned();
+    let correlation = correlation.map(|Correlation(id)| id).unwrap_or_default();
+    let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), &app).await else {
+        return too_large().into_response();
+    };
+    let call = Call { app, realm, handle, correlation };
+    let answer = match action.as_deref() {
+        Some(PASSWORD_CHECK) => call.check_password(&body).await,
+        Some(OTP_CHECK) => call.check_passcode(&body).await,
+        Some(USER_LOOKUP) => call.look_up(&body).await,
+        Some(DEVICE_SELECT) => call.select_device(&body).await,
+        Some(SESSION_RESET) => call.advance(Choice::Reset).await,
+        Some(_) | None => Err(unknown_action()),
+    };
+    match answer {
+        Ok(view) => Json(flow_json(call.app.settings(), &call.realm, &view)).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+fn handle(flow: &str, browser: Browser) -> Option<FlowHandle> {
+    Some(FlowHandle { flow: flow.parse().ok()?, cookie: browser.cookie })
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("there is no flow of this id, it has expired, or its cookie was not sent")
+}
+
+fn not_now(action: &str) -> Response {
+    let message = format!("the flow does not wait for {action}; see _links for what it waits for");
+    Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message).into_response()
+}
+
+fn unknown_action() -> Response {
+    let known = [PASSWORD_CHECK, USER_LOOKUP, DEVICE_SELECT, OTP_CHECK, SESSION_RESET];
+    let known = known.map(|name| format!("{VENDOR}{name}+json"));
+    let message = format!("Content-Type must be one of {}", known.join(", "));
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message).into_response()
+}
+
+/// One action on one flow.
+struct Call {
+    app: Arc<App>,
+    realm: Arc<Realm>,
+    handle: FlowHandle,
+    correlation: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Credentials {
+    username: Option<String>,
+    password: Option<Secret<String>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Passcode {
+    otp: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Selection {
+    device: Option<Selected>,
+}
+
+#[derive(Default, Deserialize)]
+struct Selected {
+    id: Option<String>,
+}
+
+impl Call {
+    async fn check_password(&self, body: &[u8]) -> Result<FlowView, Response> {
+        let Credentials { username, password } = parse(body)?;
+        let request = CheckPassword {
+            handle: self.handle.clone(),
+            username,
+            password: required(password, "password")?,
+            correlation: self.correlation.clone(),
+        };
+        match self.app.check_password(&self.realm, request).await {
+            Ok(PasswordOutcome::Accepted(view)) => Ok(view),
+            Ok(PasswordOutcome::Refused(_)) => {
+                let message = "the user name or the password is wrong";
+                Err(invalid("INVALID_CREDENTIALS", "password", message, None))
+            }
+            Ok(PasswordOutcome::LockedOut { seconds_until_unlock, .. }) => {
+                let inner = json!({ "secondsUntilUnlock": seconds_until_unlock });
+                let message = "too many wrong passwords; the password is locked";
+                Err(invalid("PASSWORD_LOCKED_OUT", "password", message, Some(inner)))
+            }
+            Err(CheckPasswordError::UsernameRequired) => Err(missing("username")),
+            Err(CheckPasswordError::NotNow) => Err(not_now(PASSWORD_CHECK)),
+            Err(CheckPasswordError::NotFound) => Err(not_found().into_response()),
+            Err(CheckPasswordError::Fault(fault)) => Err(FaultResponse(fault).into_response()),
+        }
+    }
+
+    async fn check_passcode(&self, body: &[u8]) -> Result<FlowView, Response> {
+        let Passcode { otp } = parse(body)?;
+        let request = CheckPasscode {
+            handle: self.handle.clone(),
+            passcode: required(otp, "otp")?,
+            correlation: self.correlation.clone(),
+        };
+        match self.app.check_passcode(&self.realm, request).await {
+            Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
+            Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
+                // The wrong passcode was the last one: the flow itself says what follows.
+                FlowState::Passcode { .. } => {
+                    let message = "the passcode is wrong, too old, or was used already";
+                    Err(invalid("INVALID_VALUE", "otp", message, None))
+                }
+                _ => Ok(view),
+            },
+            Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
+            Err(CheckPasscodeError::NotFound) => Err(not_found().into_response()),
+            Err(CheckPasscodeError::Fault(fault)) => Err(FaultResponse(fault).into_response()),
+        }
+    }
+
+    async fn look_up(&self, body: &[u8]) -> Result<FlowView, Response> {
+        let Credentials { username, .. } = parse(body)?;
+        self.advance(Choice::Identify { username: required(username, "username")? }).await
+    }
+
+    async fn select_device(&self, body: &[u8]) -> Result<FlowView, Response> {
+        let Selection { device } = parse(body)?;
+        let id = required(device.and_then(|device| device.id), "device.id")?;
+        let not_an_id = |error: countersign_domain::id::NotAnId| {
+            let message = format!("device.id {error}");
+            invalid("INVALID_VALUE", "device.id", &message, None)
+        };
+        let device: Id<Device> = id.parse().map_err(not_an_id)?;
+        self.advance(Choice::Device { device }).await
+    }
+
+    async fn advance(&self, choice: Choice) -> Result<FlowView, Response> {
+        let name = match choice {
+            Choice::Identify { .. } => USER_LOOKUP,
+            Choice::Device { .. } => DEVICE_SELECT,
+            Choice::Reset | Choice::Cancel => SESSION_RESET,
+        };
+        let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
+        let request = AdvanceFlow { handle, choice, correlation };
+        self.app.advance_flow(&self.realm, request).await.map_err(|error| match error {
+            AdvanceError::NotNow => not_now(name),
+            AdvanceError::NotFound => not_found().into_response(),
+            AdvanceError::UnknownDevice => {
+                invalid("INVALID_VALUE", "device.id", &error.to_string(), None)
+            }
+            AdvanceError::Fault(fault) => FaultResponse(fault).into_response(),
+        })
+    }
+}
+
+/// An empty body has no members.
+fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Response> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    strict::parse(body).map_err(|error| {
+        Problem::invalid_request(format!("the body {error}")).into_response()
+    })
+}
+
+fn required<T>(value: Option<T>, target: &str) -> Result<T, Response> {
+    value.ok_or_else(|| missing(target))
+}
+
+fn missing(target: &str) -> Response {
+    invalid("REQUIRED_VALUE", target, &format!("{target} is required"), None)
+}
+
+fn invalid(code: &'static str, target: &str, message: &str, inner: Option<Value>) -> Response {
+    let detail = Detail::new(code, target, message);
+    Problem::invalid_data(Detail { inner_error: inner, ..detail }).into_response()
+}
+
+/// The flow as the flow API shows it (platform API, section 8.1).
+pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> Value {
+    let flow = &view.flow;
+    let base = format!("{}/{}", settings.base_url, flow.environment);
+    let url = format!("{base}/flows/{}", flow.id);
+    let (status, actions) = status(view);
+    let mut links = Map::new();
+    links.insert("self".to_owned(), json!({ "href": url }));
+    for action in actions {
+        links.insert(action.to_owned(), json!({ "href": url }));
+    }
+    let page = format!("{base}/signon?flowId={}", flow.id);
+    links.insert("signOnPage".to_owned(), json!({ "href": page }));
+    let mut body = json!({
+        "_links": links,
+        "_embedded": embedded(view),
+        "id": flow.id,
+        "environment": { "id": flow.environment },
+        "resumeUrl": resume_url(realm, flow.id),
+        "status": status,
+        "createdAt": flow.created_at.to_rfc3339_millis(),
+        "expiresAt": flow.expires_at.to_rfc3339_millis(),
+    });
+    let mut set = |name: &str, value: Value| {
+        if let Some(members) = body.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if let FlowState::Passcode { device, .. } = &flow.state {
+        set("selectedDevice", json!({ "id": device }));
+    }
+    if let Some(answer) = authorize_response(realm, flow) {
+        set("authorizeResponse", answer);
+    }
+    body
+}
+
+/// Status, and the actions that are possible now.
+fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
+    match &view.flow.state {
+        FlowState::Identifier { .. } => ("SIGN_ON_REQUIRED", vec![USER_LOOKUP, SESSION_RESET]),
+        FlowState::Login { .. } => {
+            ("USERNAME_PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET])
+        }
+        FlowState::Password { .. } => ("PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET]),
+        FlowState::DeviceSelection { .. } => {
+            ("DEVICE_SELECTION_REQUIRED", vec![DEVICE_SELECT, SESSION_RESET])
+        }
+        FlowState::Passcode { .. } if view.devices.len() > 1 => {
+            ("OTP_REQUIRED", vec![OTP_CHECK, DEVICE_SELECT, SESSION_RESET])
+        }
+        FlowState::Passcode { .. } => ("OTP_REQUIRED", vec![OTP_CHECK, SESSION_RESET]),
+        FlowState::Completed { .. } => ("COMPLETED", vec![]),
+        // Never stored, so never shown.
+        FlowState::Failed { .. } | FlowState::Deciding { .. } => ("FAILED", vec![]),
+    }
+}
+
+fn embedded(view: &FlowView) -> Value {
+    let mut embedded = Map::new();
+    embedded.insert("application".to_owned(), json!({ "name": view.application }));
+    if let Some(user) = &view.user {
+        let name = json!({ "given": user.name.given, "family": user.name.family });
+        let user = json!({ "id": user.id, "username": user.username, "name": name });
+        embedded.insert("user".to_owned(), user);
+    }
+    if !view.devices.is_empty() {
+        let devices: Vec<Value> = view.devices.iter().map(device_json).collect();
+        embedded.insert("devices".to_owned(), devices.into());
+    }
+    Value::Object(embedded)
+}
+
+fn device_json(device: &Device) -> Value {
+    json!({
+        "id": device.id,
+        "type": "MOBILE",
+        "status": "ACTIVE",
+        "nickname": device.nickname,
+        "model": { "name": device.installation.device.model },
+        "application": { "id": device.installation.application },
+    })
+}
+
+/// The authorization response, for apps that asked for it in the flow (`pi.flow`).
+fn authorize_response(realm: &Realm, flow: &Flow) -> Option<Value> {
+    let Answer::Flow { .. } = flow.request.answer else { return None };
+    let members = realm.ending(flow)?.members.into_iter();
+    let members = members.map(|(name, value)| (name.to_owned(), json!(value.expose())));
+    Some(Value::Object(members.collect()))
+}

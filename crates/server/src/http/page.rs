@@ -1,0 +1,222 @@
+//! The pages that a browser is shown during a sign-on: a value in, HTML text out.
+//!
+//! No page needs JavaScript, and none says whether a user exists. The markup is in `templates`.
+
+mod asset;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use askama::Template;
+
+pub use asset::{Asset, asset};
+
+/// One page.
+#[derive(Template)]
+#[template(path = "page.html", whitespace = "minimize")]
+pub struct Page<'a> {
+    /// The name of the application that asks, so that the person sees it; empty if it is not known.
+    pub application: &'a str,
+    /// What the page says or asks.
+    pub screen: Screen<'a>,
+}
+
+/// Where a form goes.
+#[derive(Clone, Copy)]
+pub struct Form<'a> {
+    /// The URL that it is posted to.
+    pub action: &'a str,
+    /// The value of its hidden field `token`, which only this browser's page can know.
+    pub token: &'a str,
+}
+
+/// What a page says or asks.
+///
+/// What a form sends has the member `action`, which names the button pressed. All have `cancel`.
+#[derive(Clone, Copy)]
+pub enum Screen<'a> {
+    /// Asks for `username` and `password`. Action: `login`.
+    Login { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    /// Asks for `username`. Action: `identify`.
+    Identifier { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    /// Asks for `password`. Actions: `password`, and `reset` to begin as another user.
+    Password { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    /// Asks for `device`, one of the ids. Action: `device`.
+    DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice<'a>], problem: Option<Problem> },
+    /// Asks for `passcode` of the device with this name. Actions: `passcode`, `reset`, and
+    /// `devices` to choose another if `can_choose`.
+    Passcode { form: Form<'a>, device: &'a str, can_choose: bool, problem: Option<Problem> },
+    /// The sign-on is over without success; `continue_url` takes that back to the application.
+    Failed { reason: FailureText, continue_url: &'a str },
+    /// The request has no answer that may go to its sender: unknown client, foreign redirect URI.
+    Refused { description: &'a str, correlation: &'a str },
+    /// The sign-on is unknown or too old.
+    Gone,
+    /// The answer to the application as a form (OAuth 2.0 Form Post Response Mode, section 2),
+    /// which sends itself.
+    FormPost { action: &'a str, members: &'a [(&'a str, &'a str)] },
+}
+
+/// A device that the person may choose.
+#[derive(Clone, Copy)]
+pub struct DeviceChoice<'a> {
+    /// What the form sends.
+    pub id: &'a str,
+    /// What the person calls it.
+    pub name: &'a str,
+    /// What tells it from another of the same name, such as the model; may be empty.
+    pub detail: &'a str,
+}
+
+/// Why the same screen is shown again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// No user has this name and this password.
+    WrongCredentials,
+    /// Too many wrong passwords for this name; wait for so many minutes.
+    PasswordLocked { minutes: i64 },
+    /// The passcode is not one of the device.
+    WrongPasscode,
+    /// The field of this name came empty.
+    Required(&'static str),
+    /// The server has too much to do.
+    Busy,
+    /// The form's token is too old.
+    Expired,
+    /// The sign-on has moved on since the page was shown, for instance in another tab.
+    NotNow,
+}
+
+/// Why a sign-on ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureText {
+    /// The user has no device that the policy accepts.
+    NoUsableDevice,
+    /// An administrator has blocked the user's devices.
+    DeviceBlocked,
+    /// Wrong passcodes have locked the user's devices.
+    DeviceLocked,
+    /// Wrong passcodes over all devices have locked the user.
+    UserLocked,
+    /// The user's MFA is off, and the policy refuses such users.
+    MfaDisabled,
+    /// The phone says that it is rooted.
+    Compromised,
+    /// The phone did not answer the silent push that the policy insists on.
+    ExtraVerificationFailed,
+    /// The person gave up.
+    Cancelled,
+}
+
+impl Page<'_> {
+    /// The page as HTML.
+    pub fn render(&self) -> Result<String, askama::Error> {
+        Template::render(self)
+    }
+
+    /// The letter that stands for the application; nothing if the application is not known.
+    fn monogram(&self) -> Option<String> {
+        let first = self.application.chars().find(|char| char.is_alphanumeric());
+        first.or(self.application.chars().next()).map(|char| char.to_uppercase().collect())
+    }
+}
+
+impl Screen<'_> {
+    const fn heading(&self) -> &'static str {
+        match self {
+            Self::Login { .. } | Self::Identifier { .. } => "Sign in",
+            Self::Password { .. } => "Enter your password",
+            Self::DeviceSelection { .. } => "Choose a device",
+            Self::Passcode { .. } => "Enter your passcode",
+            Self::Failed { reason: FailureText::Cancelled, .. } => "You cancelled",
+            Self::Failed { .. } => "You are not signed in",
+            Self::Refused { .. } => "This request cannot be answered",
+            Self::Gone => "This sign-on has ended",
+            Self::FormPost { .. } => "One moment",
+        }
+    }
+
+    const fn problem(&self) -> Option<Problem> {
+        match self {
+            Self::Login { problem, .. }
+            | Self::Identifier { problem, .. }
+            | Self::Password { problem, .. }
+            | Self::DeviceSelection { problem, .. }
+            | Self::Passcode { problem, .. } => *problem,
+            Self::Failed { .. } | Self::Refused { .. } | Self::Gone | Self::FormPost { .. } => None,
+        }
+    }
+}
+
+impl Problem {
+    /// Whether the field of this name holds something that must change.
+    fn concerns(self, field: &str) -> bool {
+        match self {
+            Self::WrongCredentials => matches!(field, "username" | "password"),
+            Self::WrongPasscode => field == "passcode",
+            Self::Required(required) => field == required,
+            Self::PasswordLocked { .. } | Self::Busy | Self::Expired | Self::NotNow => false,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongCredentials => {
+                "We could not sign you in with this username and password. \
+                 Check both and try again."
+            }
+            Self::PasswordLocked { minutes: ..=1 } => {
+                "Too many wrong passwords. Try again in a minute."
+            }
+            Self::PasswordLocked { minutes } => {
+                return write!(f, "Too many wrong passwords. Try again in {minutes} minutes.");
+            }
+            Self::WrongPasscode => {
+                "That passcode did not work. Enter the one that your device shows now."
+            }
+            Self::Required("device") => "Choose a device to continue.",
+            Self::Required(field) => return write!(f, "Enter your {field} to continue."),
+            Self::Busy => "Many people are signing in right now. Wait a moment, then try again.",
+            Self::Expired => "This page was open for a long time. Please try again.",
+            Self::NotNow => "You are already one step further. Please go on from here.",
+        })
+    }
+}
+
+impl fmt::Display for FailureText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoUsableDevice => {
+                "Signing in takes a second step, and you have no device set up for it yet. \
+                 Ask your administrator how to add one."
+            }
+            Self::DeviceBlocked => {
+                "Your device is blocked. Ask your administrator to unblock it, then start again."
+            }
+            Self::DeviceLocked => {
+                "Your device is locked for a while after several wrong passcodes. \
+                 Wait a little, then start again."
+            }
+            Self::UserLocked => {
+                "Your account is locked for a while after several wrong passcodes. \
+                 Wait a little, then start again."
+            }
+            Self::MfaDisabled => {
+                "Signing in takes a second step, and it is switched off for your account. \
+                 Ask your administrator to switch it on."
+            }
+            Self::Compromised => {
+                "Your phone's system seems to have been changed, so it cannot vouch for you. \
+                 Use another phone, or ask your administrator for help."
+            }
+            Self::ExtraVerificationFailed => {
+                "We could not reach your phone to check that it is you. \
+                 Make sure that it is online, then start again."
+            }
+            Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
+        })
+    }
+}

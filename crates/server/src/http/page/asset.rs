@@ -1,0 +1,45 @@
+//! The files that hosted pages refer to, under names that change with their content.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// A file that never changes under its path, so that it may be cached for ever.
+pub struct Asset {
+    /// Where it is, as the path of a URL: `/assets/NAME-HASH.EXTENSION`.
+    pub path: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// What is in it.
+    pub bytes: &'static [u8],
+}
+
+/// The looks of every page.
+pub(super) static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../../assets/page.css");
+    Asset { path: path("page", "css", bytes), content_type: "text/css; charset=utf-8", bytes }
+});
+
+/// Sends the form of [`super::Screen::FormPost`] by itself.
+pub(super) static SUBMIT: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../../assets/submit.js");
+    Asset {
+        path: path("submit", "js", bytes),
+        content_type: "text/javascript; charset=utf-8",
+        bytes,
+    }
+});
+
+/// The asset at this path, if there is one.
+#[must_use]
+pub fn asset(path: &str) -> Option<&'static Asset> {
+    [&*STYLESHEET, &*SUBMIT].into_iter().find(|asset| asset.path == path)
+}
+
+/// Nine bytes of the hash tell all versions of a file apart and make twelve letters without padding.
+fn path(name: &str, extension: &str, bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    let hash = URL_SAFE_NO_PAD.encode(hash.as_ref().get(..9).unwrap_or_default());
+    format!("/assets/{name}-{hash}.{extension}")
+}

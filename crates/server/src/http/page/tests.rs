@@ -1,0 +1,244 @@
+//! What every page must keep: its words, its escaping, its labels and its token.
+
+use super::*;
+
+const FORM: Form<'static> = Form { action: "/env/flows/flow", token: "t0ken" };
+
+const DEVICES: &[DeviceChoice<'static>] = &[
+    DeviceChoice { id: "device-1", name: "Ann's phone", detail: "Pixel 9, Android 16" },
+    DeviceChoice { id: "device-2", name: "Old phone", detail: "" },
+];
+
+const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
+
+const FAILURES: [FailureText; 8] = [
+    FailureText::NoUsableDevice,
+    FailureText::DeviceBlocked,
+    FailureText::DeviceLocked,
+    FailureText::UserLocked,
+    FailureText::MfaDisabled,
+    FailureText::Compromised,
+    FailureText::ExtraVerificationFailed,
+    FailureText::Cancelled,
+];
+
+const PROBLEMS: [Problem; 9] = [
+    Problem::WrongCredentials,
+    Problem::PasswordLocked { minutes: 0 },
+    Problem::PasswordLocked { minutes: 15 },
+    Problem::WrongPasscode,
+    Problem::Required("username"),
+    Problem::Required("device"),
+    Problem::Busy,
+    Problem::Expired,
+    Problem::NotNow,
+];
+
+/// The five screens that ask, with the same text wherever one of them takes text.
+fn asking<'a>(
+    text: &'a str,
+    devices: &'a [DeviceChoice<'a>],
+    problem: Option<Problem>,
+) -> [(&'static str, Screen<'a>); 5] {
+    let form = FORM;
+    [
+        ("login", Screen::Login { form, username: text, problem }),
+        ("identifier", Screen::Identifier { form, username: text, problem }),
+        ("password", Screen::Password { form, username: text, problem }),
+        ("device_selection", Screen::DeviceSelection { form, devices, problem }),
+        ("passcode", Screen::Passcode { form, device: text, can_choose: true, problem }),
+    ]
+}
+
+/// The four screens that end a sign-on.
+fn closing(text: &str) -> [(&'static str, Screen<'_>); 4] {
+    [
+        ("failed", Screen::Failed { reason: FailureText::DeviceBlocked, continue_url: text }),
+        ("refused", Screen::Refused { description: text, correlation: text }),
+        ("gone", Screen::Gone),
+        ("form_post", Screen::FormPost { action: "https://app.example/cb", members: MEMBERS }),
+    ]
+}
+
+fn html(screen: Screen<'_>) -> String {
+    Page { application: "Acme Bank", screen }.render().unwrap()
+}
+
+/// The tags of this name, each from `<` to `>`. Good enough because every attribute here is escaped.
+fn tags<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let is_it = |tag: &&str| tag.split([' ', '>']).next() == Some(name);
+    html.split('<')
+        .filter(is_it)
+        .filter_map(|tag| tag.split_once('>'))
+        .map(|(tag, _)| tag)
+        .collect()
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
+}
+
+#[test]
+fn the_screens_read_as_agreed() {
+    let closing = closing("https://app.example/cb?error=access_denied&state=s");
+    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing) {
+        // The names of assets change with every change of the looks, which is no change of the markup.
+        let html = html(screen)
+            .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
+            .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js");
+        insta::assert_snapshot!(name, html);
+    }
+}
+
+#[test]
+fn the_words_are_as_agreed() {
+    let lines = PROBLEMS.map(|text| text.to_string()).into_iter();
+    let lines = lines.chain(FAILURES.map(|text| text.to_string()));
+    insta::assert_snapshot!("words", lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn every_text_is_escaped() {
+    let text = r#""><script>'&"#;
+    let devices = [DeviceChoice { id: text, name: text, detail: text }];
+    let form = Form { action: text, token: text };
+    let members = [(text, text)];
+    let own = [
+        ("form", Screen::Login { form, username: text, problem: None }),
+        ("form_post", Screen::FormPost { action: text, members: &members }),
+    ];
+    let screens = asking(text, &devices, Some(Problem::Busy)).into_iter().chain(closing(text));
+    for (name, screen) in screens.chain(own) {
+        let html = Page { application: text, screen }.render().unwrap();
+        assert!(!html.contains(text), "{name}");
+        assert!(!html.contains("<script>"), "{name}");
+        assert!(html.contains("&#34;&#62;&#60;script&#62;&#39;&#38;"), "{name}");
+    }
+}
+
+#[test]
+fn every_control_has_a_label() {
+    for (name, screen) in asking("ann", DEVICES, None) {
+        let html = html(screen);
+        let labelled: Vec<_> =
+            tags(&html, "label").iter().filter_map(|tag| attribute(tag, "for")).collect();
+        for input in tags(&html, "input") {
+            match attribute(input, "type") {
+                Some("hidden") => {}
+                Some("radio") => {
+                    let wrapped = format!("<label class=\"device\"><{input}><span>");
+                    assert!(html.contains(&wrapped), "{name}: {input}");
+                }
+                _ => {
+                    let id = attribute(input, "id").unwrap();
+                    assert!(labelled.contains(&id), "{name}: {input}");
+                }
+            }
+        }
+        assert!(!html.contains("></button>"), "{name}: a button without words");
+    }
+}
+
+#[test]
+fn every_form_of_ours_has_the_token_and_a_way_out() {
+    for (name, screen) in asking("ann", DEVICES, None) {
+        let html = html(screen);
+        assert_eq!(tags(&html, "form").len(), 1, "{name}");
+        assert!(html.contains(r#"<input type="hidden" name="token" value="t0ken">"#), "{name}");
+        assert!(html.contains(r#"name="action" value="cancel" formnovalidate>Cancel<"#), "{name}");
+    }
+}
+
+#[test]
+fn the_enter_key_presses_the_button_that_goes_on() {
+    for (name, screen) in asking("ann", DEVICES, None) {
+        let html = html(screen);
+        assert!(!tags(&html, "button")[0].contains("quiet"), "{name}");
+    }
+}
+
+#[test]
+fn every_page_has_one_heading_and_a_language() {
+    for (name, screen) in asking("", DEVICES, None).into_iter().chain(closing("x")) {
+        let html = html(screen);
+        assert_eq!(tags(&html, "h1").len(), 1, "{name}");
+        assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+    }
+}
+
+#[test]
+fn a_problem_is_an_alert_that_every_field_refers_to() {
+    for (name, screen) in asking("ann", DEVICES, Some(Problem::Busy)) {
+        let html = html(screen);
+        assert!(html.contains(r#"id="problem" role="alert">"#), "{name}");
+        assert!(html.contains(r#"aria-describedby="problem""#), "{name}");
+        assert!(!html.contains("aria-invalid"), "{name}: nothing typed is wrong");
+        assert!(html.contains("<title>Error: "), "{name}");
+    }
+}
+
+#[test]
+fn a_field_that_must_change_is_marked_invalid() {
+    let invalid = |screen| {
+        let html = html(screen);
+        let fields = [tags(&html, "input"), tags(&html, "fieldset")].concat();
+        let wrong = fields.into_iter().filter(|tag| attribute(tag, "aria-invalid").is_some());
+        wrong.map(|tag| attribute(tag, "id").unwrap_or("device").to_owned()).collect::<Vec<_>>()
+    };
+    let of = |problem| asking("ann", DEVICES, Some(problem)).map(|(_, screen)| invalid(screen));
+    let [login, identifier, password, ..] = of(Problem::WrongCredentials);
+    assert_eq!(login, ["username", "password"]);
+    assert_eq!(identifier, ["username"]);
+    assert_eq!(password, ["password"]);
+    let [.., passcode] = of(Problem::WrongPasscode);
+    assert_eq!(passcode, ["passcode"]);
+    let [.., devices, _] = of(Problem::Required("device"));
+    assert_eq!(devices, ["device"]);
+}
+
+#[test]
+fn the_first_empty_field_has_the_focus() {
+    let focused = |screen| {
+        let html = html(screen);
+        let fields = tags(&html, "input").into_iter().filter(|tag| tag.contains(" autofocus"));
+        fields.map(|tag| attribute(tag, "id").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let form = FORM;
+    assert_eq!(focused(Screen::Login { form, username: "", problem: None }), ["username"]);
+    assert_eq!(focused(Screen::Login { form, username: "ann", problem: None }), ["password"]);
+    assert_eq!(focused(Screen::Password { form, username: "ann", problem: None }), ["password"]);
+}
+
+#[test]
+fn another_device_is_offered_only_to_who_has_one() {
+    let screen =
+        |can_choose| Screen::Passcode { form: FORM, device: "phone", can_choose, problem: None };
+    assert!(html(screen(true)).contains("Use another device"));
+    assert!(!html(screen(false)).contains("Use another device"));
+}
+
+#[test]
+fn a_page_without_an_application_names_none() {
+    let html = Page { application: "", screen: Screen::Gone }.render().unwrap();
+    assert!(html.contains("<title>This sign-on has ended</title>"));
+    assert!(!html.contains("monogram"));
+}
+
+#[test]
+fn what_pages_refer_to_is_there_and_nothing_else_is() {
+    let html = html(closing("x")[3].1);
+    let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
+    assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
+    let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();
+    assert_eq!(script.content_type, "text/javascript; charset=utf-8");
+    assert!(asset("/assets/page.css").is_none());
+}
+
+#[test]
+fn pages_carry_no_inline_style_or_script() {
+    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing("x")) {
+        let html = html(screen);
+        assert!(!html.contains("style=") && !html.contains("<style"), "{name}");
+        assert!(tags(&html, "script").iter().all(|tag| attribute(tag, "src").is_some()), "{name}");
+    }
+}

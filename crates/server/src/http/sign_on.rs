@@ -1,0 +1,337 @@
+//! `/{environment}/signon`: the hosted pages. Each form posts one choice, and a choice that was taken redirects, so that a
+//! page can be read again without being sent again.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Query, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use countersign_domain::{
+    device::Device,
+    flow::{Failure, Flow, State as FlowState},
+    id::Id,
+    mfa::Reason,
+};
+use countersign_protocol::secret::Secret;
+use url::Url;
+
+use super::{
+    authorize::{Named, PageAt, gone, resume_url, see, sign_on_url},
+    caller::Browser,
+    correlation::Correlation,
+    form::{FormError, Members},
+    page::{DeviceChoice, FailureText, Form, Page, Problem, Screen},
+    problem::{fault_status, mark_fault},
+};
+use crate::app::{
+    AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, CheckPassword,
+    CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
+    ReadFlowError, Realm,
+};
+
+/// `GET /{environment}/signon?flowId=`
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    PageAt(realm): PageAt,
+    browser: Browser,
+    Correlation(correlation): Correlation,
+    Query(named): Query<Named>,
+) -> Response {
+    let Some(visit) = Visit::new(app, realm, browser, correlation, &named) else { return gone() };
+    match visit.read().await {
+        Ok(view) => visit.page(&view, None, false),
+        Err(response) => response,
+    }
+}
+
+/// `POST /{environment}/signon?flowId=`
+pub(crate) async fn act(
+    State(app): State<Arc<App>>,
+    PageAt(realm): PageAt,
+    browser: Browser,
+    Correlation(correlation): Correlation,
+    Query(named): Query<Named>,
+    members: Result<Members, FormError>,
+) -> Response {
+    let Some(visit) = Visit::new(app, realm, browser, correlation, &named) else { return gone() };
+    let members = members.unwrap_or_default();
+    let token = members.text("token").unwrap_or_default();
+    if !visit.realm.owns_form(visit.flow, visit.cookie.expose(), &token) {
+        return visit.again(Problem::Expired).await;
+    }
+    visit.act(&members).await
+}
+
+/// One request of a browser for one flow.
+struct Visit {
+    app: Arc<App>,
+    realm: Arc<Realm>,
+    flow: Id<Flow>,
+    cookie: Secret<String>,
+    correlation: String,
+}
+
+impl Visit {
+    fn new(
+        app: Arc<App>,
+        realm: Arc<Realm>,
+        browser: Browser,
+        correlation: String,
+        named: &Named,
+    ) -> Option<Self> {
+        Some(Self { app, realm, flow: named.id()?, cookie: browser.cookie?, correlation })
+    }
+
+    fn handle(&self) -> FlowHandle {
+        FlowHandle { flow: self.flow, cookie: Some(self.cookie.clone()) }
+    }
+
+    async fn read(&self) -> Result<FlowView, Response> {
+        self.app.read_flow(&self.realm, self.handle()).await.map_err(|error| match error {
+            ReadFlowError::NotFound => gone(),
+            ReadFlowError::Fault(fault) => fault_page(&fault, &self.correlation),
+        })
+    }
+
+    /// The page as it stands, with what was wrong.
+    async fn again(&self, problem: Problem) -> Response {
+        match self.read().await {
+            Ok(view) => self.page(&view, Some(problem), false),
+            Err(response) => response,
+        }
+    }
+
+    async fn act(&self, members: &Members) -> Response {
+        match members.text("action").as_deref() {
+            Some("login" | "password") => self.password(members).await,
+            Some("identify") => match members.text("username") {
+                Some(username) => self.choose(Choice::Identify { username }).await,
+                None => self.again(Problem::Required("username")).await,
+            },
+            Some("device") => match members.text("device").and_then(|id| id.parse().ok()) {
+                Some(device) => self.choose(Choice::Device { device }).await,
+                None => self.again(Problem::Required("device")).await,
+            },
+            Some("devices") => match self.read().await {
+                Ok(view) => self.page(&view, None, true),
+                Err(response) => response,
+            },
+            Some("passcode") => self.passcode(members).await,
+            Some("reset") => self.choose(Choice::Reset).await,
+            Some("cancel") => self.choose(Choice::Cancel).await,
+            Some(_) | None => self.again(Problem::NotNow).await,
+        }
+    }
+
+    async fn password(&self, members: &Members) -> Response {
+        let Some(password) = members.secret("password") else {
+            return self.again(Problem::Required("password")).await;
+        };
+        let request = CheckPassword {
+            handle: self.handle(),
+            username: members.text("username"),
+            password,
+            correlation: self.correlation.clone(),
+        };
+        match self.app.check_password(&self.realm, request).await {
+            Ok(PasswordOutcome::Accepted(view)) => self.moved(&view),
+            Ok(PasswordOutcome::Refused(view)) => {
+                self.page_for(&view, members, Problem::WrongCredentials)
+            }
+            Ok(PasswordOutcome::LockedOut { view, seconds_until_unlock }) => {
+                let minutes = (seconds_until_unlock + 59) / 60;
+                self.page_for(&view, members, Problem::PasswordLocked { minutes })
+            }
+            Err(CheckPasswordError::UsernameRequired) => {
+                self.again(Problem::Required("username")).await
+            }
+            Err(CheckPasswordError::NotNow) => self.again(Problem::NotNow).await,
+            Err(CheckPasswordError::NotFound) => gone(),
+            Err(CheckPasswordError::Fault(fault)) => self.fault(&fault).await,
+        }
+    }
+
+    async fn passcode(&self, members: &Members) -> Response {
+        let Some(passcode) = members.text("passcode") else {
+            return self.again(Problem::Required("passcode")).await;
+        };
+        let request = CheckPasscode {
+            handle: self.handle(),
+            passcode,
+            correlation: self.correlation.clone(),
+        };
+        match self.app.check_passcode(&self.realm, request).await {
+            Ok(PasscodeOutcome::Accepted(view)) => self.moved(&view),
+            // The flow may have failed over the wrong passcode: then its page says why.
+            Ok(PasscodeOutcome::Refused(view)) => {
+                self.page(&view, Some(Problem::WrongPasscode), false)
+            }
+            Err(CheckPasscodeError::NotNow) => self.again(Problem::NotNow).await,
+            Err(CheckPasscodeError::NotFound) => gone(),
+            Err(CheckPasscodeError::Fault(fault)) => self.fault(&fault).await,
+        }
+    }
+
+    async fn choose(&self, choice: Choice) -> Response {
+        let cancels = choice == Choice::Cancel;
+        let (handle, correlation) = (self.handle(), self.correlation.clone());
+        match self.app.advance_flow(&self.realm, AdvanceFlow { handle, choice, correlation }).await {
+            // Who cancels wants to be back, not to read that it was cancelled.
+            Ok(_) if cancels => see(StatusCode::SEE_OTHER, &resume_url(&self.realm, self.flow)),
+            Ok(view) => self.moved(&view),
+            Err(AdvanceError::NotNow) => self.again(Problem::NotNow).await,
+            Err(AdvanceError::UnknownDevice) => self.again(Problem::Required("device")).await,
+            Err(AdvanceError::NotFound) => gone(),
+            Err(AdvanceError::Fault(fault)) => self.fault(&fault).await,
+        }
+    }
+
+    /// A choice was taken: to the next page, or back to the application.
+    fn moved(&self, view: &FlowView) -> Response {
+        let url = match view.flow.state {
+            FlowState::Completed { .. } => resume_url(&self.realm, self.flow),
+            _ => sign_on_url(&self.app, &view.flow),
+        };
+        see(StatusCode::SEE_OTHER, &url)
+    }
+
+    async fn fault(&self, fault: &Fault) -> Response {
+        match fault {
+            Fault::Busy(_) => mark_fault(self.again(Problem::Busy).await, fault),
+            Fault::Internal(_) => fault_page(fault, &self.correlation),
+        }
+    }
+
+    /// The page with what the person has typed, except secrets.
+    fn page_for(&self, view: &FlowView, members: &Members, problem: Problem) -> Response {
+        let mut view = view.clone();
+        if let FlowState::Login { .. } = view.flow.state {
+            view.flow.request.login_hint = members.text("username");
+        }
+        self.page(&view, Some(problem), false)
+    }
+
+    fn page(&self, view: &FlowView, problem: Option<Problem>, choosing: bool) -> Response {
+        let flow = &view.flow;
+        let action = format!("/{}/signon?flowId={}", flow.environment, flow.id);
+        let token = self.realm.form_token(flow.id, self.cookie.expose());
+        let form = Form { action: &action, token: &token };
+        let hint = flow.request.login_hint.as_deref().unwrap_or_default();
+        let resume = resume_url(&self.realm, flow.id);
+        let status = match problem {
+            None => StatusCode::OK,
+            Some(_) => StatusCode::BAD_REQUEST,
+        };
+        let choices: Vec<Choosable> = view.devices.iter().map(Choosable::of).collect();
+        let devices: Vec<DeviceChoice<'_>> = choices.iter().map(Choosable::choice).collect();
+        let known = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
+        let screen = match &flow.state {
+            FlowState::Login { .. } => Screen::Login { form, username: hint, problem },
+            FlowState::Identifier { .. } => Screen::Identifier { form, username: hint, problem },
+            FlowState::Password { username, .. } => {
+                let username = if username.is_empty() { known } else { username };
+                Screen::Password { form, username, problem }
+            }
+            FlowState::Passcode { .. } if choosing => {
+                Screen::DeviceSelection { form, devices: &devices, problem }
+            }
+            FlowState::Passcode { device, .. } => {
+                let chosen = choices.iter().find(|choice| choice.id == device.to_string());
+                let device = chosen.map(|choice| choice.name.as_str()).unwrap_or_default();
+                Screen::Passcode { form, device, can_choose: devices.len() > 1, problem }
+            }
+            FlowState::DeviceSelection { .. } => {
+                Screen::DeviceSelection { form, devices: &devices, problem }
+            }
+            FlowState::Failed { why, .. } => {
+                Screen::Failed { reason: failure_text(*why), continue_url: &resume }
+            }
+            // A page that was read again after the end.
+            FlowState::Completed { .. } => return see(StatusCode::FOUND, &resume),
+            FlowState::Deciding { .. } => return gone(),
+        };
+        let page = Page { application: &view.application, screen };
+        html(status, &page, flow.request.answer.redirect_uri())
+    }
+}
+
+/// A device as a person knows it.
+struct Choosable {
+    id: String,
+    name: String,
+    detail: String,
+}
+
+impl Choosable {
+    fn of(device: &Device) -> Self {
+        let facts = &device.installation.device;
+        let model = facts.model.clone().unwrap_or_else(|| "Phone".to_owned());
+        let paired = device.created_at.to_rfc3339_millis();
+        let day = paired.split('T').next().unwrap_or_default();
+        Self {
+            id: device.id.to_string(),
+            name: device.nickname.clone().unwrap_or(model),
+            detail: format!("Paired {day}"),
+        }
+    }
+
+    fn choice(&self) -> DeviceChoice<'_> {
+        DeviceChoice { id: &self.id, name: &self.name, detail: &self.detail }
+    }
+}
+
+const fn failure_text(why: Failure) -> FailureText {
+    match why {
+        Failure::Cancelled => FailureText::Cancelled,
+        Failure::Mfa(reason) => match reason {
+            Reason::NoUsableDevice => FailureText::NoUsableDevice,
+            Reason::DeviceBlocked => FailureText::DeviceBlocked,
+            Reason::DeviceLocked => FailureText::DeviceLocked,
+            Reason::UserLocked => FailureText::UserLocked,
+            Reason::MfaDisabled => FailureText::MfaDisabled,
+            Reason::Compromised => FailureText::Compromised,
+            Reason::ExtraVerificationFailed => FailureText::ExtraVerificationFailed,
+        },
+    }
+}
+
+/// A page as a response. `leads_to` is where its form, or a redirect after it, may lead beside this server: browsers hold
+/// redirects after a form to `form-action` too.
+pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) -> Response {
+    let Ok(text) = page.render() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let beyond = leads_to.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+         form-action 'self'{beyond}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    let mut response = (status, text).into_response();
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    set(header::CONTENT_SECURITY_POLICY, &policy);
+    set(header::X_FRAME_OPTIONS, "DENY");
+    response
+}
+
+/// Origin of an address, or the scheme of an app's own.
+fn origin(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let origin = url.origin();
+    Some(if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", url.scheme()) })
+}
+
+/// The page for a fault.
+pub(crate) fn fault_page(fault: &Fault, correlation: &str) -> Response {
+    let (status, _) = fault_status(fault);
+    let description = "something went wrong on our side; please try again";
+    let page = Page { application: "", screen: Screen::Refused { description, correlation } };
+    mark_fault(html(status, &page, None), fault)
+}

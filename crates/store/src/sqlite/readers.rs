@@ -1,0 +1,70 @@
+//! Read-only connections, each on one snapshot at a time, on the runtime's blocking threads.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use super::{at_once, command, connect, locked, store_error};
+use crate::{
+    Settings, StoreError, Work,
+    callers::Callers,
+    tx::{self, Tx},
+};
+
+pub(super) struct Readers {
+    callers: Callers,
+    /// One permit for each idle connection.
+    turns: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Readers {
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self, StoreError> {
+        let idle = (0..settings.connections)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "PRAGMA query_only = ON"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            callers: Callers::new(settings.callers),
+            turns: Arc::new(Semaphore::new(settings.connections)),
+            idle: Arc::new(Mutex::new(idle)),
+        })
+    }
+
+    pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        let place = self.callers.admit()?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| lost())?;
+        let idle = Arc::clone(&self.idle);
+        // A caller that goes away leaves the connection to this closure, which puts it back.
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut connection = locked(&idle).pop().ok_or_else(lost)?;
+            let result = read(&mut connection, &work);
+            locked(&idle).push(connection);
+            drop((turn, place));
+            result
+        });
+        reading.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+
+    /// Waits for the reads that run and closes their connections.
+    pub async fn close(&self) {
+        self.callers.close().await;
+        locked(&self.idle).clear();
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::unavailable("the runtime is shutting down")
+}
+
+fn read<W: Work>(connection: &mut Connection, work: &W) -> Result<W::Output, W::Error> {
+    command(connection, "BEGIN").map_err(store_error)?;
+    let result = at_once(tx::run(work, &mut Tx::on_sqlite(connection)));
+    if !connection.is_autocommit() {
+        command(connection, "ROLLBACK").map_err(store_error)?;
+    }
+    result
+}

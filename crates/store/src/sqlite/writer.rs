@@ -1,0 +1,229 @@
+//! The one thread that writes: it takes bodies from a queue, runs each in a savepoint, and commits them together.
+
+use std::{
+    path::Path,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::{at_once, checkpoint, command, connect, locked, store_error};
+use crate::{
+    StoreError, Work,
+    callers::{Callers, Place},
+    tx::{self, Tx},
+};
+
+/// The most bodies that share a commit. More would make the first of them wait longer than the sync saves.
+const GROUP_LIMIT: usize = 128;
+
+/// How long a group stays open for others once the queue is empty. Only if the last group was shared: a lone caller would
+/// pay the wait and gain nothing (measured: 64 callers gain a third, one caller loses two thirds).
+const LINGER: Duration = Duration::from_millis(1);
+
+const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+";
+
+pub(super) struct Writer {
+    callers: Callers,
+    /// Bounded by the number of callers; `None` once closed.
+    queue: Mutex<Option<Sender<Box<dyn Job>>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub fn start(path: &Path, callers: usize) -> Result<Self, StoreError> {
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
+        let checkpoints = checkpoint::start(path, &mut connection)?;
+        let (queue, jobs) = channel();
+        let writer = spawn("sqlite-writer", move || serve(&mut connection, &jobs))?;
+        Ok(Self {
+            callers: Callers::new(callers),
+            queue: Mutex::new(Some(queue)),
+            threads: Mutex::new(vec![writer, checkpoints]),
+        })
+    }
+
+    pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        let place = self.callers.admit()?;
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Box::new(Request { work, result: None, answer, _place: place }))?;
+        answered.await.unwrap_or_else(|_| Err(ended().into()))
+    }
+
+    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        locked(&self.queue).as_ref().and_then(|queue| queue.send(job).ok()).ok_or_else(ended)
+    }
+
+    /// Lets what is queued finish. The writer ends when nobody can send, and the checkpoints end with the writer.
+    pub async fn close(&self) {
+        self.callers.close().await;
+        drop(locked(&self.queue).take());
+        let threads = std::mem::take(&mut *locked(&self.threads));
+        let join = || threads.into_iter().try_for_each(JoinHandle::join);
+        if !matches!(tokio::task::spawn_blocking(join).await, Ok(Ok(()))) {
+            tracing::error!("a thread of the store has panicked");
+        }
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::unavailable("the writer has ended")
+}
+
+pub(super) fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| StoreError::unavailable(format!("cannot start the thread {name}: {error}")))
+}
+
+/// A body in the queue, whatever its types.
+trait Job: Send {
+    /// Runs the body. The error says what spoiled the transaction, if it was not the body's own decision.
+    fn run(&mut self, connection: &mut Connection) -> Result<(), Option<StoreError>>;
+
+    /// Tells the caller how it ended. `lost`: nothing of the group was kept.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>);
+}
+
+struct Request<W: Work> {
+    work: W,
+    result: Option<Result<W::Output, W::Error>>,
+    answer: oneshot::Sender<Result<W::Output, W::Error>>,
+    _place: Place,
+}
+
+impl<W: Work> Job for Request<W> {
+    fn run(&mut self, connection: &mut Connection) -> Result<(), Option<StoreError>> {
+        if self.answer.is_closed() {
+            return Ok(());
+        }
+        let mut tx = Tx::on_sqlite(connection);
+        let result = self.result.insert(at_once(tx::run(&self.work, &mut tx)));
+        match result {
+            Ok(_) => Ok(()),
+            Err(_) => Err(tx.fault().map(|fault| fault.error.clone())),
+        }
+    }
+
+    /// Even a refusal is not the answer if the group is lost: it may rest on what another body of the group did.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>) {
+        let result = lost.map(|error| Err(error.clone().into())).or(self.result);
+        if let Some(result) = result {
+            // The caller may have gone away; that is its right.
+            let _ = self.answer.send(result);
+        }
+    }
+}
+
+fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>) {
+    let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP_LIMIT);
+    let mut was_shared = false;
+    while let Ok(first) = queue.recv() {
+        group.push(first);
+        let result = commit_group(connection, &mut group, &mut Arrivals::new(queue, was_shared));
+        if let Err(error) = &result {
+            tracing::warn!(error = error as &dyn std::error::Error, jobs = group.len(), "a group commit failed");
+        }
+        was_shared = group.len() > 1;
+        for job in group.drain(..) {
+            job.answer(result.as_ref().err());
+        }
+    }
+}
+
+/// Runs the job in `group` and those that arrive, and commits. On failure nothing is kept and the connection is clean.
+fn commit_group(
+    connection: &mut Connection,
+    group: &mut Vec<Box<dyn Job>>,
+    arrivals: &mut Arrivals<'_>,
+) -> Result<(), StoreError> {
+    let result = run_group(connection, group, arrivals);
+    if result.is_err() && !connection.is_autocommit() {
+        // If even this fails, the next group fails to begin and comes here again.
+        if let Err(error) = command(connection, "ROLLBACK") {
+            tracing::error!(%error, "cannot roll back");
+        }
+    }
+    result
+}
+
+fn run_group(
+    connection: &mut Connection,
+    group: &mut Vec<Box<dyn Job>>,
+    arrivals: &mut Arrivals<'_>,
+) -> Result<(), StoreError> {
+    command(connection, "BEGIN IMMEDIATE").map_err(store_error)?;
+    while let Some(job) = group.last_mut() {
+        run_job(connection, job.as_mut())?;
+        match arrivals.next(group.len()) {
+            Some(job) => group.push(job),
+            None => break,
+        }
+    }
+    command(connection, "COMMIT").map_err(|error| match store_error(error) {
+        // Any other failure of a commit is nobody's fault in particular.
+        error @ (StoreError::Full { .. } | StoreError::Unavailable { .. }) => error,
+        error => StoreError::Unavailable {
+            what: "a commit failed".to_owned(),
+            source: Some(std::sync::Arc::new(error)),
+        },
+    })
+}
+
+fn run_job(connection: &mut Connection, job: &mut dyn Job) -> Result<(), StoreError> {
+    command(connection, "SAVEPOINT job").map_err(store_error)?;
+    let result = job.run(connection);
+    if connection.is_autocommit() {
+        // A full disk or a failed write makes SQLite roll back all of a transaction and not just the statement.
+        let fault = result.err().flatten();
+        return Err(fault.unwrap_or_else(|| StoreError::bug("a body ended its group")));
+    }
+    if result.is_err() {
+        command(connection, "ROLLBACK TO job").map_err(store_error)?;
+    }
+    command(connection, "RELEASE job").map_err(store_error)
+}
+
+/// What joins a group after its first job: what is queued, then what comes while it is worth waiting.
+struct Arrivals<'q> {
+    queue: &'q Receiver<Box<dyn Job>>,
+    may_linger: bool,
+    lingers_until: Option<Instant>,
+}
+
+impl<'q> Arrivals<'q> {
+    fn new(queue: &'q Receiver<Box<dyn Job>>, may_linger: bool) -> Self {
+        Self { queue, may_linger, lingers_until: None }
+    }
+
+    fn next(&mut self, group_len: usize) -> Option<Box<dyn Job>> {
+        if group_len >= GROUP_LIMIT {
+            return None;
+        }
+        self.queue.try_recv().ok().or_else(|| self.linger())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "measures a wait; nothing is decided or stored by it")]
+    fn linger(&mut self) -> Option<Box<dyn Job>> {
+        if !self.may_linger {
+            return None;
+        }
+        let now = Instant::now();
+        let until = *self.lingers_until.get_or_insert(now + LINGER);
+        self.queue.recv_timeout(until.saturating_duration_since(now)).ok()
+    }
+}

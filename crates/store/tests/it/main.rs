@@ -1,0 +1,12 @@
+//! The store on both engines: what they must agree on, who wins a race, and what happens when something breaks.
+
+#[macro_use]
+mod engines;
+
+mod conformance;
+mod faults;
+mod gate;
+mod machines;
+mod migrations;
+mod races;
+mod statements;
