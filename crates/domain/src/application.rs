@@ -186,7 +186,89 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_redirect_uri;
+    use super::*;
+    use crate::fixture::{application, assert_told};
+
+    fn mobile(application: &mut Application) -> &mut Mobile {
+        application.mobile.as_mut().unwrap()
+    }
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            application,
+            Application::validate,
+            &[
+                (|a| a.name = String::new(), "name must be given"),
+                (|a| a.name = "x".repeat(256), ""),
+                (|a| a.name = "x".repeat(257), "name must have at most 256 characters"),
+                (
+                    |a| a.name = " x".to_owned(),
+                    "name must be printable text without surrounding space",
+                ),
+                (|a| a.redirect_uris = vec!["org.bank.app:/cb".to_owned(); 100], ""),
+                (
+                    |a| a.redirect_uris = vec!["org.bank.app:/cb".to_owned(); 101],
+                    "redirect_uris must be a list of at most 100",
+                ),
+                (
+                    |a| {
+                        a.redirect_uris =
+                            vec![format!("https://bank.example/{}", "x".repeat(2_028))]
+                    },
+                    "redirect_uris must have at most 2048 characters",
+                ),
+                (
+                    |a| a.redirect_uris = vec!["http://bank.example/cb".to_owned()],
+                    "redirect_uris must be an absolute URI without fragment: https, http on loopback, or an app scheme with a dot",
+                ),
+                (
+                    |a| {
+                        a.kind = Kind::Worker;
+                        a.mobile = None;
+                    },
+                    "grant_types must be without authorization_code for a worker application",
+                ),
+                (
+                    |a| a.grant_types.push(GrantType::ClientCredentials),
+                    "grant_types must be without client_credentials for a public client",
+                ),
+                (
+                    |a| {
+                        a.kind = Kind::SinglePage;
+                        a.mobile = None;
+                        a.token_endpoint_auth_method = TokenEndpointAuthMethod::ClientSecretPost;
+                    },
+                    "token_endpoint_auth_method must be none for a single page application",
+                ),
+                (|a| a.kind = Kind::Web, "mobile must be absent, except on native applications"),
+                (
+                    |a| mobile(a).package_name = Some(String::new()),
+                    "mobile.package_name must be given",
+                ),
+                (
+                    |a| mobile(a).bundle_id = Some("x".repeat(256)),
+                    "mobile.bundle_id must have at most 255 characters",
+                ),
+                (
+                    |a| mobile(a).passcode_step_seconds = 29,
+                    "mobile.passcode_step_seconds must be from 30 to 60",
+                ),
+                (
+                    |a| mobile(a).passcode_step_seconds = 61,
+                    "mobile.passcode_step_seconds must be from 30 to 60",
+                ),
+                (
+                    |a| mobile(a).passcode_grace_steps = 0,
+                    "mobile.passcode_grace_steps must be from 1 to 10",
+                ),
+                (
+                    |a| mobile(a).passcode_grace_steps = 11,
+                    "mobile.passcode_grace_steps must be from 1 to 10",
+                ),
+            ],
+        );
+    }
 
     #[test]
     fn redirect_uris_that_can_be_taken_over_are_refused() {

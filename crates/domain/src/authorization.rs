@@ -174,7 +174,8 @@ pub fn check(
         error,
         description,
     };
-    check_lengths(parameters).map_err(|description| refuse(ErrorCode::InvalidRequest, description))?;
+    check_lengths(parameters)
+        .map_err(|description| refuse(ErrorCode::InvalidRequest, description))?;
     if !application.grant_types.contains(&GrantType::AuthorizationCode) {
         let description = "the application may not use authorization codes";
         return Err(refuse(ErrorCode::UnauthorizedClient, description));
@@ -232,7 +233,8 @@ fn is_same(registered: &str, requested: &str) -> bool {
     if registered == requested {
         return true;
     }
-    let (Ok(registered), Ok(mut requested_url)) = (Url::parse(registered), Url::parse(requested)) else {
+    let (Ok(registered), Ok(mut requested_url)) = (Url::parse(registered), Url::parse(requested))
+    else {
         return false;
     };
     // The request must already be in the form that the parser writes, so that nothing but the port can differ.

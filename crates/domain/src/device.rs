@@ -123,9 +123,10 @@ impl State {
             Self::Locked { until, last_step } if *until <= now => {
                 Self::Active { failures: 0, last_step: *last_step }
             }
-            Self::Active { .. } | Self::Blocked { .. } | Self::Locked { .. } | Self::Removed { .. } => {
-                self.clone()
-            }
+            Self::Active { .. }
+            | Self::Blocked { .. }
+            | Self::Locked { .. }
+            | Self::Removed { .. } => self.clone(),
         }
     }
 }

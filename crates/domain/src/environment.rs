@@ -25,3 +25,26 @@ impl Environment {
         Check::default().text(&self.name, "name", 256).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, environment};
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            environment,
+            Environment::validate,
+            &[
+                (|e| e.name = String::new(), "name must be given"),
+                (|e| e.name = "x".repeat(256), ""),
+                (|e| e.name = "x".repeat(257), "name must have at most 256 characters"),
+                (
+                    |e| e.name = " x".to_owned(),
+                    "name must be printable text without surrounding space",
+                ),
+            ],
+        );
+    }
+}

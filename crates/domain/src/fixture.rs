@@ -10,9 +10,12 @@ use countersign_domain::{
     grant::{self, Grant},
     id::Id,
     installation::Installation,
+    invalid::Invalid,
     lockout::{Limit, Lockout},
     mfa::{self, Reason},
-    mfa_policy::{self, DeviceAuthorization, DeviceSelection, MfaPolicy, MobileApplication},
+    mfa_policy::{
+        self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy, MobileApplication,
+    },
     mfa_settings::MfaSettings,
     pairing::{self, Ticket},
     population::Population,
@@ -183,9 +186,7 @@ pub fn sign_on_policy() -> SignOnPolicy {
         environment: id(1),
         name: "Multi_Factor".to_owned(),
         default: true,
-        actions: actions
-            .map(|(kind, n)| Action { id: id(n), priority: n.into(), kind })
-            .collect(),
+        actions: actions.map(|(kind, n)| Action { id: id(n), priority: n.into(), kind }).collect(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -305,6 +306,21 @@ macro_rules! named {
 }
 
 named! {
+    Kind { Web, Native, SinglePage, Worker }
+    TokenEndpointAuthMethod { None, ClientSecretBasic, ClientSecretPost }
+    GrantType { AuthorizationCode, ClientCredentials }
+    Answer { Query, FormPost, Flow }
+    DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
+    ExtraVerification { Permissive, Restrictive }
+    ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
+    NoDevicesMode { Block, Bypass }
+    Method { Pwd, Otp, Swk, Mfa }
+    audit::Action {
+        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
+        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized, DeviceCreated,
+        DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
+        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked,
+    }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
     }
@@ -341,5 +357,20 @@ pub fn assert_complete<'a, T: Named + 'a>(values: impl IntoIterator<Item = &'a T
     let names: Vec<_> = values.into_iter().map(Named::name).collect();
     for name in T::NAMES {
         assert!(names.contains(name), "{name} is missing");
+    }
+}
+
+/// A good value passes `validate`, and each change of it is told as the table says: not at all when it is good too.
+pub fn assert_told<T>(
+    good: fn() -> T,
+    validate: fn(&T) -> Result<(), Invalid>,
+    table: &[(fn(&mut T), &str)],
+) {
+    assert_eq!(validate(&good()), Ok(()));
+    for (i, (change, expected)) in table.iter().enumerate() {
+        let mut value = good();
+        change(&mut value);
+        let told = validate(&value).map_or_else(|invalid| invalid.to_string(), |()| String::new());
+        assert_eq!(told, *expected, "row {i}");
     }
 }

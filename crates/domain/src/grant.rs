@@ -4,8 +4,8 @@ use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    application::Application, audit, authorization::Scope, environment::Environment, flow::Identity,
-    id::Id, installation::Installation,
+    application::Application, audit, authorization::Scope, environment::Environment,
+    flow::Identity, id::Id, installation::Installation,
 };
 
 /// Life of an authorization code, in seconds (FAPI 2.0 Security Profile, section 5.3.2.1: at most 60).

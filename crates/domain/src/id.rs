@@ -159,7 +159,9 @@ mod tests {
     fn only_the_canonical_spelling_is_an_id() {
         let text = "018bcfe5-687b-7800-bfff-ffffffffffff";
         assert_eq!(text.parse::<Id<Thing>>().map(|id| id.to_string()), Ok(text.to_owned()));
-        for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), String::new()] {
+        for other in
+            [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), String::new()]
+        {
             assert_eq!(other.parse::<Id<Thing>>(), Err(NotAnId), "{other}");
         }
     }

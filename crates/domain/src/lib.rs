@@ -26,6 +26,8 @@
 extern crate self as countersign_domain;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod stored_forms;
 
 pub mod application;
 pub mod audit;

@@ -116,3 +116,63 @@ impl MfaPolicy {
         check.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, id, mfa_policy};
+
+    fn listed(ids: &[u8]) -> Vec<MobileApplication> {
+        let rules = mfa_policy().mobile.applications.remove(0);
+        ids.iter().map(|n| MobileApplication { application: id(*n), ..rules.clone() }).collect()
+    }
+
+    #[test]
+    fn an_application_counts_only_where_it_is_listed_and_phones_count_at_all() {
+        let mut policy = mfa_policy();
+        assert!(policy.application(id(1)).is_some());
+        assert!(policy.application(id(2)).is_none());
+        policy.mobile.enabled = false;
+        assert!(policy.application(id(1)).is_none());
+    }
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            mfa_policy,
+            MfaPolicy::validate,
+            &[
+                (|m| m.name = String::new(), "name must be given"),
+                (|m| m.name = "x".repeat(256), ""),
+                (|m| m.name = "x".repeat(257), "name must have at most 256 characters"),
+                (
+                    |m| m.name = " x".to_owned(),
+                    "name must be printable text without surrounding space",
+                ),
+                (
+                    |m| m.mobile.passcode_limit.failures = 0,
+                    "mobile.otp.failure.count must be from 1 to 7",
+                ),
+                (
+                    |m| m.mobile.passcode_limit.failures = 8,
+                    "mobile.otp.failure.count must be from 1 to 7",
+                ),
+                (
+                    |m| m.mobile.passcode_limit.lock_seconds = 119,
+                    "mobile.otp.failure.cool_down_seconds must be from 120 to 1800",
+                ),
+                (
+                    |m| m.mobile.passcode_limit.lock_seconds = 1_801,
+                    "mobile.otp.failure.cool_down_seconds must be from 120 to 1800",
+                ),
+                (|m| m.mobile.applications = listed(&[3, 2, 3]), "mobile.applications.id is taken"),
+                (|m| m.mobile.applications = listed(&(0..100).collect::<Vec<_>>()), ""),
+                (
+                    |m| m.mobile.applications = listed(&(0..101).collect::<Vec<_>>()),
+                    "mobile.applications must be a list of at most 100",
+                ),
+                (|m| m.mobile.applications = Vec::new(), ""),
+            ],
+        );
+    }
+}

@@ -37,3 +37,38 @@ impl MfaSettings {
         check.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, mfa_settings};
+
+    const fn locking(failures: u8, lock_seconds: u32) -> Option<Limit> {
+        Some(Limit { failures, lock_seconds })
+    }
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            mfa_settings,
+            MfaSettings::validate,
+            &[
+                (|m| m.lockout = None, ""),
+                (|m| m.max_allowed_devices = 0, "pairing.max_allowed_devices must be from 1 to 15"),
+                (|m| m.max_allowed_devices = 15, ""),
+                (
+                    |m| m.max_allowed_devices = 16,
+                    "pairing.max_allowed_devices must be from 1 to 15",
+                ),
+                (|m| m.lockout = locking(0, 600), "lockout.failures must be from 1 to 100"),
+                (|m| m.lockout = locking(101, 600), "lockout.failures must be from 1 to 100"),
+                (|m| m.lockout = locking(100, 86_400), ""),
+                (|m| m.lockout = locking(1, 0), "lockout.lock_seconds must be from 1 to 86400"),
+                (
+                    |m| m.lockout = locking(1, 86_401),
+                    "lockout.lock_seconds must be from 1 to 86400",
+                ),
+            ],
+        );
+    }
+}

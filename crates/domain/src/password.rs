@@ -88,7 +88,8 @@ mod tests {
     use super::*;
 
     fn password() -> Password {
-        let hash = PasswordHash { memory_kib: 8, passes: 1, salt: String::new(), hash: String::new() };
+        let hash =
+            PasswordHash { memory_kib: 8, passes: 1, salt: String::new(), hash: String::new() };
         Password { hash, lockout: Lockout::default(), changed_at: Timestamp::from_micros(0) }
     }
 

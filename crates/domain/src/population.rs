@@ -30,3 +30,26 @@ impl Population {
         Check::default().text(&self.name, "name", 256).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, population};
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            population,
+            Population::validate,
+            &[
+                (|p| p.name = String::new(), "name must be given"),
+                (|p| p.name = "x".repeat(256), ""),
+                (|p| p.name = "x".repeat(257), "name must have at most 256 characters"),
+                (
+                    |p| p.name = " x".to_owned(),
+                    "name must be printable text without surrounding space",
+                ),
+            ],
+        );
+    }
+}

@@ -95,7 +95,11 @@ impl SignOnPolicy {
         let form = "letters, digits, '_', '.', ' ' and '-', or an absolute URI";
         check.require(named, "name", Rule::Form { form });
         check.require(!self.actions.is_empty(), "actions", Rule::Required);
-        check.require(self.actions.len() <= 20, "actions", Rule::Form { form: "a list of at most 20" });
+        check.require(
+            self.actions.len() <= 20,
+            "actions",
+            Rule::Form { form: "a list of at most 20" },
+        );
         let mut last = 0;
         for action in &self.actions {
             check.range(action.priority.into(), "actions.priority", 1, 1_000);
@@ -104,5 +108,52 @@ impl SignOnPolicy {
             last = action.priority;
         }
         check.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, id, sign_on_policy};
+
+    fn logins(priorities: impl IntoIterator<Item = u16>) -> Vec<Action> {
+        let login = |priority| Action { id: id(1), priority, kind: ActionKind::Login };
+        priorities.into_iter().map(login).collect()
+    }
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            sign_on_policy,
+            SignOnPolicy::validate,
+            &[
+                (|s| s.name = String::new(), "name must be given"),
+                (|s| s.name = "x".repeat(256), ""),
+                (|s| s.name = "x".repeat(257), "name must have at most 256 characters"),
+                (
+                    |s| s.name = " x".to_owned(),
+                    "name must be printable text without surrounding space",
+                ),
+                (|s| s.name = "urn:bank:strong".to_owned(), ""),
+                (
+                    |s| s.name = "a/b".to_owned(),
+                    "name must be letters, digits, '_', '.', ' ' and '-', or an absolute URI",
+                ),
+                (
+                    |s| s.name = "http://".to_owned(),
+                    "name must be letters, digits, '_', '.', ' ' and '-', or an absolute URI",
+                ),
+                (|s| s.actions = Vec::new(), "actions must be given"),
+                (|s| s.actions = logins(1..=20), ""),
+                (|s| s.actions = logins(1..=21), "actions must be a list of at most 20"),
+                (|s| s.actions = logins([1, 1]), "actions.priority must be distinct and ascending"),
+                (|s| s.actions = logins([2, 1]), "actions.priority must be distinct and ascending"),
+                (|s| s.actions = logins([1_001]), "actions.priority must be from 1 to 1000"),
+                (
+                    |s| s.actions = logins([0]),
+                    "actions.priority must be from 1 to 1000; actions.priority must be distinct and ascending",
+                ),
+            ],
+        );
     }
 }

@@ -55,7 +55,8 @@ impl Name {
     /// Given and family name in one, or nothing if neither is known.
     #[must_use]
     pub fn formatted(&self) -> Option<String> {
-        let parts: Vec<&str> = [&self.given, &self.family].into_iter().flatten().map(String::as_str).collect();
+        let parts: Vec<&str> =
+            [&self.given, &self.family].into_iter().flatten().map(String::as_str).collect();
         if parts.is_empty() { None } else { Some(parts.join(" ")) }
     }
 }
@@ -85,5 +86,47 @@ impl User {
 /// One `@` with something on both sides and no space: what can be checked without sending mail.
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    !local.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace) && !local.contains('@')
+    !local.is_empty()
+        && !domain.is_empty()
+        && !text.contains(char::is_whitespace)
+        && !local.contains('@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{assert_told, user};
+
+    #[test]
+    fn each_broken_rule_is_told() {
+        assert_told(
+            user,
+            User::validate,
+            &[
+                (|u| u.username = String::new(), "username must be given"),
+                (|u| u.username = "x".repeat(128), ""),
+                (|u| u.username = "x".repeat(129), "username must have at most 128 characters"),
+                (
+                    |u| u.username = "a\u{202e}b".to_owned(),
+                    "username must be printable text without surrounding space",
+                ),
+                (|u| u.email = format!("{}@x", "x".repeat(252)), ""),
+                (
+                    |u| u.email = format!("{}@x", "x".repeat(253)),
+                    "email must have at most 254 characters",
+                ),
+                (|u| u.email = "ann".to_owned(), "email must be a mail address"),
+                (|u| u.email = "@bank.example".to_owned(), "email must be a mail address"),
+                (|u| u.email = "ann@".to_owned(), "email must be a mail address"),
+                (|u| u.email = "ann@lee@bank.example".to_owned(), "email must be a mail address"),
+                (|u| u.email = "ann lee@bank.example".to_owned(), "email must be a mail address"),
+                (|u| u.name = Name::default(), ""),
+                (|u| u.name.given = Some(String::new()), "name.given must be given"),
+                (
+                    |u| u.name.family = Some("x".repeat(257)),
+                    "name.family must have at most 256 characters",
+                ),
+            ],
+        );
+    }
 }

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     encoding::AsDer,
     hmac,
     rand::SystemRandom,
-    rsa::KeySize,
+    rsa::{KeySize, PublicKeyComponents},
     signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use countersign_domain::sealed::Sealed;
@@ -140,10 +140,7 @@ impl EnvironmentKeys {
         let kid = key.public().thumbprint().to_string();
         let es256 = SigningKey::Ec { kid, key };
         let pair = RsaKeyPair::from_pkcs8(material.rs256.expose()).map_err(|_| KeyError)?;
-        let public = pair.public_key();
-        let (n, e) = (public.modulus(), public.exponent());
-        let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
-        let (n, e) = (n.to_vec(), e.to_vec());
+        let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public_key().into();
         let kid = encoding::encode(jose::digest(&encoding::encode(&n)));
         let public = RsaPublicKey::from_components(n, e).map_err(|_| KeyError)?;
         let rs256 = SigningKey::Rsa { kid, pair: Box::new(pair), public };

@@ -1,1 +1,244 @@
-//! x
+//! What holds of every flow, whatever happens to it.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    fixture::{MFA, NOW, Named, id},
+    mfa::Reason,
+};
+
+/// A flow from its beginning: what was taken, in order.
+#[derive(Debug)]
+struct Run {
+    actions: Vec<ActionKind>,
+    taken: Vec<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    before: State,
+    event: Event,
+    step: Step,
+}
+
+impl Run {
+    fn of(actions: Vec<ActionKind>, events: Vec<(Event, i64)>) -> Self {
+        let (mut state, mut now, mut taken) = (Flow::first(&actions), NOW, Vec::new());
+        for (event, gap) in events {
+            now = now.plus_seconds(gap);
+            if let Ok(step) = apply(&actions, &state, event.clone(), now) {
+                taken.push(Taken { before: state, event, step: step.clone() });
+                state = step.state;
+            }
+        }
+        Self { actions, taken }
+    }
+
+    fn end(&self) -> State {
+        self.taken.last().map_or_else(|| Flow::first(&self.actions), |t| t.step.state.clone())
+    }
+
+    /// What was taken since the person last began again.
+    fn since_reset(&self) -> impl Iterator<Item = &Taken> {
+        let reset = self.taken.iter().rposition(|taken| taken.event == Event::Reset);
+        self.taken.iter().skip(reset.map_or(0, |reset| reset + 1))
+    }
+}
+
+impl Taken {
+    /// Who proved something by this, and at which step.
+    fn proof(&self) -> Option<(usize, Id<User>)> {
+        match (&self.before, &self.event) {
+            (
+                State::Login { step } | State::Password { step, .. },
+                Event::PasswordAccepted { user },
+            ) => Some((*step, *user)),
+            (State::Passcode { step, identity, .. }, Event::PasscodeAccepted)
+            | (
+                State::Deciding { step, identity },
+                Event::Decided { decision: Decision::Authorize { .. }, .. },
+            ) => Some((*step, identity.user)),
+            _ => None,
+        }
+    }
+
+    /// The MFA step that was skipped by this.
+    fn bypass(&self) -> Option<usize> {
+        match (&self.before, &self.event) {
+            (
+                State::Deciding { step, identity },
+                Event::Decided { decision: Decision::Bypass, .. },
+            ) if identity.authenticated_at.is_some() => Some(*step),
+            _ => None,
+        }
+    }
+}
+
+fn methods(state: &State) -> &[Method] {
+    match state {
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { proved: None, .. }
+        | State::Failed { .. } => &[],
+        State::Password { proved: Some(identity), .. }
+        | State::Deciding { identity, .. }
+        | State::DeviceSelection { identity, .. }
+        | State::Passcode { identity, .. }
+        | State::Completed { identity } => &identity.methods,
+    }
+}
+
+fn users() -> impl Strategy<Value = Id<User>> {
+    prop_oneof![3 => Just(id(1)), 1 => Just(id(2))]
+}
+
+fn decisions() -> impl Strategy<Value = Decision> {
+    let device = id(1);
+    prop_oneof![
+        Just(Decision::Authorize { device, verification: Verification::NotAsked }),
+        Just(Decision::Authorize { device, verification: Verification::Impossible }),
+        Just(Decision::Bypass),
+        Just(Decision::Passcode { device }),
+        Just(Decision::Select { devices: vec![device] }),
+        Just(Decision::Block(Reason::NoUsableDevice)),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let username = "ann".to_owned();
+    prop_oneof![
+        4 => prop::option::weighted(0.8, users())
+            .prop_map(move |user| Event::Identified { username: username.clone(), user }),
+        4 => users().prop_map(|user| Event::PasswordAccepted { user }),
+        8 => decisions().prop_map(|decision| Event::Decided { policy: id(1), decision }),
+        2 => Just(Event::DeviceChosen { device: id(2) }),
+        4 => Just(Event::PasscodeAccepted),
+        1 => Just(Event::DeviceLost),
+        1 => Just(Event::Reset),
+        1 => Just(Event::Cancelled),
+    ]
+}
+
+fn runs() -> impl Strategy<Value = Run> {
+    let action = prop_oneof![
+        1 => Just(ActionKind::Login),
+        1 => Just(ActionKind::IdentifierFirst),
+        2 => Just(MFA),
+    ];
+    let events = vec((events(), 0_i64..100), 0..60);
+    (vec(action, 1..5), events).prop_map(|(actions, events)| Run::of(actions, events))
+}
+
+proptest! {
+    #[test]
+    fn a_flow_completes_only_for_a_user_who_proved_something(run in runs()) {
+        if let State::Completed { identity } = run.end() {
+            let mut proofs = run.since_reset().filter_map(Taken::proof);
+            prop_assert!(proofs.any(|(_, user)| user == identity.user));
+        }
+    }
+
+    #[test]
+    fn all_proofs_of_a_completed_flow_are_of_one_user(run in runs()) {
+        if let State::Completed { identity } = run.end() {
+            let mut proofs = run.since_reset().filter_map(Taken::proof);
+            prop_assert!(proofs.all(|(_, user)| user == identity.user));
+        }
+    }
+
+    #[test]
+    fn no_mfa_step_of_a_completed_flow_was_passed_over(run in runs()) {
+        if let State::Completed { .. } = run.end() {
+            let proved = run.since_reset().filter_map(Taken::proof).map(|(step, _)| step);
+            let passed: Vec<_> = proved.chain(run.since_reset().filter_map(Taken::bypass)).collect();
+            let asked = |(_, action): &(usize, &ActionKind)| **action == MFA;
+            for (step, _) in run.actions.iter().enumerate().filter(asked) {
+                prop_assert!(passed.contains(&step), "step {}", step);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended(run in runs(), event in events()) {
+        if let end @ (State::Completed { .. } | State::Failed { .. }) = run.end() {
+            prop_assert_eq!(apply(&run.actions, &end, event, NOW), Err(Refusal::NotNow));
+        }
+    }
+
+    #[test]
+    fn a_grant_is_issued_once_and_only_on_completion(run in runs()) {
+        let issued = |taken: &&Taken| taken.step.effects.contains(&Effect::IssueGrant);
+        let completed = matches!(run.end(), State::Completed { .. });
+        prop_assert_eq!(run.taken.iter().filter(issued).count(), usize::from(completed));
+        let mut issuing = run.taken.iter().filter(issued);
+        prop_assert!(issuing.all(|taken| taken.step.state.name() == "Completed"));
+    }
+
+    #[test]
+    fn amr_says_mfa_exactly_with_two_kinds_of_factors(run in runs()) {
+        for taken in &run.taken {
+            let methods = methods(&taken.step.state);
+            let has = |method| methods.contains(&method);
+            let two = has(Method::Pwd) && (has(Method::Otp) || has(Method::Swk));
+            prop_assert_eq!(has(Method::Mfa), two);
+            let once = methods.iter().all(|m| methods.iter().filter(|n| *n == m).count() == 1);
+            prop_assert!(once, "{:?}", methods);
+        }
+    }
+
+    #[test]
+    fn what_was_proved_is_kept_until_the_person_begins_again(run in runs()) {
+        let kept = |taken: &&Taken| {
+            taken.event != Event::Reset && !matches!(taken.step.state, State::Failed { .. })
+        };
+        for taken in run.taken.iter().filter(kept) {
+            let after = methods(&taken.step.state);
+            for method in methods(&taken.before) {
+                prop_assert!(after.contains(method), "{:?}", taken);
+            }
+        }
+    }
+
+    #[test]
+    fn beginning_again_forgets_everything(run in runs()) {
+        for taken in run.taken.iter().filter(|taken| taken.event == Event::Reset) {
+            prop_assert_eq!(&taken.step, &Step::to(Flow::first(&run.actions)));
+        }
+    }
+}
+
+#[test]
+fn a_phone_before_the_password_counts_as_much_as_one_after_it() {
+    let actions = vec![MFA, ActionKind::Login];
+    let decision = Decision::Authorize { device: id(1), verification: Verification::NotAsked };
+    let events = vec![
+        Event::Identified { username: "ann".to_owned(), user: Some(id(1)) },
+        Event::Decided { policy: id(7), decision },
+        Event::PasswordAccepted { user: id(1) },
+    ];
+    let run = Run::of(actions, events.into_iter().map(|event| (event, 1)).collect());
+    let State::Completed { identity } = run.end() else { panic!("{run:?}") };
+    assert_eq!(identity.methods, [Method::Swk, Method::Pwd, Method::Mfa]);
+    assert_eq!(identity.mfa_policy, Some(id(7)));
+    assert_eq!(identity.authenticated_at, Some(NOW.plus_seconds(3)));
+}
+
+#[test]
+fn somebody_who_is_only_named_passes_no_step_by_bypass() {
+    let named = Event::Identified { username: "ann".to_owned(), user: Some(id(1)) };
+    let bypass = Event::Decided { policy: id(1), decision: Decision::Bypass };
+    let run = Run::of(vec![MFA], vec![(named, 0), (bypass, 0)]);
+    let why = Failure::Mfa(Reason::NoUsableDevice);
+    assert_eq!(run.end(), State::Failed { user: Some(id(1)), why });
+}
+
+#[test]
+fn nobody_is_asked_for_a_password_like_everybody() {
+    let named = Event::Identified { username: "eve".to_owned(), user: None };
+    let run = Run::of(vec![ActionKind::IdentifierFirst], vec![(named, 0)]);
+    let (step, username) = (0, "eve".to_owned());
+    assert_eq!(run.end(), State::Password { step, username, user: None, proved: None });
+    let refused = apply(&run.actions, &run.end(), Event::PasswordAccepted { user: id(1) }, NOW);
+    assert_eq!(refused, Err(Refusal::OtherUser));
+}

@@ -1,1 +1,429 @@
-//! x
+//! The table of the MFA step, and that losing a phone never helps.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    fixture::{
+        LIMIT, NOW, Named, application, assert_complete, device, id, installation, mfa_policy, user,
+    },
+    lockout::{Limit, Lockout},
+    mfa_policy::{DeviceAuthorization, MobileApplication},
+};
+
+/// What decides. Ann has given her password on her first phone, which is paired, until a test changes it.
+#[derive(Clone, Debug)]
+struct Scene {
+    policy: MfaPolicy,
+    no_devices_mode: NoDevicesMode,
+    authenticated: bool,
+    application: Application,
+    installation: Option<Installation>,
+    user: User,
+    devices: Vec<Device>,
+}
+
+impl Scene {
+    /// On the paired phone.
+    fn on_the_phone() -> Self {
+        Self {
+            policy: mfa_policy(),
+            no_devices_mode: NoDevicesMode::Bypass,
+            authenticated: true,
+            application: application(),
+            installation: Some(installation(1)),
+            user: user(),
+            devices: vec![device(1)],
+        }
+    }
+
+    /// In a browser, which carries no payload.
+    fn in_a_browser() -> Self {
+        Self { installation: None, ..Self::on_the_phone() }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn rules(&mut self) -> &mut MobileApplication {
+        &mut self.policy.mobile.applications[0]
+    }
+
+    fn verify(&mut self, extra_verification: Option<ExtraVerification>) {
+        self.rules().device_authorization = Some(DeviceAuthorization { extra_verification });
+    }
+
+    /// The phone says that it is rooted, and the application cares.
+    fn compromise(&mut self) {
+        self.installation.as_mut().unwrap().device.rooted = Some(true);
+        self.application.mobile.as_mut().unwrap().integrity_detection = true;
+    }
+
+    fn lock_user(&mut self) {
+        let limit = Limit { failures: 1, ..LIMIT };
+        self.user.mfa_lockout = Lockout::default().failed(limit, NOW);
+    }
+
+    fn decide(&self) -> Decision {
+        decide(
+            Facts {
+                policy: &self.policy,
+                no_devices_mode: self.no_devices_mode,
+                authenticated: self.authenticated,
+                application: &self.application,
+                installation: self.installation.as_ref(),
+                user: &self.user,
+                devices: &self.devices,
+            },
+            NOW,
+        )
+    }
+}
+
+const BLOCKED: DeviceState = DeviceState::Blocked { at: NOW, last_step: 0 };
+const LOCKED: DeviceState = DeviceState::Locked { until: NOW.plus_seconds(1), last_step: 0 };
+const NO_LONGER_LOCKED: DeviceState = DeviceState::Locked { until: NOW, last_step: 0 };
+
+fn in_state(n: u8, state: DeviceState) -> Device {
+    Device { state, ..device(n) }
+}
+
+/// A device of Ann's with the app of somebody else's.
+fn of_other_application(n: u8) -> Device {
+    let mut device = device(n);
+    device.installation.application = id(2);
+    device
+}
+
+fn passcode(n: u8) -> Decision {
+    Decision::Passcode { device: id(n) }
+}
+
+fn authorized(verification: Verification) -> Decision {
+    Decision::Authorize { device: id(1), verification }
+}
+
+fn assert_table(scene: &Scene, table: &[(fn(&mut Scene), Decision)]) {
+    for (i, (change, expected)) in table.iter().enumerate() {
+        assert_eq!(scene.clone().with(change).decide(), *expected, "row {i}");
+    }
+}
+
+#[test]
+fn the_paired_phone_passes_as_the_policy_says() {
+    use ExtraVerification::{Permissive, Restrictive};
+    let table: [(fn(&mut Scene), Decision); 8] = [
+        (|_| {}, authorized(Verification::NotAsked)),
+        (|scene| scene.verify(Some(Permissive)), authorized(Verification::Impossible)),
+        (|scene| scene.verify(Some(Restrictive)), Decision::Block(Reason::ExtraVerificationFailed)),
+        (|scene| scene.rules().device_authorization = None, passcode(1)),
+        // It needs neither passcodes nor an earlier step.
+        (|scene| scene.rules().passcode_enabled = false, authorized(Verification::NotAsked)),
+        (|scene| scene.authenticated = false, authorized(Verification::NotAsked)),
+        (
+            |scene| scene.devices = vec![in_state(1, NO_LONGER_LOCKED)],
+            authorized(Verification::NotAsked),
+        ),
+        (|scene| scene.devices = vec![device(2), device(1)], authorized(Verification::NotAsked)),
+    ];
+    assert_table(&Scene::on_the_phone(), &table);
+}
+
+#[test]
+fn a_phone_that_is_not_this_users_does_not_pass() {
+    let table: [(fn(&mut Scene), Decision); 5] = [
+        (|scene| scene.installation = None, passcode(1)),
+        // A device of another user is a phone that is not in the list.
+        (|scene| scene.installation = Some(installation(2)), passcode(1)),
+        (|scene| scene.installation.as_mut().unwrap().application = id(2), passcode(1)),
+        (|scene| scene.devices = vec![of_other_application(1), device(2)], passcode(2)),
+        (|scene| scene.devices = Vec::new(), Decision::Bypass),
+    ];
+    assert_table(&Scene::on_the_phone(), &table);
+}
+
+#[test]
+fn a_rooted_phone_is_refused_where_the_application_cares() {
+    let compromised = Decision::Block(Reason::Compromised);
+    let table: [(fn(&mut Scene), Decision); 4] = [
+        (Scene::compromise, compromised.clone()),
+        (
+            |scene| {
+                scene.compromise();
+                scene.verify(Some(ExtraVerification::Restrictive));
+            },
+            compromised,
+        ),
+        (
+            |scene| scene.installation.as_mut().unwrap().device.rooted = Some(true),
+            authorized(Verification::NotAsked),
+        ),
+        (
+            |scene| scene.application.mobile.as_mut().unwrap().integrity_detection = true,
+            authorized(Verification::NotAsked),
+        ),
+    ];
+    assert_table(&Scene::on_the_phone(), &table);
+}
+
+#[test]
+fn blocked_and_locked_devices_neither_pass_nor_let_pass() {
+    let (blocked, locked) =
+        (Decision::Block(Reason::DeviceBlocked), Decision::Block(Reason::DeviceLocked));
+    let table: [(fn(&mut Scene), Decision); 5] = [
+        (|scene| scene.devices = vec![in_state(1, BLOCKED)], blocked.clone()),
+        (|scene| scene.devices = vec![in_state(1, LOCKED)], locked),
+        (|scene| scene.devices = vec![in_state(1, BLOCKED), device(2)], passcode(2)),
+        (|scene| scene.devices = vec![in_state(1, LOCKED), device(2)], passcode(2)),
+        (
+            |scene| {
+                scene.rules().passcode_enabled = false;
+                scene.devices = vec![in_state(1, BLOCKED), device(2)];
+            },
+            blocked,
+        ),
+    ];
+    assert_table(&Scene::on_the_phone(), &table);
+    assert_table(&Scene::in_a_browser(), &table);
+}
+
+#[test]
+fn a_device_is_chosen_as_the_policy_says() {
+    use DeviceSelection::{AlwaysDisplayDevices, DefaultToFirst, PromptToSelect};
+    let choose = |ids: &[u8]| Decision::Select { devices: ids.iter().map(|n| id(*n)).collect() };
+    let table = [
+        (DefaultToFirst, 1, passcode(1)),
+        (DefaultToFirst, 3, passcode(1)),
+        (PromptToSelect, 1, passcode(1)),
+        (PromptToSelect, 3, choose(&[1, 2, 3])),
+        (AlwaysDisplayDevices, 1, choose(&[1])),
+        (AlwaysDisplayDevices, 3, choose(&[1, 2, 3])),
+    ];
+    for (device_selection, n, expected) in table {
+        let scene = Scene::in_a_browser().with(|scene| {
+            scene.policy.device_selection = device_selection;
+            scene.devices = (1..=n).map(device).collect();
+        });
+        assert_eq!(scene.decide(), expected, "{device_selection:?} of {n}");
+        // Devices that cannot be used are not offered.
+        let scene = scene.with(|scene| {
+            scene.devices.insert(0, in_state(7, BLOCKED));
+            scene.devices.push(of_other_application(8));
+        });
+        assert_eq!(scene.decide(), expected, "{device_selection:?} of {n} among others");
+    }
+}
+
+#[test]
+fn a_user_without_a_device_that_counts_passes_only_by_policy_and_password() {
+    let none = Decision::Block(Reason::NoUsableDevice);
+    let without: [fn(&mut Scene); 5] = [
+        |scene| scene.devices = Vec::new(),
+        |scene| scene.devices = vec![of_other_application(1)],
+        |scene| scene.policy.mobile.enabled = false,
+        |scene| scene.policy.mobile.applications = Vec::new(),
+        |scene| scene.rules().passcode_enabled = false,
+    ];
+    for (i, change) in without.into_iter().enumerate() {
+        let scene = Scene::in_a_browser().with(change);
+        assert_eq!(scene.decide(), Decision::Bypass, "row {i}");
+        let named = scene.clone().with(|scene| scene.authenticated = false);
+        assert_eq!(named.decide(), none, "row {i}, only named");
+        let strict = scene.with(|scene| scene.no_devices_mode = NoDevicesMode::Block);
+        assert_eq!(strict.decide(), none, "row {i}, with blocking policy");
+    }
+}
+
+#[test]
+fn disabled_mfa_counts_as_no_device_or_is_refused() {
+    let disabled = Scene::on_the_phone().with(|scene| scene.user.mfa_enabled = false);
+    let table: [(fn(&mut Scene), Decision); 4] = [
+        (|_| {}, Decision::Bypass),
+        (|scene| scene.authenticated = false, Decision::Block(Reason::NoUsableDevice)),
+        (
+            |scene| scene.no_devices_mode = NoDevicesMode::Block,
+            Decision::Block(Reason::NoUsableDevice),
+        ),
+        (
+            |scene| scene.policy.block_users_with_disabled_mfa = true,
+            Decision::Block(Reason::MfaDisabled),
+        ),
+    ];
+    assert_table(&disabled, &table);
+}
+
+#[test]
+fn a_locked_user_is_refused_before_all_else() {
+    let locked = Decision::Block(Reason::UserLocked);
+    let table: [(fn(&mut Scene), Decision); 4] = [
+        (|_| {}, locked.clone()),
+        (|scene| scene.devices = Vec::new(), locked.clone()),
+        (|scene| scene.user.mfa_enabled = false, locked),
+        (|scene| scene.policy.ignore_user_lock = true, authorized(Verification::NotAsked)),
+    ];
+    assert_table(&Scene::on_the_phone().with(Scene::lock_user), &table);
+}
+
+#[test]
+fn every_decision_and_reason_can_be_reached() {
+    let scenes: [fn(&mut Scene); 11] = [
+        |_| {},
+        |scene| scene.verify(Some(ExtraVerification::Permissive)),
+        |scene| scene.verify(Some(ExtraVerification::Restrictive)),
+        |scene| scene.devices = Vec::new(),
+        |scene| scene.installation = None,
+        |scene| {
+            scene.devices = Vec::new();
+            scene.authenticated = false;
+        },
+        |scene| scene.devices = vec![in_state(1, BLOCKED)],
+        |scene| scene.devices = vec![in_state(1, LOCKED)],
+        Scene::lock_user,
+        |scene| {
+            scene.user.mfa_enabled = false;
+            scene.policy.block_users_with_disabled_mfa = true;
+        },
+        Scene::compromise,
+    ];
+    let mut decisions: Vec<_> =
+        scenes.into_iter().map(|change| Scene::on_the_phone().with(change).decide()).collect();
+    let choosing = Scene::in_a_browser()
+        .with(|scene| scene.policy.device_selection = DeviceSelection::AlwaysDisplayDevices);
+    decisions.push(choosing.decide());
+    assert_complete(&decisions);
+    assert_complete(decisions.iter().filter_map(|decision| match decision {
+        Decision::Block(reason) => Some(reason),
+        _ => None,
+    }));
+    assert_complete(decisions.iter().filter_map(|decision| match decision {
+        Decision::Authorize { verification, .. } => Some(verification),
+        _ => None,
+    }));
+}
+
+fn device_states() -> impl Strategy<Value = DeviceState> {
+    let active = DeviceState::Active { failures: 0, last_step: 0 };
+    prop_oneof![
+        2 => Just(active),
+        1 => Just(BLOCKED),
+        1 => Just(LOCKED),
+        1 => Just(NO_LONGER_LOCKED),
+    ]
+}
+
+/// Up to four devices, some of which may be the same phone.
+fn device_lists() -> impl Strategy<Value = Vec<Device>> {
+    let device =
+        (1_u8..4, device_states(), prop::bool::weighted(0.2)).prop_map(|(n, state, other)| {
+            let device = if other { of_other_application(n) } else { device(n) };
+            Device { state, ..device }
+        });
+    vec(device, 0..5).prop_map(|mut devices| {
+        for (device, n) in devices.iter_mut().zip(1..) {
+            device.id = id(n);
+        }
+        devices
+    })
+}
+
+fn policies() -> impl Strategy<Value = MfaPolicy> {
+    use DeviceSelection::{AlwaysDisplayDevices, DefaultToFirst, PromptToSelect};
+    let extra = prop_oneof![
+        Just(None),
+        Just(Some(ExtraVerification::Permissive)),
+        Just(Some(ExtraVerification::Restrictive)),
+    ];
+    let authorization = prop::option::weighted(
+        0.8,
+        extra.prop_map(|extra_verification| DeviceAuthorization { extra_verification }),
+    );
+    let selection =
+        prop::sample::select(vec![DefaultToFirst, PromptToSelect, AlwaysDisplayDevices]);
+    let often = || prop::bool::weighted(0.8);
+    (authorization, selection, often(), often(), any::<bool>()).prop_map(
+        |(device_authorization, device_selection, enabled, passcode_enabled, refuse_disabled)| {
+            let mut policy = mfa_policy();
+            policy.mobile.enabled = enabled;
+            policy.mobile.applications[0].device_authorization = device_authorization;
+            policy.mobile.applications[0].passcode_enabled = passcode_enabled;
+            MfaPolicy { device_selection, block_users_with_disabled_mfa: refuse_disabled, ..policy }
+        },
+    )
+}
+
+fn scenes() -> impl Strategy<Value = Scene> {
+    let phone = prop::option::weighted(0.8, (1_u8..4).prop_map(installation));
+    let flags =
+        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.2));
+    (policies(), device_lists(), phone, flags).prop_map(
+        |(policy, devices, installation, (bypass, authenticated, mfa_enabled, rooted))| {
+            let mut scene = Scene { policy, devices, installation, ..Scene::on_the_phone() };
+            scene.no_devices_mode =
+                if bypass { NoDevicesMode::Bypass } else { NoDevicesMode::Block };
+            scene.authenticated = authenticated;
+            scene.user.mfa_enabled = mfa_enabled;
+            if rooted && scene.installation.is_some() {
+                scene.compromise();
+            }
+            scene
+        },
+    )
+}
+
+fn is_authorized(scene: &Scene) -> bool {
+    scene.decide().name() == "Authorize"
+}
+
+proptest! {
+    #[test]
+    fn losing_a_device_never_makes_a_phone_pass(scene in scenes(), n: prop::sample::Index) {
+        prop_assume!(!is_authorized(&scene) && !scene.devices.is_empty());
+        let n = n.index(scene.devices.len());
+        let removed = scene.clone().with(|scene| drop(scene.devices.remove(n)));
+        prop_assert!(!is_authorized(&removed));
+        let blocked = scene.clone().with(|scene| scene.devices[n].state = BLOCKED);
+        prop_assert!(!is_authorized(&blocked));
+        let locked = scene.with(|scene| scene.devices[n].state = LOCKED);
+        prop_assert!(!is_authorized(&locked));
+    }
+
+    #[test]
+    fn nobody_passes_as_a_phone_without_its_payload(scene in scenes()) {
+        prop_assert!(!is_authorized(&scene.with(|scene| scene.installation = None)));
+    }
+
+    #[test]
+    fn the_phone_that_passes_is_the_one_that_signed_and_may_vouch(scene in scenes()) {
+        if let Decision::Authorize { device, .. } = scene.decide() {
+            let device = scene.devices.iter().find(|known| known.id == device).unwrap();
+            prop_assert!(device.is_usable(NOW));
+            let signed = scene.installation.map(|installation| installation.thumbprint);
+            prop_assert_eq!(signed, Some(device.installation.thumbprint));
+        }
+    }
+
+    #[test]
+    fn only_usable_devices_are_asked_for(scene in scenes()) {
+        let asked = match scene.decide() {
+            Decision::Passcode { device } => vec![device],
+            Decision::Select { devices } => devices,
+            Decision::Authorize { .. } | Decision::Bypass | Decision::Block(_) => Vec::new(),
+        };
+        for device in asked {
+            prop_assert!(scene.devices.iter().any(|known| known.id == device && known.is_usable(NOW)));
+        }
+    }
+
+    #[test]
+    fn blocking_or_locking_a_device_never_opens_a_bypass(
+        scene in scenes(), n: prop::sample::Index, lock: bool
+    ) {
+        prop_assume!(scene.decide() != Decision::Bypass && !scene.devices.is_empty());
+        let n = n.index(scene.devices.len());
+        let state = if lock { LOCKED } else { BLOCKED };
+        let barred = scene.with(|scene| scene.devices[n].state = state);
+        prop_assert_ne!(barred.decide(), Decision::Bypass);
+    }
+}

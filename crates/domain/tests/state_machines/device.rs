@@ -54,14 +54,8 @@ fn events() -> Samples<Event> {
 
 fn answer(state: &State, event: &Event) -> Answer {
     match apply(state, event.clone(), NOW) {
-        Ok(step) if step.state == *state && step.effects.is_empty() => Answer::Stays,
-        Ok(step) => {
-            let effects = step.effects.iter().map(told).collect();
-            Answer::Moves { to: step.state.name(), effects }
-        }
-        Err(refusal) => {
-            Answer::Refuses { refusal: refusal.name(), because: refusal.to_string() }
-        }
+        Ok(step) => Answer::step(state, &step.state, step.effects.iter().map(told).collect()),
+        Err(refusal) => Answer::refusal(&refusal),
     }
 }
 

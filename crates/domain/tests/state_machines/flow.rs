@@ -44,7 +44,8 @@ pub fn page() -> String {
 
 fn states() -> Samples<Run> {
     let run = |actions, state| Run { actions, state };
-    let (last, more, password) = ("as the last step", "before another MFA step", "before a password");
+    let (last, more, password) =
+        ("as the last step", "before another MFA step", "before a password");
     let name = State::Identifier { step: 0 };
     let login = State::Login { step: 0 };
     let asked = |user| State::Password { step: 0, username: "ann".to_owned(), user, proved: None };
@@ -108,14 +109,8 @@ fn decisions() -> Samples<Decision> {
 
 fn answer(run: &Run, event: &Event) -> Answer {
     match apply(run.actions, &run.state, event.clone(), NOW) {
-        Ok(step) if step.state == run.state && step.effects.is_empty() => Answer::Stays,
-        Ok(step) => {
-            let effects = step.effects.iter().map(told).collect();
-            Answer::Moves { to: step.state.name(), effects }
-        }
-        Err(refusal) => {
-            Answer::Refuses { refusal: refusal.name(), because: refusal.to_string() }
-        }
+        Ok(step) => Answer::step(&run.state, &step.state, step.effects.iter().map(told).collect()),
+        Err(refusal) => Answer::refusal(&refusal),
     }
 }
 

@@ -40,7 +40,10 @@ fn events() -> Samples<Event> {
     let (uri, challenge) = (redirect_uri.clone(), code_challenge.clone());
     vec![
         ("as requested", redemption()),
-        ("by another application", Event::Redeem { application: id(2), redirect_uri, code_challenge }),
+        (
+            "by another application",
+            Event::Redeem { application: id(2), redirect_uri, code_challenge },
+        ),
         (
             "for another redirect URI",
             Event::Redeem { application, redirect_uri: None, code_challenge: challenge },
@@ -54,14 +57,10 @@ fn events() -> Samples<Event> {
 
 fn answer(grant: &Grant, event: &Event) -> Answer {
     match apply(grant, event, NOW) {
-        Ok(step) if step.state == grant.state && step.effects.is_empty() => Answer::Stays,
         Ok(step) => {
-            let effects = step.effects.iter().map(told).collect();
-            Answer::Moves { to: step.state.name(), effects }
+            Answer::step(&grant.state, &step.state, step.effects.iter().map(told).collect())
         }
-        Err(refusal) => {
-            Answer::Refuses { refusal: refusal.name(), because: refusal.to_string() }
-        }
+        Err(refusal) => Answer::refusal(&refusal),
     }
 }
 

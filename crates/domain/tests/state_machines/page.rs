@@ -1,6 +1,6 @@
 //! A machine as a page: a diagram of what moves it, and a table of what does not.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use countersign_domain::audit;
 
@@ -18,6 +18,19 @@ pub enum Answer {
     Stays,
     /// It refuses the event.
     Refuses { refusal: &'static str, because: String },
+}
+
+impl Answer {
+    pub fn step<S: Named + PartialEq>(from: &S, to: &S, effects: Vec<String>) -> Self {
+        if from == to && effects.is_empty() {
+            return Self::Stays;
+        }
+        Self::Moves { to: to.name(), effects }
+    }
+
+    pub fn refusal(refusal: &(impl Named + Display)) -> Self {
+        Self::Refuses { refusal: refusal.name(), because: refusal.to_string() }
+    }
 }
 
 /// What there is to say of a machine whose states are seen in an `S`.
@@ -83,7 +96,9 @@ impl<S, E: Named> Machine<S, E> {
     ) -> Vec<Row> {
         let situations: Vec<_> = states
             .iter()
-            .flat_map(|(when, state)| events.iter().map(move |(what, event)| (*when, state, *what, event)))
+            .flat_map(|(when, state)| {
+                events.iter().map(move |(what, event)| (*when, state, *what, event))
+            })
             .map(|(when, state, what, event)| ((when, what), (self.apply)(state, event)))
             .collect();
         let answers = distinct(situations.iter().map(|(_, answer)| answer.clone()));
@@ -103,12 +118,17 @@ impl<S, E: Named> Machine<S, E> {
         }
         for Row { state, event, answer } in rows {
             if let Answer::Moves { to, effects } = answer {
-                let effects = if effects.is_empty() { String::new() } else { format!(" [{}]", effects.join(", ")) };
+                let effects = if effects.is_empty() {
+                    String::new()
+                } else {
+                    format!(" [{}]", effects.join(", "))
+                };
                 line(&mut text, format_args!("    {state} --> {to}: {event}{effects}"));
             }
         }
         for state in distinct(rows.iter().map(|row| row.state)) {
-            let leaves = |row: &Row| row.state == state && matches!(row.answer, Answer::Moves { .. });
+            let leaves =
+                |row: &Row| row.state == state && matches!(row.answer, Answer::Moves { .. });
             if !rows.iter().any(leaves) {
                 line(&mut text, format_args!("    {state} --> [*]"));
             }
@@ -153,10 +173,12 @@ fn describe(led: &[(&str, &str)], all: &[(&str, &str)]) -> String {
         .into_iter()
         .partition(|event| depends.iter().all(|state| led.contains(&(state, event))));
     let both = led.iter().filter(|(state, event)| depends.contains(state) && some.contains(event));
-    let both = both.map(|(state, event)| format!("{event}, {state}"));
-    let alone = always.into_iter().chain(any).map(str::to_owned);
-    let told: Vec<_> = alone.chain(both).map(|told| told.trim_matches([',', ' ']).to_owned()).collect();
-    format!(", {}", told.join(" or "))
+    let both = both.map(|(state, event)| match (*state, *event) {
+        ("", alone) | (alone, "") => alone.to_owned(),
+        (state, event) => format!("{event}, {state}"),
+    });
+    let told = always.into_iter().chain(any).map(str::to_owned).chain(both);
+    format!(", {}", told.collect::<Vec<_>>().join(" or "))
 }
 
 /// A line of the audit log as an effect.

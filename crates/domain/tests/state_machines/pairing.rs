@@ -35,7 +35,9 @@ fn states() -> Samples<Ticket> {
     let ages = [("in time", TICKET_SECONDS - 1), ("late", TICKET_SECONDS)];
     let aged = |state: &State| {
         let ticket = ticket(state.clone());
-        ages.map(|(when, age)| (when, Ticket { issued_at: NOW.minus_seconds(age), ..ticket.clone() }))
+        ages.map(|(when, age)| {
+            (when, Ticket { issued_at: NOW.minus_seconds(age), ..ticket.clone() })
+        })
     };
     states.iter().flat_map(aged).collect()
 }
@@ -54,14 +56,10 @@ fn events() -> Samples<Event> {
 
 fn answer(ticket: &Ticket, event: &Event) -> Answer {
     match apply(ticket, event, NOW) {
-        Ok(step) if step.state == ticket.state && step.effects.is_empty() => Answer::Stays,
         Ok(step) => {
-            let effects = step.effects.iter().map(told).collect();
-            Answer::Moves { to: step.state.name(), effects }
+            Answer::step(&ticket.state, &step.state, step.effects.iter().map(told).collect())
         }
-        Err(refusal) => {
-            Answer::Refuses { refusal: refusal.name(), because: refusal.to_string() }
-        }
+        Err(refusal) => Answer::refusal(&refusal),
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 
 use askama::Template;
 
-pub use asset::{Asset, asset};
+pub use asset::asset;
 
 /// One page.
 #[derive(Template)]

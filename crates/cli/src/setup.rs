@@ -1,0 +1,127 @@
+//! What an administrator sets up before the first user signs in, through the use cases that the HTTP API calls.
+
+use countersign_domain::{
+    application::{Application, Kind, Mobile, TokenEndpointAuthMethod},
+    environment::Environment,
+    id::Id,
+    lockout::Limit,
+    mfa_policy::{
+        DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
+    },
+    sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicy},
+    user::{Name, User},
+};
+use countersign_protocol::{jose::Algorithm, secret::Secret};
+use countersign_server::app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy, NewUser};
+
+use crate::Broken;
+
+/// Where the native app is sent back to.
+pub const NATIVE_REDIRECT_URI: &str = "org.countersign.bank:/callback";
+/// Where the web site is sent back to.
+pub const WEB_REDIRECT_URI: &str = "https://bank.example/callback";
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Ids of what was set up.
+pub struct Bank {
+    /// The tenant.
+    pub environment: Environment,
+    /// The customer's app, which becomes the authenticator.
+    pub native: Application,
+    /// The customer's web site.
+    pub web: Application,
+    /// Automatic enrolment and device authorization on.
+    pub mfa_policy: MfaPolicy,
+    /// Login, then MFA, with bypass for users without a device.
+    pub sign_on_policy: SignOnPolicy,
+}
+
+/// Sets up an environment of this name.
+pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
+    let environment = app.create_environment(name).await?;
+    let id = environment.id;
+    let native = app
+        .create_application(
+            id,
+            NewApplication {
+                name: "Bank app".to_owned(),
+                kind: Kind::Native,
+                token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+                redirect_uris: vec![NATIVE_REDIRECT_URI.to_owned()],
+                id_token_algorithm: Algorithm::Rs256,
+                mobile: Some(Mobile {
+                    package_name: Some("org.countersign.bank".to_owned()),
+                    bundle_id: Some("org.countersign.bank".to_owned()),
+                    ..Mobile::default()
+                }),
+            },
+        )
+        .await?
+        .application;
+    let web = app
+        .create_application(
+            id,
+            NewApplication {
+                name: "Bank web site".to_owned(),
+                kind: Kind::SinglePage,
+                token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+                redirect_uris: vec![WEB_REDIRECT_URI.to_owned()],
+                id_token_algorithm: Algorithm::Es256,
+                mobile: None,
+            },
+        )
+        .await?
+        .application;
+    let mfa_policy = app.create_mfa_policy(id, trusting(native.id)).await?;
+    let steps = vec![ActionKind::Login, mfa(&mfa_policy, NoDevicesMode::Bypass)];
+    let policy = NewSignOnPolicy { name: "Trusted_Phone".to_owned(), steps };
+    let sign_on_policy = app.create_sign_on_policy(id, policy).await?;
+    for application in [&native, &web] {
+        app.assign_sign_on_policy(id, application.id, sign_on_policy.id).await?;
+    }
+    Ok(Bank { environment, native, web, mfa_policy, sign_on_policy })
+}
+
+/// An MFA step under this policy.
+pub const fn mfa(policy: &MfaPolicy, no_devices_mode: NoDevicesMode) -> ActionKind {
+    ActionKind::MultiFactorAuthentication { mfa_policy: Some(policy.id), no_devices_mode }
+}
+
+/// A policy under which the app enrols by itself and vouches by itself.
+fn trusting(application: Id<Application>) -> NewMfaPolicy {
+    let application = MobileApplication {
+        application,
+        passcode_enabled: true,
+        device_authorization: Some(DeviceAuthorization { extra_verification: None }),
+        auto_enrollment: true,
+        pairing_disabled: false,
+    };
+    NewMfaPolicy {
+        name: "Bank MFA".to_owned(),
+        mobile: MobileMethod {
+            enabled: true,
+            passcode_limit: Limit { failures: 3, lock_seconds: 120 },
+            applications: vec![application],
+        },
+        device_selection: DeviceSelection::DefaultToFirst,
+    }
+}
+
+/// Makes a user with the password of everybody.
+pub async fn user(app: &App, bank: &Bank, username: &str) -> Result<User, Broken> {
+    let new = NewUser {
+        username: username.to_owned(),
+        email: format!("{username}@bank.example"),
+        name: Name { given: Some(capitalised(username)), family: Some("Lee".to_owned()) },
+        population: None,
+        password: Some(Secret::new(PASSWORD.to_owned())),
+        mfa_enabled: Some(true),
+    };
+    Ok(app.create_user(bank.environment.id, new).await?)
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

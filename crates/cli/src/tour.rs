@@ -1,0 +1,107 @@
+//! The tour: enrolment and device authorization, step by step, with an emulated phone over real HTTP.
+
+mod stage;
+mod steps;
+
+use std::process::ExitCode;
+
+use countersign_protocol::time::{Clock, SystemClock};
+use serde_json::json;
+
+use self::stage::Stage;
+use crate::{Broken, say};
+
+/// Walks through all steps. The first that fails ends the tour.
+pub async fn run(database: Option<String>, json: bool) -> Result<ExitCode, Broken> {
+    let mut report = Report { json, step: 0, failed: false };
+    report.title();
+    let began = SystemClock.now();
+    walk(&mut report, database).await;
+    report.end(began.micros());
+    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
+    let start = Stage::start(database);
+    let (mut stage, _) = report.step("F1", "platform started, bank set up", start).await?;
+    report.step("F1", "enrolment offered and approved", steps::enrol(&stage)).await?;
+    report.step("F2", "device authorization: no prompt", steps::vouch(&stage)).await?;
+    report.step("F2", "passcode in another browser", steps::passcode(&stage)).await?;
+    report.step("F1", "enrolment denied", steps::deny(&stage)).await?;
+    report.step("F1", "device limit reached", steps::limit(&stage)).await?;
+    report.step("F2", "no device, policy blocks", steps::block_without_device(&stage)).await?;
+    report.step("F2", "replayed payload refused", steps::replay(&stage)).await?;
+    report.step("F2", "expired payload refused", steps::expire(&stage)).await?;
+    report.step("F2", "foreign environment refused", steps::foreign(&stage)).await?;
+    let restarted = steps::restart(stage);
+    (stage, _) = report.step("F2", "restart loses nothing", restarted).await?;
+    report.step("F2", "blocked device refused", steps::blocked(&stage)).await?;
+    report.step("F1", "installation unpairs itself", steps::unpair(&stage)).await?;
+    stage.stop().await;
+    Some(())
+}
+
+/// Tells what happens, for people or for machines.
+struct Report {
+    json: bool,
+    step: u32,
+    failed: bool,
+}
+
+/// What a step gives to the next ones, and what was seen in it.
+pub type Seen<T> = Result<(T, String), Broken>;
+
+impl Report {
+    fn title(&self) {
+        if !self.json {
+            say("Countersign tour: a phone is paired, and then vouches.");
+            say("");
+        }
+    }
+
+    async fn step<T>(
+        &mut self,
+        flow: &str,
+        title: &str,
+        step: impl Future<Output = Seen<T>>,
+    ) -> Option<(T, String)> {
+        self.step += 1;
+        let began = SystemClock.now().micros();
+        let seen = step.await;
+        let ms = milliseconds_since(began);
+        let (passed, detail) = match &seen {
+            Ok((_, detail)) => (true, detail.clone()),
+            Err(Broken(why)) => (false, why.clone()),
+        };
+        self.failed |= !passed;
+        if self.json {
+            let number = self.step;
+            let line = json!({
+                "step": number, "flow": flow, "title": title, "passed": passed, "ms": ms, "detail": detail,
+            });
+            say(&line.to_string());
+        } else {
+            let mark = if passed { "ok  " } else { "FAIL" };
+            say(&format!("{:>2}. {flow}  {mark}  {ms:>7.1} ms  {title}", self.step));
+            say(&format!("                          {detail}"));
+        }
+        seen.ok()
+    }
+
+    fn end(&self, began: i64) {
+        let ms = milliseconds_since(began);
+        if self.json {
+            say(&json!({ "steps": self.step, "passed": !self.failed, "ms": ms }).to_string());
+        } else {
+            let verdict = if self.failed { "The tour FAILED." } else { "Every step passed." };
+            say("");
+            say(&format!("{verdict} {} steps in {ms:.0} ms.", self.step));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a tour does not last for centuries")]
+fn milliseconds_since(began_micros: i64) -> f64 {
+    let micros = SystemClock.now().micros().saturating_sub(began_micros);
+    (micros as f64 / 100.0).round() / 10.0
+}

@@ -1,0 +1,239 @@
+//! What is stored, pinned: a change of it is a change of every database there is.
+
+use std::fmt::Debug;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::{
+    application::{GrantType, Kind, TokenEndpointAuthMethod},
+    audit,
+    authorization::{Answer, Scope},
+    device::{self, Device},
+    fixture::{
+        MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
+        identity, mfa_policy, mfa_settings, population, record, sign_on_policy, ticket, user,
+    },
+    flow::{self, Failure, Flow, Method},
+    grant,
+    lockout::{Limit, Lockout},
+    mfa::Reason,
+    mfa_policy::{DeviceAuthorization, DeviceSelection, ExtraVerification},
+    pairing,
+    password::{Password, PasswordHash},
+    sealed::Sealed,
+    sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
+};
+
+/// The value is stored as the snapshot says, and read back as it was.
+fn assert_pinned<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+    assert_read_back(value);
+    insta::assert_json_snapshot!(name, value);
+}
+
+fn assert_read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let stored = serde_json::to_string(value).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&stored).unwrap(), *value, "{stored}");
+}
+
+/// How all the values of an enum are stored.
+fn words<T>(values: &[T]) -> serde_json::Value
+where
+    T: Named + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    assert_complete(values);
+    values.iter().for_each(assert_read_back);
+    json!(values)
+}
+
+#[test]
+fn flows_are_stored_as_ever() {
+    use flow::State;
+    let named =
+        |user, proved| State::Password { step: 0, username: "ann".to_owned(), user, proved };
+    let only_named = flow::Identity {
+        user: id(1),
+        methods: Vec::new(),
+        authenticated_at: None,
+        mfa_policy: None,
+    };
+    let states = vec![
+        State::Identifier { step: 0 },
+        State::Login { step: 0 },
+        named(None, None),
+        named(Some(id(1)), Some(identity())),
+        State::Deciding { step: 1, identity: only_named },
+        State::DeviceSelection { step: 1, identity: identity() },
+        State::Passcode { step: 1, identity: identity(), device: id(2) },
+        State::Completed { identity: identity() },
+        State::Failed { user: None, why: Failure::Cancelled },
+        State::Failed { user: Some(id(1)), why: Failure::Mfa(Reason::DeviceLocked) },
+    ];
+    assert_complete(&states);
+    states.iter().for_each(|state| assert_read_back(&flow(state.clone())));
+    assert_pinned("flow", &flow(State::Login { step: 0 }));
+    assert_pinned("flow_states", &states);
+    let flow = flow(State::Login { step: 0 });
+    assert_read_back(&Flow { installation: None, ..flow });
+}
+
+#[test]
+fn devices_are_stored_as_ever() {
+    use device::State;
+    let states = vec![
+        State::Active { failures: 2, last_step: -1 },
+        State::Blocked { at: NOW, last_step: 100 },
+        State::Locked { until: NOW, last_step: 100 },
+        State::Removed { at: NOW },
+    ];
+    assert_complete(&states);
+    let device = Device { nickname: Some("Ann's phone".to_owned()), ..device(1) };
+    states
+        .iter()
+        .for_each(|state| assert_read_back(&Device { state: state.clone(), ..device.clone() }));
+    assert_pinned("device", &device);
+    assert_pinned("device_states", &states);
+}
+
+#[test]
+fn tickets_are_stored_as_ever() {
+    use pairing::State;
+    let states = vec![
+        State::Open,
+        State::Claimed { device: id(2), at: NOW },
+        State::Denied { at: NOW },
+        State::Expired,
+    ];
+    assert_complete(&states);
+    states.iter().for_each(|state| assert_read_back(&ticket(state.clone())));
+    assert_pinned("ticket", &ticket(State::Open));
+    assert_pinned("ticket_states", &states);
+}
+
+#[test]
+fn grants_are_stored_as_ever() {
+    use grant::State;
+    let states = vec![State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
+    assert_complete(&states);
+    states.iter().for_each(|state| assert_read_back(&grant(state.clone())));
+    assert_pinned("grant", &grant(State::Issued));
+    assert_pinned("grant_states", &states);
+}
+
+#[test]
+fn what_administrators_make_is_stored_as_ever() {
+    let mut application = application();
+    application.secret = Some(Sealed::new(vec![1, 2, 3]));
+    let mut policy = mfa_policy();
+    let extra_verification = Some(ExtraVerification::Restrictive);
+    policy.mobile.applications[0].device_authorization =
+        Some(DeviceAuthorization { extra_verification });
+    let assignment = SignOnPolicyAssignment {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        sign_on_policy: id(1),
+        priority: 1,
+    };
+    assert_pinned("environment", &environment());
+    assert_pinned("population", &population());
+    assert_pinned("application", &application);
+    assert_pinned("mfa_policy", &policy);
+    assert_pinned("mfa_settings", &mfa_settings());
+    assert_pinned("sign_on_policy", &sign_on_policy());
+    assert_pinned("sign_on_policy_assignment", &assignment);
+}
+
+#[test]
+fn people_are_stored_as_ever() {
+    let lockout = Lockout::default().failed(Limit { failures: 1, lock_seconds: 60 }, NOW);
+    let hash = PasswordHash {
+        memory_kib: 19_456,
+        passes: 2,
+        salt: "salt".to_owned(),
+        hash: "hash".to_owned(),
+    };
+    assert_pinned("user", &user());
+    assert_pinned("password", &Password { hash, lockout, changed_at: NOW });
+}
+
+#[test]
+fn the_audit_log_is_stored_as_ever() {
+    assert_pinned("audit_record", &record());
+    let failed = audit::Event::failed(audit::Action::PasswordCheckFailed, "unknown_user");
+    assert_read_back(&audit::Record { event: failed, ..record() });
+}
+
+#[test]
+fn the_words_are_stored_as_ever() {
+    use DeviceSelection::{AlwaysDisplayDevices, DefaultToFirst, PromptToSelect};
+    use TokenEndpointAuthMethod::{ClientSecretBasic, ClientSecretPost};
+    let redirect_uri = "https://bank.example/cb".to_owned();
+    let answers = [
+        Answer::Query { redirect_uri: redirect_uri.clone() },
+        Answer::FormPost { redirect_uri },
+        Answer::Flow { redirect_uri: None },
+    ];
+    insta::assert_json_snapshot!(
+        "words",
+        json!({
+            "flow.method": words(&[Method::Pwd, Method::Otp, Method::Swk, Method::Mfa]),
+            "authorization.answer": words(&answers),
+            "authorization.scope": Scope::ALL,
+            "application.kind": words(&[Kind::Web, Kind::Native, Kind::SinglePage, Kind::Worker]),
+            "application.token_endpoint_auth_method":
+                words(&[TokenEndpointAuthMethod::None, ClientSecretBasic, ClientSecretPost]),
+            "application.grant_type":
+                words(&[GrantType::AuthorizationCode, GrantType::ClientCredentials]),
+            "mfa_policy.device_selection":
+                words(&[DefaultToFirst, PromptToSelect, AlwaysDisplayDevices]),
+            "mfa_policy.extra_verification":
+                words(&[ExtraVerification::Permissive, ExtraVerification::Restrictive]),
+            "sign_on_policy.action_kind":
+                words(&[ActionKind::Login, ActionKind::IdentifierFirst, MFA]),
+            "sign_on_policy.no_devices_mode": words(&[NoDevicesMode::Block, NoDevicesMode::Bypass]),
+        })
+    );
+}
+
+#[test]
+fn the_reasons_of_failures_are_stored_as_ever() {
+    let reasons = [
+        Reason::NoUsableDevice,
+        Reason::DeviceBlocked,
+        Reason::DeviceLocked,
+        Reason::UserLocked,
+        Reason::MfaDisabled,
+        Reason::Compromised,
+        Reason::ExtraVerificationFailed,
+    ];
+    insta::assert_json_snapshot!("mfa_reasons", words(&reasons));
+    let failures = reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled]);
+    insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_actions_of_the_audit_log_are_stored_as_ever() {
+    use audit::Action;
+    let actions = [
+        Action::FlowCreated,
+        Action::AccessAllowed,
+        Action::AccessDenied,
+        Action::PasswordCheckSucceeded,
+        Action::PasswordCheckFailed,
+        Action::PasscodeCheckSucceeded,
+        Action::PasscodeCheckFailed,
+        Action::GrantReused,
+        Action::DeviceAuthorized,
+        Action::DeviceCreated,
+        Action::DeviceActivationFailed,
+        Action::DevicePairingFailedCompromised,
+        Action::DeviceDeleted,
+        Action::DeviceBlocked,
+        Action::DeviceUnblocked,
+        Action::DeviceLocked,
+        Action::DeviceUnlocked,
+        Action::UserLocked,
+    ];
+    insta::assert_json_snapshot!("audit_actions", words(&actions));
+}
