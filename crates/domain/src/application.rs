@@ -212,10 +212,7 @@ mod tests {
                     "redirect_uris must be a list of at most 100",
                 ),
                 (
-                    |a| {
-                        a.redirect_uris =
-                            vec![format!("https://bank.example/{}", "x".repeat(2_028))]
-                    },
+                    |a| a.redirect_uris = vec![format!("org.bank.app:/{}", "x".repeat(2_035))],
                     "redirect_uris must have at most 2048 characters",
                 ),
                 (
@@ -242,6 +239,16 @@ mod tests {
                     "token_endpoint_auth_method must be none for a single page application",
                 ),
                 (|a| a.kind = Kind::Web, "mobile must be absent, except on native applications"),
+            ],
+        );
+    }
+
+    #[test]
+    fn each_broken_rule_of_the_mobile_section_is_told() {
+        assert_told(
+            application,
+            Application::validate,
+            &[
                 (
                     |a| mobile(a).package_name = Some(String::new()),
                     "mobile.package_name must be given",

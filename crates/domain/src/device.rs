@@ -56,7 +56,7 @@ pub enum State {
 }
 
 /// What can happen to a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A passcode of this time step was right.
     PasscodeMatched { step: i64 },

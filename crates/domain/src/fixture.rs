@@ -360,12 +360,11 @@ pub fn assert_complete<'a, T: Named + 'a>(values: impl IntoIterator<Item = &'a T
     }
 }
 
-/// A good value passes `validate`, and each change of it is told as the table says: not at all when it is good too.
-pub fn assert_told<T>(
-    good: fn() -> T,
-    validate: fn(&T) -> Result<(), Invalid>,
-    table: &[(fn(&mut T), &str)],
-) {
+/// A change of a good value, and what is then told of it: nothing when the value is still good.
+pub type Told<T> = (fn(&mut T), &'static str);
+
+/// A good value passes `validate`, and each change of it is told as the table says.
+pub fn assert_told<T>(good: fn() -> T, validate: fn(&T) -> Result<(), Invalid>, table: &[Told<T>]) {
     assert_eq!(validate(&good()), Ok(()));
     for (i, (change, expected)) in table.iter().enumerate() {
         let mut value = good();

@@ -195,6 +195,10 @@ impl Flow {
 }
 
 /// The whole life of a flow.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the machine is read as one, and each refusal is written down"
+)]
 pub fn apply(
     actions: &[ActionKind],
     state: &State,

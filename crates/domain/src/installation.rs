@@ -37,7 +37,7 @@ impl Installation {
     /// What a verified payload says, or nothing if its application id is none.
     #[must_use]
     pub fn of(payload: Verified<MobilePayload>) -> Option<Self> {
-        let (thumbprint, key) = (payload.thumbprint(), payload.key().clone());
+        let (thumbprint, key) = (payload.thumbprint(), *payload.key());
         let MobilePayload { app, dev, push, .. } = payload.into_body();
         let application = app.id.parse().ok()?;
         let (platform, package, version) = (app.platform, app.package, app.version);

@@ -148,12 +148,13 @@ fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
         .devices
         .iter()
         .filter(|device| facts.policy.application(device.installation.application).is_some());
-    let barred = listed.filter_map(|device| match device.state.settled(now) {
+    // The reason is that of the default device, the first.
+    let mut barred = listed.filter_map(|device| match device.state.settled(now) {
         DeviceState::Blocked { .. } => Some(Reason::DeviceBlocked),
         DeviceState::Locked { .. } => Some(Reason::DeviceLocked),
         DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
     });
-    barred.last().map_or_else(|| without_device(facts), Decision::Block)
+    barred.next().map_or_else(|| without_device(facts), Decision::Block)
 }
 
 fn without_device(facts: Facts<'_>) -> Decision {

@@ -43,8 +43,8 @@ mod tests {
     use super::*;
     use crate::fixture::{assert_told, mfa_settings};
 
-    const fn locking(failures: u8, lock_seconds: u32) -> Option<Limit> {
-        Some(Limit { failures, lock_seconds })
+    const fn locking(failures: u8, lock_seconds: u32) -> Limit {
+        Limit { failures, lock_seconds }
     }
 
     #[test]
@@ -60,12 +60,15 @@ mod tests {
                     |m| m.max_allowed_devices = 16,
                     "pairing.max_allowed_devices must be from 1 to 15",
                 ),
-                (|m| m.lockout = locking(0, 600), "lockout.failures must be from 1 to 100"),
-                (|m| m.lockout = locking(101, 600), "lockout.failures must be from 1 to 100"),
-                (|m| m.lockout = locking(100, 86_400), ""),
-                (|m| m.lockout = locking(1, 0), "lockout.lock_seconds must be from 1 to 86400"),
+                (|m| m.lockout = Some(locking(0, 600)), "lockout.failures must be from 1 to 100"),
+                (|m| m.lockout = Some(locking(101, 600)), "lockout.failures must be from 1 to 100"),
+                (|m| m.lockout = Some(locking(100, 86_400)), ""),
                 (
-                    |m| m.lockout = locking(1, 86_401),
+                    |m| m.lockout = Some(locking(1, 0)),
+                    "lockout.lock_seconds must be from 1 to 86400",
+                ),
+                (
+                    |m| m.lockout = Some(locking(1, 86_401)),
                     "lockout.lock_seconds must be from 1 to 86400",
                 ),
             ],

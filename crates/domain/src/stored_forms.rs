@@ -70,7 +70,9 @@ fn flows_are_stored_as_ever() {
         State::Failed { user: Some(id(1)), why: Failure::Mfa(Reason::DeviceLocked) },
     ];
     assert_complete(&states);
-    states.iter().for_each(|state| assert_read_back(&flow(state.clone())));
+    for state in &states {
+        assert_read_back(&flow(state.clone()));
+    }
     assert_pinned("flow", &flow(State::Login { step: 0 }));
     assert_pinned("flow_states", &states);
     let flow = flow(State::Login { step: 0 });
@@ -88,9 +90,9 @@ fn devices_are_stored_as_ever() {
     ];
     assert_complete(&states);
     let device = Device { nickname: Some("Ann's phone".to_owned()), ..device(1) };
-    states
-        .iter()
-        .for_each(|state| assert_read_back(&Device { state: state.clone(), ..device.clone() }));
+    for state in &states {
+        assert_read_back(&Device { state: state.clone(), ..device.clone() });
+    }
     assert_pinned("device", &device);
     assert_pinned("device_states", &states);
 }
@@ -105,7 +107,9 @@ fn tickets_are_stored_as_ever() {
         State::Expired,
     ];
     assert_complete(&states);
-    states.iter().for_each(|state| assert_read_back(&ticket(state.clone())));
+    for state in &states {
+        assert_read_back(&ticket(state.clone()));
+    }
     assert_pinned("ticket", &ticket(State::Open));
     assert_pinned("ticket_states", &states);
 }
@@ -115,7 +119,9 @@ fn grants_are_stored_as_ever() {
     use grant::State;
     let states = vec![State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
     assert_complete(&states);
-    states.iter().for_each(|state| assert_read_back(&grant(state.clone())));
+    for state in &states {
+        assert_read_back(&grant(state.clone()));
+    }
     assert_pinned("grant", &grant(State::Issued));
     assert_pinned("grant_states", &states);
 }

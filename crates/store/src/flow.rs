@@ -1,6 +1,10 @@
 //! Flows.
 
-use countersign_domain::{environment::Environment, id::Id, flow::{Flow, State}};
+use countersign_domain::{
+    environment::Environment,
+    flow::{Flow, State},
+    id::Id,
+};
 use countersign_protocol::time::Timestamp;
 
 use crate::{
@@ -46,11 +50,7 @@ pub async fn insert(tx: &mut Tx<'_>, flow: &Flow) -> Result<(), StoreError> {
 }
 
 /// Replaces a flow that nobody has changed since it was read.
-pub async fn swap(
-    tx: &mut Tx<'_>,
-    old: &Versioned<Flow>,
-    new: &Flow,
-) -> Result<(), StoreError> {
+pub async fn swap(tx: &mut Tx<'_>, old: &Versioned<Flow>, new: &Flow) -> Result<(), StoreError> {
     machine::swap(tx, old, new).await
 }
 

@@ -1,6 +1,10 @@
 //! Grants.
 
-use countersign_domain::{environment::Environment, id::Id, grant::{Grant, State, TOKEN_SECONDS}};
+use countersign_domain::{
+    environment::Environment,
+    grant::{Grant, State, TOKEN_SECONDS},
+    id::Id,
+};
 use countersign_protocol::time::Timestamp;
 
 use crate::{
@@ -41,11 +45,7 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), StoreError> {
 }
 
 /// Replaces a grant that nobody has changed since it was read.
-pub async fn swap(
-    tx: &mut Tx<'_>,
-    old: &Versioned<Grant>,
-    new: &Grant,
-) -> Result<(), StoreError> {
+pub async fn swap(tx: &mut Tx<'_>, old: &Versioned<Grant>, new: &Grant) -> Result<(), StoreError> {
     machine::swap(tx, old, new).await
 }
 

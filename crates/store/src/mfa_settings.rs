@@ -21,7 +21,10 @@ pub async fn put(
 }
 
 /// The MFA settings of an environment.
-pub async fn load(tx: &mut Tx<'_>, environment: Id<Environment>) -> Result<MfaSettings, StoreError> {
+pub async fn load(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+) -> Result<MfaSettings, StoreError> {
     let stored = document::find(tx, LOAD, &[environment.into()]).await?;
     Ok(stored.map(Versioned::into_value).unwrap_or_default())
 }

@@ -10,7 +10,8 @@ pub const STATEMENTS: &[&str] = &[LIST, INSERT];
 
 const LIST: &str = "SELECT version, digest FROM schema_migration ORDER BY version";
 
-const INSERT: &str = "INSERT INTO schema_migration (version, name, digest, applied_at) VALUES ($1, $2, $3, $4)
+const INSERT: &str =
+    "INSERT INTO schema_migration (version, name, digest, applied_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT (version) DO NOTHING";
 
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -1,6 +1,10 @@
 //! Pairing tickets.
 
-use countersign_domain::{environment::Environment, id::Id, pairing::{State, TICKET_SECONDS, Ticket}};
+use countersign_domain::{
+    environment::Environment,
+    id::Id,
+    pairing::{State, TICKET_SECONDS, Ticket},
+};
 use countersign_protocol::time::Timestamp;
 
 use crate::{

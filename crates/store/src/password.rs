@@ -19,7 +19,10 @@ pub async fn put(tx: &mut Tx<'_>, user: Id<User>, password: &Password) -> Result
 }
 
 /// The password of a user.
-pub async fn load(tx: &mut Tx<'_>, user: Id<User>) -> Result<Option<Versioned<Password>>, StoreError> {
+pub async fn load(
+    tx: &mut Tx<'_>,
+    user: Id<User>,
+) -> Result<Option<Versioned<Password>>, StoreError> {
     document::find(tx, LOAD, &[user.into()]).await
 }
 

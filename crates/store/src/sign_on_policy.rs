@@ -13,7 +13,8 @@ pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LOAD_DEFAULT, SWAP, ASSIG
 
 const INSERT: &str = "INSERT INTO sign_on_policies (id, environment_id, name, is_default, version, data) \
      VALUES ($1, $2, $3, $4, 1, $5)";
-const LOAD: &str = "SELECT data, version FROM sign_on_policies WHERE id = $1 AND environment_id = $2";
+const LOAD: &str =
+    "SELECT data, version FROM sign_on_policies WHERE id = $1 AND environment_id = $2";
 const LOAD_DEFAULT: &str = "SELECT data, version FROM sign_on_policies \
      WHERE environment_id = $1 AND is_default ORDER BY id LIMIT 1";
 const SWAP: &str = "UPDATE sign_on_policies SET name = $3, is_default = $4, data = $5, version = version + 1 \

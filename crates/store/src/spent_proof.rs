@@ -13,8 +13,7 @@ pub(crate) const STATEMENTS: &[&str] = &[SPEND, LOAD, ANSWER, FIND_KEY, DELETE_E
 
 const SPEND: &str = "INSERT INTO spent_proofs (expires_at, thumbprint, jti, environment_id, digest) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (expires_at, thumbprint, jti) DO NOTHING";
-const LOAD: &str =
-    "SELECT digest, answer FROM spent_proofs WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3";
+const LOAD: &str = "SELECT digest, answer FROM spent_proofs WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3";
 const ANSWER: &str = "UPDATE spent_proofs SET answer = $4, public_key = $5 \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NULL";
 const FIND_KEY: &str = "SELECT public_key FROM spent_proofs \

@@ -117,7 +117,8 @@ fn cannot(what: &str, path: &Path, source: std::io::Error) -> StoreError {
 
 fn connect(path: &Path, flags: OpenFlags, pragmas: &str) -> Result<Connection, StoreError> {
     let connect = || {
-        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection =
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         connection.execute_batch(pragmas)?;
@@ -140,7 +141,9 @@ fn command(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
 fn at_once<T, E: From<StoreError>>(body: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(StoreError::bug("a body waits for something other than its Tx").into()),
+        Poll::Pending => {
+            Err(StoreError::bug("a body waits for something other than its Tx").into())
+        }
     }
 }
 
@@ -239,7 +242,9 @@ fn store_error(error: rusqlite::Error) -> StoreError {
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StoreError::Conflict,
         (_, code @ (ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)) => {
             let is_primary = code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
-            StoreError::Duplicate { constraint: constraint(message.unwrap_or_default(), is_primary) }
+            StoreError::Duplicate {
+                constraint: constraint(message.unwrap_or_default(), is_primary),
+            }
         }
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => {
             StoreError::corrupt(format!("the database file: {error}"))

@@ -19,7 +19,7 @@ fn life(events: Vec<(Event, i64)>) -> Vec<Happened> {
     let happen = |(event, gap): (Event, i64)| {
         now = now.plus_seconds(gap);
         let before = state.settled(now);
-        let outcome = apply(&state, event.clone(), now);
+        let outcome = apply(&state, event, now);
         if let Ok(step) = &outcome {
             state = step.state.clone();
         }

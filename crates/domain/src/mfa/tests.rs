@@ -105,7 +105,10 @@ fn authorized(verification: Verification) -> Decision {
     Decision::Authorize { device: id(1), verification }
 }
 
-fn assert_table(scene: &Scene, table: &[(fn(&mut Scene), Decision)]) {
+/// What changes in a scene, and what then comes of it.
+type Row = (fn(&mut Scene), Decision);
+
+fn assert_table(scene: &Scene, table: &[Row]) {
     for (i, (change, expected)) in table.iter().enumerate() {
         assert_eq!(scene.clone().with(change).decide(), *expected, "row {i}");
     }
@@ -114,7 +117,7 @@ fn assert_table(scene: &Scene, table: &[(fn(&mut Scene), Decision)]) {
 #[test]
 fn the_paired_phone_passes_as_the_policy_says() {
     use ExtraVerification::{Permissive, Restrictive};
-    let table: [(fn(&mut Scene), Decision); 8] = [
+    let table: [Row; 8] = [
         (|_| {}, authorized(Verification::NotAsked)),
         (|scene| scene.verify(Some(Permissive)), authorized(Verification::Impossible)),
         (|scene| scene.verify(Some(Restrictive)), Decision::Block(Reason::ExtraVerificationFailed)),
@@ -133,7 +136,7 @@ fn the_paired_phone_passes_as_the_policy_says() {
 
 #[test]
 fn a_phone_that_is_not_this_users_does_not_pass() {
-    let table: [(fn(&mut Scene), Decision); 5] = [
+    let table: [Row; 5] = [
         (|scene| scene.installation = None, passcode(1)),
         // A device of another user is a phone that is not in the list.
         (|scene| scene.installation = Some(installation(2)), passcode(1)),
@@ -147,7 +150,7 @@ fn a_phone_that_is_not_this_users_does_not_pass() {
 #[test]
 fn a_rooted_phone_is_refused_where_the_application_cares() {
     let compromised = Decision::Block(Reason::Compromised);
-    let table: [(fn(&mut Scene), Decision); 4] = [
+    let table: [Row; 4] = [
         (Scene::compromise, compromised.clone()),
         (
             |scene| {
@@ -172,9 +175,10 @@ fn a_rooted_phone_is_refused_where_the_application_cares() {
 fn blocked_and_locked_devices_neither_pass_nor_let_pass() {
     let (blocked, locked) =
         (Decision::Block(Reason::DeviceBlocked), Decision::Block(Reason::DeviceLocked));
-    let table: [(fn(&mut Scene), Decision); 5] = [
+    let table: [Row; 6] = [
         (|scene| scene.devices = vec![in_state(1, BLOCKED)], blocked.clone()),
-        (|scene| scene.devices = vec![in_state(1, LOCKED)], locked),
+        (|scene| scene.devices = vec![in_state(1, LOCKED)], locked.clone()),
+        (|scene| scene.devices = vec![in_state(2, LOCKED), in_state(1, BLOCKED)], locked),
         (|scene| scene.devices = vec![in_state(1, BLOCKED), device(2)], passcode(2)),
         (|scene| scene.devices = vec![in_state(1, LOCKED), device(2)], passcode(2)),
         (
@@ -239,7 +243,7 @@ fn a_user_without_a_device_that_counts_passes_only_by_policy_and_password() {
 #[test]
 fn disabled_mfa_counts_as_no_device_or_is_refused() {
     let disabled = Scene::on_the_phone().with(|scene| scene.user.mfa_enabled = false);
-    let table: [(fn(&mut Scene), Decision); 4] = [
+    let table: [Row; 4] = [
         (|_| {}, Decision::Bypass),
         (|scene| scene.authenticated = false, Decision::Block(Reason::NoUsableDevice)),
         (
@@ -257,7 +261,7 @@ fn disabled_mfa_counts_as_no_device_or_is_refused() {
 #[test]
 fn a_locked_user_is_refused_before_all_else() {
     let locked = Decision::Block(Reason::UserLocked);
-    let table: [(fn(&mut Scene), Decision); 4] = [
+    let table: [Row; 4] = [
         (|_| {}, locked.clone()),
         (|scene| scene.devices = Vec::new(), locked.clone()),
         (|scene| scene.user.mfa_enabled = false, locked),
@@ -293,14 +297,17 @@ fn every_decision_and_reason_can_be_reached() {
         .with(|scene| scene.policy.device_selection = DeviceSelection::AlwaysDisplayDevices);
     decisions.push(choosing.decide());
     assert_complete(&decisions);
-    assert_complete(decisions.iter().filter_map(|decision| match decision {
-        Decision::Block(reason) => Some(reason),
-        _ => None,
-    }));
-    assert_complete(decisions.iter().filter_map(|decision| match decision {
-        Decision::Authorize { verification, .. } => Some(verification),
-        _ => None,
-    }));
+    let mut reasons = Vec::new();
+    let mut verifications = Vec::new();
+    for decision in decisions {
+        match decision {
+            Decision::Block(reason) => reasons.push(reason),
+            Decision::Authorize { verification, .. } => verifications.push(verification),
+            Decision::Bypass | Decision::Passcode { .. } | Decision::Select { .. } => {}
+        }
+    }
+    assert_complete(&reasons);
+    assert_complete(&verifications);
 }
 
 fn device_states() -> impl Strategy<Value = DeviceState> {
@@ -359,7 +366,7 @@ fn scenes() -> impl Strategy<Value = Scene> {
         (any::<bool>(), any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.2));
     (policies(), device_lists(), phone, flags).prop_map(
         |(policy, devices, installation, (bypass, authenticated, mfa_enabled, rooted))| {
-            let mut scene = Scene { policy, devices, installation, ..Scene::on_the_phone() };
+            let mut scene = Scene { policy, installation, devices, ..Scene::on_the_phone() };
             scene.no_devices_mode =
                 if bypass { NoDevicesMode::Bypass } else { NoDevicesMode::Block };
             scene.authenticated = authenticated;

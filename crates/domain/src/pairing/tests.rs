@@ -75,10 +75,13 @@ fn a_new_phone_is_offered_to_be_paired() {
     assert_eq!(Scene::with(|scene| scene.devices = others(4)).check(), Ok(()));
 }
 
+/// What changes in a scene, and what then speaks against an offer.
+type Row = (fn(&mut Scene), NoOffer);
+
 #[test]
 fn each_reason_not_to_offer_is_told() {
     let full = NoOffer::LimitReached { maximum: 5 };
-    let table: [(fn(&mut Scene), NoOffer); 14] = [
+    let table: [Row; 14] = [
         (|scene| scene.devices = vec![device(1)], NoOffer::AlreadyPaired),
         (|scene| scene.devices = vec![in_state(1, LOCKED)], NoOffer::AlreadyPaired),
         // A blocked phone must not come back by a new pairing.

@@ -53,7 +53,7 @@ fn events() -> Samples<Event> {
 }
 
 fn answer(state: &State, event: &Event) -> Answer {
-    match apply(state, event.clone(), NOW) {
+    match apply(state, *event, NOW) {
         Ok(step) => Answer::step(state, &step.state, step.effects.iter().map(told).collect()),
         Err(refusal) => Answer::refusal(&refusal),
     }

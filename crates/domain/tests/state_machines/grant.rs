@@ -27,10 +27,11 @@ pub fn page() -> String {
 /// Each state on both sides of the expiry of the code.
 fn states() -> Samples<Grant> {
     let states = [State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
-    let ages = [("in time", CODE_SECONDS - 1), ("late", CODE_SECONDS)];
+    let sides = [("in time", CODE_SECONDS - 1), ("late", CODE_SECONDS)];
     let aged = |state: &State| {
         let grant = grant(state.clone());
-        ages.map(|(when, age)| (when, Grant { issued_at: NOW.minus_seconds(age), ..grant.clone() }))
+        sides
+            .map(|(when, age)| (when, Grant { issued_at: NOW.minus_seconds(age), ..grant.clone() }))
     };
     states.iter().flat_map(aged).collect()
 }
@@ -58,15 +59,15 @@ fn events() -> Samples<Event> {
 fn answer(grant: &Grant, event: &Event) -> Answer {
     match apply(grant, event, NOW) {
         Ok(step) => {
-            Answer::step(&grant.state, &step.state, step.effects.iter().map(told).collect())
+            Answer::step(&grant.state, &step.state, step.effects.into_iter().map(told).collect())
         }
         Err(refusal) => Answer::refusal(&refusal),
     }
 }
 
-fn told(effect: &Effect) -> String {
+fn told(effect: Effect) -> String {
     match effect {
-        Effect::Audit(action) => audited(*action, None),
+        Effect::Audit(action) => audited(action, None),
         Effect::IssueTokens => effect.name().to_owned(),
     }
 }

@@ -32,10 +32,10 @@ fn states() -> Samples<Ticket> {
         State::Denied { at: NOW },
         State::Expired,
     ];
-    let ages = [("in time", TICKET_SECONDS - 1), ("late", TICKET_SECONDS)];
+    let sides = [("in time", TICKET_SECONDS - 1), ("late", TICKET_SECONDS)];
     let aged = |state: &State| {
         let ticket = ticket(state.clone());
-        ages.map(|(when, age)| {
+        sides.map(|(when, age)| {
             (when, Ticket { issued_at: NOW.minus_seconds(age), ..ticket.clone() })
         })
     };

@@ -27,7 +27,7 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, mut request: Request, nex
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();
-        let body = render(&problem, &id).into_response();
+        let body = render(&problem, &id);
         let mut answer = (parts.status, body).into_response();
         answer.headers_mut().extend(parts.headers);
         *answer.extensions_mut() = parts.extensions;

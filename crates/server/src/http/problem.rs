@@ -165,9 +165,9 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     response
 }
 
-/// The envelope as JSON.
-pub(crate) fn render(problem: &Problem, id: &str) -> impl IntoResponse + use<> {
-    Json(serde_json::to_value(problem.envelope(id)).unwrap_or(Value::Null))
+/// The envelope as a response body.
+pub(crate) fn render(problem: &Problem, id: &str) -> Response<Body> {
+    Json(problem.envelope(id)).into_response()
 }
 
 #[cfg(test)]

@@ -32,10 +32,8 @@ pub(super) fn fault(error: Error) -> Fault {
 }
 
 fn refusal(refused: &DbError) -> Fault {
-    let cause: Cause = Arc::new(Refusal {
-        code: refused.code().clone(),
-        message: refused.message().to_owned(),
-    });
+    let cause: Cause =
+        Arc::new(Refusal { code: refused.code().clone(), message: refused.message().to_owned() });
     let (error, kind) = match *refused.code() {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
             (StoreError::Conflict, FaultKind::Collision)

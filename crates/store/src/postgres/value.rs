@@ -2,9 +2,7 @@
 
 use std::{borrow::Cow, error::Error};
 
-use tokio_postgres::types::{
-    FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked,
-};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 use crate::Value;
 

@@ -56,7 +56,7 @@ impl Writer {
     pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let place = self.callers.admit()?;
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Box::new(Request { work, result: None, answer, _place: place }))?;
+        self.enqueue(Box::new(Request { work, result: None, answer, place }))?;
         answered.await.unwrap_or_else(|_| Err(ended().into()))
     }
 
@@ -84,10 +84,9 @@ pub(super) fn spawn(
     name: &str,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, StoreError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|error| StoreError::unavailable(format!("cannot start the thread {name}: {error}")))
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        StoreError::unavailable(format!("cannot start the thread {name}: {error}"))
+    })
 }
 
 /// A body in the queue, whatever its types.
@@ -103,7 +102,7 @@ struct Request<W: Work> {
     work: W,
     result: Option<Result<W::Output, W::Error>>,
     answer: oneshot::Sender<Result<W::Output, W::Error>>,
-    _place: Place,
+    place: Place,
 }
 
 impl<W: Work> Job for Request<W> {
@@ -121,10 +120,12 @@ impl<W: Work> Job for Request<W> {
 
     /// Even a refusal is not the answer if the group is lost: it may rest on what another body of the group did.
     fn answer(self: Box<Self>, lost: Option<&StoreError>) {
-        let result = lost.map(|error| Err(error.clone().into())).or(self.result);
-        if let Some(result) = result {
+        let Self { result, answer, place, .. } = *self;
+        // First the place, so that a caller who is answered finds it free.
+        drop(place);
+        if let Some(result) = lost.map(|error| Err(error.clone().into())).or(result) {
             // The caller may have gone away; that is its right.
-            let _ = self.answer.send(result);
+            let _ = answer.send(result);
         }
     }
 }
@@ -136,7 +137,11 @@ fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>) {
         group.push(first);
         let result = commit_group(connection, &mut group, &mut Arrivals::new(queue, was_shared));
         if let Err(error) = &result {
-            tracing::warn!(error = error as &dyn std::error::Error, jobs = group.len(), "a group commit failed");
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                jobs = group.len(),
+                "a group commit failed"
+            );
         }
         was_shared = group.len() > 1;
         for job in group.drain(..) {
@@ -217,7 +222,10 @@ impl<'q> Arrivals<'q> {
         self.queue.try_recv().ok().or_else(|| self.linger())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "measures a wait; nothing is decided or stored by it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures a wait; nothing is decided or stored by it"
+    )]
     fn linger(&mut self) -> Option<Box<dyn Job>> {
         if !self.may_linger {
             return None;

@@ -211,12 +211,12 @@ async fn a_read_changes_nothing(database: &mut Database) {
 }
 
 async fn a_read_sees_one_snapshot(database: &mut Database) {
-    let (gate, keeper) = gate();
+    let (gate, mut keeper) = gate();
     let twice = body(move |tx| {
         let gate = gate.clone();
         Box::pin(async move {
             let before = tx.query(THINGS, &[]).await?.len();
-            gate.pass();
+            gate.pass(tx.engine()).await;
             Ok((before, tx.query(THINGS, &[]).await?.len()))
         })
     });
@@ -252,11 +252,11 @@ async fn a_caller_that_leaves_leaves_no_half(database: &mut Database) {
 
 async fn callers_beyond_the_limit_are_refused(database: &mut Database) {
     database.reopen(Settings { callers: 1, ..database.settings.clone() }).await;
-    let (gate, keeper) = gate();
+    let (gate, mut keeper) = gate();
     let waits = body(move |tx| {
         let gate = gate.clone();
         Box::pin(async move {
-            gate.pass();
+            gate.pass(tx.engine()).await;
             insert(tx, 1).await
         })
     });
@@ -272,9 +272,8 @@ async fn callers_beyond_the_limit_are_refused(database: &mut Database) {
 
 async fn a_closed_store_has_kept_what_it_accepted(database: &mut Database) {
     let store = database.store.clone();
-    let mut accepted: Vec<_> = (0..50)
-        .map(|id| Box::pin(store.write(body(move |tx| Box::pin(insert(tx, id))))))
-        .collect();
+    let mut accepted: Vec<_> =
+        (0..50).map(|id| Box::pin(store.write(body(move |tx| Box::pin(insert(tx, id)))))).collect();
     for writing in &mut accepted {
         assert!(poll_fn(|context| Poll::Ready(writing.as_mut().poll(context).is_pending())).await);
     }

@@ -77,11 +77,11 @@ async fn a_full_disk_refuses_writes_until_there_is_space(database: &mut Database
 
 /// Keeps the writer busy until the gate opens, so that what is written meanwhile shares its commit.
 async fn hold_the_writer(database: &Database) -> (JoinHandle<Result<(), StoreError>>, Keeper) {
-    let (gate, keeper) = gate();
-    let waits = body(move |_| {
+    let (gate, mut keeper) = gate();
+    let waits = body(move |tx| {
         let gate = gate.clone();
         Box::pin(async move {
-            gate.pass();
+            gate.pass(tx.engine()).await;
             Ok(())
         })
     });
@@ -173,12 +173,12 @@ async fn the_log_does_not_outlive_a_closed_store(database: &mut Database) {
 
 /// The log grows past the size at which it should start anew, and a reader is in the way.
 async fn a_long_read_does_not_stop_writes(database: &mut Database) {
-    let (gate, keeper) = gate();
+    let (gate, mut keeper) = gate();
     let reads = body(move |tx| {
         let gate = gate.clone();
         Box::pin(async move {
             let before = tx.query(COUNT, &[]).await?[0].int(0)?;
-            gate.pass();
+            gate.pass(tx.engine()).await;
             Ok((before, tx.query(COUNT, &[]).await?[0].int(0)?))
         })
     });
@@ -261,10 +261,8 @@ async fn a_deadlock_is_resolved(database: &mut Database) {
             })
         })
     };
-    let (one, other) = tokio::join!(
-        database.store.write(crossing(1, 2)),
-        database.store.write(crossing(2, 1)),
-    );
+    let (one, other) =
+        tokio::join!(database.store.write(crossing(1, 2)), database.store.write(crossing(2, 1)),);
     one.unwrap();
     other.unwrap();
     assert_eq!(database.number("SELECT COUNT(*) FROM things WHERE number = 2").await, 2);
@@ -293,7 +291,8 @@ async fn an_unknown_commit_is_not_called_a_success(database: &mut Database) {
 
 async fn an_endless_statement_is_stopped(database: &mut Database) {
     database.reopen(Settings { statement_timeout_ms: 50, ..database.settings.clone() }).await;
-    let endless = body(|tx| Box::pin(async { tx.query("SELECT pg_sleep(600)", &[]).await.map(drop) }));
+    let endless =
+        body(|tx| Box::pin(async { tx.query("SELECT pg_sleep(600)", &[]).await.map(drop) }));
     let result = database.store.write(endless).await;
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
 }

@@ -68,11 +68,7 @@ pub async fn insert(database: &Database, light: Light) -> Result<(), StoreError>
     database.store.write(insert).await
 }
 
-async fn load(
-    database: &Database,
-    environment: Id<Environment>,
-    id: Id<Light>,
-) -> Option<Light> {
+async fn load(database: &Database, environment: Id<Environment>, id: Id<Light>) -> Option<Light> {
     let load = body(move |tx| Box::pin(machine::load(tx, environment, id)));
     let light = database.store.read(load).await.unwrap();
     light.map(countersign_store::Versioned::into_value)

@@ -46,7 +46,8 @@ async fn one_wins<T: SingleUse>(database: &Database) {
             callers.spawn(async move { store.write(T::claim(round)).await });
         }
         let results = callers.join_all().await;
-        let unexpected = results.iter().find(|result| !matches!(result, Ok(_) | Err(StoreError::Conflict)));
+        let unexpected =
+            results.iter().find(|result| !matches!(result, Ok(_) | Err(StoreError::Conflict)));
         assert!(unexpected.is_none(), "round {round}: {unexpected:?}");
         let winners = results.iter().filter(|result| matches!(result, Ok(true))).count();
         assert_eq!(winners, 1, "round {round}");
