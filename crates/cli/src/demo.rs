@@ -33,7 +33,9 @@ pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode
     say(&format!("  web site         {}", bank.web.id));
     say(&format!("  user             ann, password: {PASSWORD}"));
     say("");
-    say("Sign in with a browser (the answer goes to an address that does not exist; look at its query):");
+    say(
+        "Sign in with a browser (the answer goes to an address that does not exist; look at its query):",
+    );
     say(&format!(
         "  {issuer}/authorize?client_id={}&response_type=code&scope=openid+profile&redirect_uri={WEB_REDIRECT_URI}\
          &code_challenge={challenge}&code_challenge_method=S256",

@@ -1,7 +1,7 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
-mod advance_flow;
 mod administer;
+mod advance_flow;
 mod change_device;
 mod check_passcode;
 mod check_password;

@@ -45,12 +45,18 @@ const NONCE_BYTES: usize = 12;
 impl Vault {
     /// A vault under this key-encryption key.
     pub fn new(key_encryption_key: &Secret<[u8; 32]>) -> Result<Self, KeyError> {
-        let key = UnboundKey::new(&AES_256_GCM, key_encryption_key.expose()).map_err(|_| KeyError)?;
+        let key =
+            UnboundKey::new(&AES_256_GCM, key_encryption_key.expose()).map_err(|_| KeyError)?;
         Ok(Self { key: LessSafeKey::new(key) })
     }
 
     /// Encrypts: a random nonce, then the ciphertext with its tag.
-    pub fn seal(&self, place: Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Result<Sealed, KeyError> {
+    pub fn seal(
+        &self,
+        place: Place<'_>,
+        plain: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Sealed, KeyError> {
         let nonce: [u8; NONCE_BYTES] = random(entropy);
         let mut body = plain.to_vec();
         let aad = Aad::from(place.associated_data());
@@ -64,7 +70,8 @@ impl Vault {
 
     /// Decrypts what [`Vault::seal`] made for the same place.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Secret<Vec<u8>>, KeyError> {
-        let (nonce, body) = sealed.ciphertext().split_first_chunk::<NONCE_BYTES>().ok_or(KeyError)?;
+        let (nonce, body) =
+            sealed.ciphertext().split_first_chunk::<NONCE_BYTES>().ok_or(KeyError)?;
         let mut body = body.to_vec();
         let aad = Aad::from(place.associated_data());
         let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -135,7 +142,8 @@ enum SigningKey {
 impl EnvironmentKeys {
     /// Makes the stored secrets usable.
     pub fn open(material: &KeyMaterial) -> Result<Self, KeyError> {
-        let scalar: &[u8; 32] = material.es256.expose().as_slice().try_into().map_err(|_| KeyError)?;
+        let scalar: &[u8; 32] =
+            material.es256.expose().as_slice().try_into().map_err(|_| KeyError)?;
         let key = EcPrivateKey::from_scalar(scalar).map_err(|_| KeyError)?;
         let kid = key.public().thumbprint().to_string();
         let es256 = SigningKey::Ec { kid, key };
@@ -149,13 +157,23 @@ impl EnvironmentKeys {
     }
 
     /// A compact JWS over `claims`.
-    pub fn sign(&self, algorithm: Algorithm, typ: &str, claims: &impl Serialize) -> Result<String, KeyError> {
+    pub fn sign(
+        &self,
+        algorithm: Algorithm,
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, KeyError> {
         match self.key(algorithm) {
             SigningKey::Rsa { kid, pair, .. } => {
                 let input = jose::signing_input(&Header { alg: algorithm, kid, typ }, claims);
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature)
-                    .map_err(|_| KeyError)?;
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    input.as_bytes(),
+                    &mut signature,
+                )
+                .map_err(|_| KeyError)?;
                 Ok(jose::assemble(&input, &signature))
             }
             SigningKey::Ec { kid, key } => {

@@ -75,7 +75,11 @@ impl Passwords {
     }
 
     /// Hashes a new password under a fresh salt.
-    pub async fn hash(&self, password: Secret<String>, entropy: &dyn Entropy) -> Result<PasswordHash, PasswordError> {
+    pub async fn hash(
+        &self,
+        password: Secret<String>,
+        entropy: &dyn Entropy,
+    ) -> Result<PasswordHash, PasswordError> {
         let Settings { memory_kib, passes, .. } = self.shared.settings;
         let salt: [u8; 16] = random(entropy);
         let hash = self.compute(password, salt.to_vec(), memory_kib, passes).await?;
@@ -84,7 +88,11 @@ impl Passwords {
     }
 
     /// Whether the password has this hash. Without one, the work is the same and the answer no.
-    pub async fn verify(&self, password: Secret<String>, stored: Option<PasswordHash>) -> Result<bool, PasswordError> {
+    pub async fn verify(
+        &self,
+        password: Secret<String>,
+        stored: Option<PasswordHash>,
+    ) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.shared.nobody.clone());
         let salt = encoding::decode(&stored.salt).map_err(|_| PasswordError::Broken)?;
@@ -110,7 +118,13 @@ impl Passwords {
 }
 
 impl Shared {
-    fn compute(&self, password: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Result<[u8; HASH_BYTES], PasswordError> {
+    fn compute(
+        &self,
+        password: &str,
+        salt: &[u8],
+        memory_kib: u32,
+        passes: u32,
+    ) -> Result<[u8; HASH_BYTES], PasswordError> {
         let broken = |_| PasswordError::Broken;
         let params = Params::new(memory_kib, passes, 1, Some(HASH_BYTES)).map_err(broken)?;
         let blocks = params.block_count();
@@ -118,7 +132,12 @@ impl Shared {
         let mut memory = self.lock_memory().pop().unwrap_or_default();
         memory.resize(blocks, Block::default());
         let mut hash = [0; HASH_BYTES];
-        let done = argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, &mut memory);
+        let done = argon2.hash_password_into_with_memory(
+            password.as_bytes(),
+            salt,
+            &mut hash,
+            &mut memory,
+        );
         self.lock_memory().push(memory);
         done.map_err(broken)?;
         Ok(hash)

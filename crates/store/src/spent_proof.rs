@@ -39,7 +39,7 @@ pub struct Key {
     jti: [u8; 16],
     digest: [u8; 32],
     expires_at: Timestamp,
-    public_key: EcPublicKey,
+    signed_by: EcPublicKey,
 }
 
 impl Key {
@@ -51,7 +51,7 @@ impl Key {
             jti: *proof.jti().as_bytes(),
             digest: proof.digest(),
             expires_at: proof.expires_at(),
-            public_key: *proof.key(),
+            signed_by: *proof.key(),
         }
     }
 }
@@ -76,8 +76,8 @@ pub async fn spend(tx: &mut Tx<'_>, key: &Key) -> Result<Spending, StoreError> {
 
 /// Keeps the answer to a proof that was spent in this transaction.
 pub async fn answer(tx: &mut Tx<'_>, key: &Key, answer: &str) -> Result<(), StoreError> {
-    let Key { thumbprint, jti, expires_at, public_key, .. } = key;
-    let public_key = public_key.to_uncompressed();
+    let Key { thumbprint, jti, expires_at, signed_by, .. } = key;
+    let public_key = signed_by.to_uncompressed();
     let expires_at = (*expires_at).into();
     let params = [expires_at, thumbprint.into(), jti.into(), answer.into(), public_key.into()];
     tx.swap(ANSWER, &params).await

@@ -43,7 +43,13 @@ pub async fn enrol(stage: &Stage) -> Seen<()> {
     let known = users.iter().any(|user| user.username.as_deref() == Some("ann"));
     require(known, "the platform must tell the phone whom it vouches for")?;
     let passcodes = info.authenticators.len();
-    Ok(((), format!("ann's phone is paired; {passcodes} authenticators reported; amr {}", amr(&id_token)?)))
+    Ok((
+        (),
+        format!(
+            "ann's phone is paired; {passcodes} authenticators reported; amr {}",
+            amr(&id_token)?
+        ),
+    ))
 }
 
 /// Second sign-on on the same phone: the MFA step passes by itself.
@@ -63,17 +69,20 @@ pub async fn vouch(stage: &Stage) -> Seen<()> {
 pub async fn passcode(stage: &Stage) -> Seen<()> {
     let site = AppSession::new(&stage.issuer(), &stage.bank.web, WEB_REDIRECT_URI)?;
     let page = at_passcode_page(&site, &stage.issuer()).await?;
-    let wrong = submit(&site.browser, &page, &[("action", "passcode"), ("passcode", "000000")]).await?;
+    let wrong =
+        submit(&site.browser, &page, &[("action", "passcode"), ("passcode", "000000")]).await?;
     require(wrong.status == 400, "a wrong passcode must be refused")?;
     let code = stage.ann_phone.sdk().one_time_passcode()?;
     let code = code.passcode.expose().to_owned();
-    let done = submit(&site.browser, &wrong, &[("action", "passcode"), ("passcode", &code)]).await?;
+    let done =
+        submit(&site.browser, &wrong, &[("action", "passcode"), ("passcode", &code)]).await?;
     let answer = done.location_parameter("code");
     let answer = answer.ok_or_else(|| Broken::new("the right passcode did not sign in"))?;
     let amr = amr(&site.redeem(&answer).await?)?;
     let again = AppSession::new(&stage.issuer(), &stage.bank.web, WEB_REDIRECT_URI)?;
     let page = at_passcode_page(&again, &stage.issuer()).await?;
-    let spent = submit(&again.browser, &page, &[("action", "passcode"), ("passcode", &code)]).await?;
+    let spent =
+        submit(&again.browser, &page, &[("action", "passcode"), ("passcode", &code)]).await?;
     require(spent.status == 400, "a passcode must count once")?;
     Ok(((), format!("wrong one refused, right one counted once; amr {amr}")))
 }
@@ -91,15 +100,10 @@ async fn at_passcode_page(site: &AppSession, issuer: &str) -> Result<Page, Broke
 }
 
 /// Posts a form of a hosted page with the token that the page carries.
-async fn submit(
-    browser: &Browser,
-    page: &Page,
-    fields: &[(&str, &str)],
-) -> Result<Page, Broken> {
+async fn submit(browser: &Browser, page: &Page, fields: &[(&str, &str)]) -> Result<Page, Broken> {
     let token = page.body.split("name=\"token\" value=\"").nth(1);
     let token = token.and_then(|rest| rest.split('"').next()).unwrap_or_default();
-    let fields: Vec<(&str, &str)> =
-        fields.iter().copied().chain([("token", token)]).collect();
+    let fields: Vec<(&str, &str)> = fields.iter().copied().chain([("token", token)]).collect();
     Ok(browser.submit(&page.url, &fields).await?)
 }
 
@@ -225,7 +229,7 @@ pub async fn unpair(stage: &Stage) -> Seen<()> {
     require(phone.sdk().info().await?.is_empty(), "the platform must not know the phone")?;
     require(phone.sdk().one_time_passcode().is_err(), "the phone must show no passcode")?;
     let records = stage.platform.app().list_audit(stage.bank.environment.id, None, 1_000).await?;
-    let last = records.last().map(|record| serde_json::to_value(&record.event.action));
+    let last = records.last().map(|record| serde_json::to_value(record.event.action));
     let last = last.transpose()?.and_then(|action| text(&action, "")).unwrap_or_default();
     Ok(((), format!("no device left; {} audit records, the last is {last}", records.len())))
 }

@@ -132,7 +132,10 @@ impl App {
     }
 
     /// Replaces a sign-on policy by a changed one. Flows that run keep their steps.
-    pub async fn replace_sign_on_policy(&self, policy: SignOnPolicy) -> Result<(), AdministerError> {
+    pub async fn replace_sign_on_policy(
+        &self,
+        policy: SignOnPolicy,
+    ) -> Result<(), AdministerError> {
         policy.validate()?;
         let policy = SignOnPolicy { updated_at: self.now(), ..policy };
         self.store.write(Replace(policy)).await

@@ -92,10 +92,8 @@ impl Work for Advance {
                 Event::Identified { username: username.clone(), user }
             }
             Choice::Device { device } => {
-                let waits = matches!(
-                    old.state,
-                    State::DeviceSelection { .. } | State::Passcode { .. }
-                );
+                let waits =
+                    matches!(old.state, State::DeviceSelection { .. } | State::Passcode { .. });
                 if !waits {
                     return Err(AdvanceError::NotNow);
                 }

@@ -46,7 +46,13 @@ impl App {
         change: DeviceChange,
     ) -> Result<(), ChangeDeviceError> {
         let call = self.call(environment, "");
-        self.store.write(Change { call, device, change }).await
+        let event = match change {
+            DeviceChange::Block => Event::Block,
+            DeviceChange::Unblock => Event::Unblock,
+            DeviceChange::Unlock => Event::Unlock,
+            DeviceChange::Remove => Event::Remove { reason: "removed_by_administrator" },
+        };
+        self.store.write(Change { call, device, event }).await
     }
 
     /// The devices of a user, in their order.
@@ -63,7 +69,7 @@ impl App {
 struct Change {
     call: Call,
     device: Id<Device>,
-    change: DeviceChange,
+    event: Event,
 }
 
 impl Work for Change {
@@ -73,13 +79,7 @@ impl Work for Change {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), ChangeDeviceError> {
         let old = device::load(tx, self.call.environment, self.device).await?;
         let old = old.ok_or(ChangeDeviceError::NotFound)?;
-        let event = match self.change {
-            DeviceChange::Block => Event::Block,
-            DeviceChange::Unblock => Event::Unblock,
-            DeviceChange::Unlock => Event::Unlock,
-            DeviceChange::Remove => Event::Remove { reason: "removed_by_administrator" },
-        };
-        change(tx, &self.call, &old, event).await
+        change(tx, &self.call, &old, self.event).await
     }
 }
 

@@ -96,13 +96,12 @@ impl Work for Check {
         let mut flow = (*old).clone();
         let device = device::load(tx, flow.environment, *device).await?;
         let device = device.filter(|device| device.user == identity.user);
-        let accepted = match device {
-            Some(device) => self.check(tx, &mut flow, device).await?,
+        let accepted = if let Some(device) = device {
+            self.check(tx, &mut flow, device).await?
+        } else {
             // Removed since it was chosen: the step is decided anew.
-            None => {
-                run(tx, &self.call, &mut flow, Event::DeviceLost).await?;
-                false
-            }
+            run(tx, &self.call, &mut flow, Event::DeviceLost).await?;
+            false
         };
         flows::swap(tx, &old, &flow).await?;
         let view = view(tx, flow, now).await?;
@@ -129,7 +128,7 @@ impl Check {
         let wrong = DeviceEvent::PasscodeWrong { limit: policy.mobile.passcode_limit };
         let event = match self.matching_step(&device, &mobile)? {
             Some(step) => DeviceEvent::PasscodeMatched { step },
-            None => wrong.clone(),
+            None => wrong,
         };
         // A code that has counted before is as wrong as any other.
         let step = devices::apply(&device.state, event, self.call.now)

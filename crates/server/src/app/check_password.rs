@@ -114,7 +114,8 @@ impl Claim {
         let environment = self.realm.environment;
         let user = match state {
             State::Login { .. } => {
-                let username = self.username.as_ref().ok_or(CheckPasswordError::UsernameRequired)?;
+                let username =
+                    self.username.as_ref().ok_or(CheckPasswordError::UsernameRequired)?;
                 user::find_by_username(tx, environment, username).await?
             }
             State::Password { user: Some(id), .. } => user::load(tx, environment, *id).await?,

@@ -8,9 +8,7 @@ use countersign_domain::{
     population::Population,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
 };
-use countersign_store::{
-    Tx, Work, environment, mfa_policy, population, sign_on_policy,
-};
+use countersign_store::{Tx, Work, environment, mfa_policy, population, sign_on_policy};
 
 use super::{AdministerError, App, Call, Fault, realm::seal_keys};
 use crate::keys::KeyMaterial;

@@ -19,6 +19,7 @@ use countersign_protocol::{
     jose::{self, Algorithm},
     pairing::PairingClaim,
     secret::Secret,
+    time::Timestamp,
 };
 use countersign_store::{
     Tx, Versioned, Work, application, device, grant as grants, mfa_policy, mfa_settings,
@@ -128,8 +129,13 @@ impl App {
             return Err(ExchangeError::InvalidClient);
         }
         let expected = open_secret(&self.vault, &application)?;
-        let given = client.secret.as_ref().map(|secret| Secret::new(secret.expose().as_bytes().to_vec()));
-        if expected == given { Ok(application.into_value()) } else { Err(ExchangeError::InvalidClient) }
+        let given =
+            client.secret.as_ref().map(|secret| Secret::new(secret.expose().as_bytes().to_vec()));
+        if expected == given {
+            Ok(application.into_value())
+        } else {
+            Err(ExchangeError::InvalidClient)
+        }
     }
 }
 
@@ -332,14 +338,10 @@ struct IdTokenClaims<'a> {
 }
 
 impl Redeemed {
-    fn sign(
-        &self,
-        realm: &Realm,
-        now: countersign_protocol::time::Timestamp,
-    ) -> Result<Tokens, crate::keys::KeyError> {
+    fn sign(&self, realm: &Realm, now: Timestamp) -> Result<Tokens, crate::keys::KeyError> {
         let Grant { identity, application, scopes, acr, .. } = &self.grant;
         let (iat, exp) = (now.unix_seconds(), now.plus_seconds(TOKEN_SECONDS).unix_seconds());
-        let auth_time = identity.authenticated_at.map(|at| at.unix_seconds());
+        let auth_time = identity.authenticated_at.map(Timestamp::unix_seconds);
         let (iss, env) = (realm.issuer.as_str(), realm.environment.to_string());
         let scope = Scope::join(scopes);
         let access = AccessTokenClaims {

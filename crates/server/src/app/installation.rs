@@ -58,7 +58,11 @@ const NONCE_BODY_BYTES: usize = 24;
 impl Realm {
     /// A nonce that [`Realm::check_nonce`] takes for five minutes: its expiry and 16 random bytes, under a MAC.
     #[must_use]
-    pub fn nonce(&self, now: Timestamp, entropy: &dyn countersign_protocol::entropy::Entropy) -> String {
+    pub fn nonce(
+        &self,
+        now: Timestamp,
+        entropy: &dyn countersign_protocol::entropy::Entropy,
+    ) -> String {
         let expires_at = now.plus_seconds(NONCE_LIFE_SECONDS).micros().to_be_bytes();
         let body = [expires_at.as_slice(), &random::<16>(entropy)].concat();
         let mac = self.keys.mac(Purpose::Nonce, &body);
@@ -123,14 +127,21 @@ impl App {
 }
 
 /// Peeks at a proof, with its refusal in the form of the device API.
-pub(super) fn peek_at<P: DeviceRequest>(realm: &Realm, call: &DeviceCall, now: Timestamp) -> Result<Peeked<P>, DeviceCallError> {
+pub(super) fn peek_at<P: DeviceRequest>(
+    realm: &Realm,
+    call: &DeviceCall,
+    now: Timestamp,
+) -> Result<Peeked<P>, DeviceCallError> {
     peek::<P>(&call.proof).map_err(|error| realm.refuse(error, now))
 }
 
 impl Realm {
     fn refuse(&self, error: ProofError, now: Timestamp) -> DeviceCallError {
-        let Some(skew) = error.skew() else { return DeviceCallError::Proof { error, server_time: None } };
-        let claims = ServerTime { iss: self.issuer.clone(), iat: now, aud: skew.key, jti: skew.jti };
+        let Some(skew) = error.skew() else {
+            return DeviceCallError::Proof { error, server_time: None };
+        };
+        let claims =
+            ServerTime { iss: self.issuer.clone(), iat: now, aud: skew.key, jti: skew.jti };
         match self.keys.sign(Algorithm::Es256, ServerTime::TYP, &claims) {
             Ok(time) => DeviceCallError::Proof { error, server_time: Some(time) },
             Err(broken) => broken.into(),
@@ -139,11 +150,16 @@ impl Realm {
 }
 
 /// Spends a proof: `None` means go on, `Some` is the answer that it got before.
-pub(super) async fn spend(tx: &mut Tx<'_>, key: &spent_proof::Key) -> Result<Option<String>, DeviceCallError> {
+pub(super) async fn spend(
+    tx: &mut Tx<'_>,
+    key: &spent_proof::Key,
+) -> Result<Option<String>, DeviceCallError> {
     match spent_proof::spend(tx, key).await? {
         Spending::First => Ok(None),
         Spending::Again { answer: Some(answer) } => Ok(Some(answer)),
-        Spending::Again { answer: None } => Err(Fault::broken("a spent proof has no answer").into()),
+        Spending::Again { answer: None } => {
+            Err(Fault::broken("a spent proof has no answer").into())
+        }
         Spending::Clash => Err(DeviceCallError::Clash),
     }
 }
@@ -154,7 +170,8 @@ pub(super) async fn answer(
     key: &spent_proof::Key,
     response: &impl Serialize,
 ) -> Result<String, DeviceCallError> {
-    let json = serde_json::to_string(response).map_err(|_| Fault::broken("an answer has no JSON"))?;
+    let json =
+        serde_json::to_string(response).map_err(|_| Fault::broken("an answer has no JSON"))?;
     spent_proof::answer(tx, key, &json).await?;
     Ok(json)
 }

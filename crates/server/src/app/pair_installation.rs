@@ -114,8 +114,10 @@ impl App {
         struct Bearing {
             ticket: Secret<String>,
         }
-        let Bearing { ticket } = peeked.unverified_claims().map_err(|_| PairError::UnknownTicket)?;
-        let ticket = self.store.read(FindTicket { realm: Arc::clone(realm), value: ticket }).await?;
+        let Bearing { ticket } =
+            peeked.unverified_claims().map_err(|_| PairError::UnknownTicket)?;
+        let ticket =
+            self.store.read(FindTicket { realm: Arc::clone(realm), value: ticket }).await?;
         Ok(ticket.ok_or(PairError::UnknownTicket)?.key)
     }
 }
@@ -283,7 +285,8 @@ impl Approve {
             .try_into()
             .map_err(|_| Fault::broken("a seed has not twenty bytes"))?;
         let step_seconds = device.passcode_step_seconds.into();
-        let seed = Seed { device: device.id.to_string(), secret: Secret::new(secret), step_seconds };
+        let seed =
+            Seed { device: device.id.to_string(), secret: Secret::new(secret), step_seconds };
         Ok(PairingResponse {
             device: Reference { id: device.id.to_string() },
             environment: Reference { id: device.environment.to_string() },

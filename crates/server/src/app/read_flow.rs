@@ -113,12 +113,14 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
 
 const fn is_proved(state: &State) -> bool {
     match state {
-        State::Identifier { .. } | State::Login { .. } | State::Password { .. } => false,
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { .. }
+        | State::Failed { .. } => false,
         State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),
-        State::Failed { .. } => false,
     }
 }
 
@@ -132,9 +134,10 @@ async fn choices(tx: &mut Tx<'_>, flow: &Flow, now: Timestamp) -> Result<Vec<Dev
     else {
         return Ok(Vec::new());
     };
-    let scene = Scene::load(tx, flow, identity.user, *mfa_policy).await.map_err(|error| match error {
-        RunError::Fault(fault) => fault,
-        RunError::Refused(_) => Fault::broken("reading a flow moved it"),
-    })?;
+    let scene =
+        Scene::load(tx, flow, identity.user, *mfa_policy).await.map_err(|error| match error {
+            RunError::Fault(fault) => fault,
+            RunError::Refused(_) => Fault::broken("reading a flow moved it"),
+        })?;
     Ok(mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect())
 }

@@ -94,11 +94,14 @@ impl Work for Read {
         let environment = self.realm.environment;
         let grant = grants::load(tx, environment, self.claims.jti, self.now).await?;
         let grant = grant.ok_or(ReadUserInfoError::InvalidToken)?;
-        let State::Redeemed { .. } = grant.state else { return Err(ReadUserInfoError::InvalidToken) };
+        let State::Redeemed { .. } = grant.state else {
+            return Err(ReadUserInfoError::InvalidToken);
+        };
         let user = user::load(tx, environment, self.claims.sub).await?;
         let user = user.filter(|user| user.enabled && user.id == grant.identity.user);
         let user = user.map(Versioned::into_value).ok_or(ReadUserInfoError::InvalidToken)?;
-        let profile = |value: Option<String>| value.filter(|_| grant.scopes.contains(&Scope::Profile));
+        let profile =
+            |value: Option<String>| value.filter(|_| grant.scopes.contains(&Scope::Profile));
         Ok(UserInfo {
             sub: user.id.to_string(),
             name: profile(user.name.formatted()),

@@ -14,7 +14,8 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Versioned, application, device, flow as flows, grant as grants, mfa_policy, user,
+    StoreError, Tx, Versioned, application, device, flow as flows, grant as grants, mfa_policy,
+    user,
 };
 
 use super::{Call, Fault, Realm, fault::faults};
@@ -62,12 +63,7 @@ pub(super) async fn run(
     Err(Fault::broken("a flow does not come to rest").into())
 }
 
-async fn step(
-    tx: &mut Tx<'_>,
-    call: &Call,
-    flow: &mut Flow,
-    event: Event,
-) -> Result<(), RunError> {
+async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Result<(), RunError> {
     let next = flow::apply(&flow.actions, &flow.state, event, call.now)?;
     flow.state = next.state;
     flow.expires_at = Flow::expiry(call.now);

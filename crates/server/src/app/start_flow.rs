@@ -74,20 +74,21 @@ impl App {
         realm: &std::sync::Arc<Realm>,
         request: StartFlow,
     ) -> Result<Started, StartError> {
-        let untrusted = |description: &str| StartError::Untrusted { description: description.to_owned() };
+        let untrusted =
+            |description: &str| StartError::Untrusted { description: description.to_owned() };
         let client_id = request.client_id.ok_or_else(|| untrusted("client_id is required"))?;
         let client_id = client_id.parse().map_err(|_| untrusted(UNKNOWN_CLIENT))?;
         let call = self.call(realm.environment, &request.correlation);
         // The signature is checked before the transaction, which must not wait for it.
-        let payload = request
-            .mobile_payload
-            .map(|jws| mobile_payload::verify(&jws, &realm.issuer, call.now));
-        let cookie = request.cookie.unwrap_or_else(|| {
-            Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())))
-        });
+        let payload =
+            request.mobile_payload.map(|jws| mobile_payload::verify(&jws, &realm.issuer, call.now));
+        let cookie = request
+            .cookie
+            .unwrap_or_else(|| Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))));
         let browser = realm.browser_hash(cookie.expose());
         let parameters = request.parameters;
-        let view = self.store.write(Start { call, client_id, parameters, payload, browser }).await?;
+        let view =
+            self.store.write(Start { call, client_id, parameters, payload, browser }).await?;
         Ok(Started { view, cookie })
     }
 }
@@ -108,9 +109,9 @@ impl Work for Start {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, StartError> {
         let application = application::load(tx, self.call.environment, self.client_id).await?;
-        let application = application.filter(|application| application.enabled).ok_or_else(|| {
-            StartError::Untrusted { description: UNKNOWN_CLIENT.to_owned() }
-        })?;
+        let application = application
+            .filter(|application| application.enabled)
+            .ok_or_else(|| StartError::Untrusted { description: UNKNOWN_CLIENT.to_owned() })?;
         let request = authorization::check(&application, &self.parameters)?;
         let installation = self.installation(tx, &request).await?;
         let policy = policy_of(tx, &application).await?;

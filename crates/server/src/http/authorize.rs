@@ -34,8 +34,9 @@ impl FromRequestParts<Arc<App>> for PageAt {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        let Correlation(correlation) =
-            Correlation::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        let Correlation(correlation) = Correlation::from_request_parts(parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
         match realm(parts, app).await {
             Ok(Some(realm)) => Ok(Self(realm)),
             Ok(None) => {
@@ -127,7 +128,9 @@ fn parameters(members: &Members) -> Parameters {
 fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
     let flow = &started.view.flow;
     let mut response = match &flow.request.answer {
-        Answer::Flow { .. } => Json(flow_json(app.settings(), realm, &started.view)).into_response(),
+        Answer::Flow { .. } => {
+            Json(flow_json(app.settings(), realm, &started.view)).into_response()
+        }
         Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(flow) {
             Some(ending) => answer_with(&ending),
             None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
@@ -193,9 +196,12 @@ pub(crate) async fn resume(
 /// The authorization response, in the way that the application asked for.
 fn answer_with(ending: &Ending) -> Response {
     match &ending.answer {
-        Answer::Query { redirect_uri } => see(StatusCode::FOUND, &with_members(redirect_uri, ending)),
+        Answer::Query { redirect_uri } => {
+            see(StatusCode::FOUND, &with_members(redirect_uri, ending))
+        }
         Answer::FormPost { redirect_uri } => {
-            let members = ending.members.iter().map(|(name, value)| (*name, value.expose().as_str()));
+            let members =
+                ending.members.iter().map(|(name, value)| (*name, value.expose().as_str()));
             let members: Vec<(&str, &str)> = members.collect();
             let screen = Screen::FormPost { action: redirect_uri, members: &members };
             html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))

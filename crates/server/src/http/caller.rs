@@ -56,7 +56,10 @@ impl FromRequestParts<Arc<App>> for At {
 }
 
 /// The realm that the first segment of the address names, if any.
-pub(crate) async fn realm(parts: &mut Parts, app: &Arc<App>) -> Result<Option<Arc<Realm>>, FaultResponse> {
+pub(crate) async fn realm(
+    parts: &mut Parts,
+    app: &Arc<App>,
+) -> Result<Option<Arc<Realm>>, FaultResponse> {
     let Ok(Path(segments)) = Path::<Vec<(String, String)>>::from_request_parts(parts, app).await
     else {
         return Ok(None);
@@ -87,7 +90,10 @@ const COOKIE_CHARACTERS: usize = 43;
 impl FromRequestParts<Arc<App>> for Browser {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<Self, Self::Rejection> {
         let name = cookie_name(app.settings().is_https());
         let cookies = parts.headers.get_all(header::COOKIE).into_iter();
         let pairs = cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));

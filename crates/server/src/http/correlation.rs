@@ -20,7 +20,11 @@ pub(crate) struct Correlation(pub String);
 enum Named {}
 
 /// Names the request, writes the body of errors, logs what failed, and adds the headers that every answer has.
-pub(crate) async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn layer(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = app.new_id::<Named>().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(Correlation(id.clone()));

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     app::{
         AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, CheckPassword,
-        CheckPasswordError, Choice, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
+        CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
         ReadFlowError, Realm,
     },
     settings::Settings,
@@ -87,7 +87,22 @@ pub(crate) async fn act(
     };
     match answer {
         Ok(view) => Json(flow_json(call.app.settings(), &call.realm, &view)).into_response(),
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Why an action was not taken.
+enum Refusal {
+    Problem(Problem),
+    Fault(Fault),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Fault(fault) => FaultResponse(fault).into_response(),
+        }
     }
 }
 
@@ -99,16 +114,16 @@ fn not_found() -> Problem {
     Problem::not_found("there is no flow of this id, it has expired, or its cookie was not sent")
 }
 
-fn not_now(action: &str) -> Response {
+fn not_now(action: &str) -> Refusal {
     let message = format!("the flow does not wait for {action}; see _links for what it waits for");
-    Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message).into_response()
+    Refusal::Problem(Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message))
 }
 
-fn unknown_action() -> Response {
+fn unknown_action() -> Refusal {
     let known = [PASSWORD_CHECK, USER_LOOKUP, DEVICE_SELECT, OTP_CHECK, SESSION_RESET];
     let known = known.map(|name| format!("{VENDOR}{name}+json"));
     let message = format!("Content-Type must be one of {}", known.join(", "));
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message).into_response()
+    Refusal::Problem(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message))
 }
 
 /// One action on one flow.
@@ -141,7 +156,7 @@ struct Selected {
 }
 
 impl Call {
-    async fn check_password(&self, body: &[u8]) -> Result<FlowView, Response> {
+    async fn check_password(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         let Credentials { username, password } = parse(body)?;
         let request = CheckPassword {
             handle: self.handle.clone(),
@@ -162,12 +177,12 @@ impl Call {
             }
             Err(CheckPasswordError::UsernameRequired) => Err(missing("username")),
             Err(CheckPasswordError::NotNow) => Err(not_now(PASSWORD_CHECK)),
-            Err(CheckPasswordError::NotFound) => Err(not_found().into_response()),
-            Err(CheckPasswordError::Fault(fault)) => Err(FaultResponse(fault).into_response()),
+            Err(CheckPasswordError::NotFound) => Err(Refusal::Problem(not_found())),
+            Err(CheckPasswordError::Fault(fault)) => Err(Refusal::Fault(fault)),
         }
     }
 
-    async fn check_passcode(&self, body: &[u8]) -> Result<FlowView, Response> {
+    async fn check_passcode(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         let Passcode { otp } = parse(body)?;
         let request = CheckPasscode {
             handle: self.handle.clone(),
@@ -185,17 +200,17 @@ impl Call {
                 _ => Ok(view),
             },
             Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
-            Err(CheckPasscodeError::NotFound) => Err(not_found().into_response()),
-            Err(CheckPasscodeError::Fault(fault)) => Err(FaultResponse(fault).into_response()),
+            Err(CheckPasscodeError::NotFound) => Err(Refusal::Problem(not_found())),
+            Err(CheckPasscodeError::Fault(fault)) => Err(Refusal::Fault(fault)),
         }
     }
 
-    async fn look_up(&self, body: &[u8]) -> Result<FlowView, Response> {
+    async fn look_up(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         let Credentials { username, .. } = parse(body)?;
         self.advance(Choice::Identify { username: required(username, "username")? }).await
     }
 
-    async fn select_device(&self, body: &[u8]) -> Result<FlowView, Response> {
+    async fn select_device(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         let Selection { device } = parse(body)?;
         let id = required(device.and_then(|device| device.id), "device.id")?;
         let not_an_id = |error: countersign_domain::id::NotAnId| {
@@ -206,7 +221,7 @@ impl Call {
         self.advance(Choice::Device { device }).await
     }
 
-    async fn advance(&self, choice: Choice) -> Result<FlowView, Response> {
+    async fn advance(&self, choice: Choice) -> Result<FlowView, Refusal> {
         let name = match choice {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
@@ -216,36 +231,35 @@ impl Call {
         let request = AdvanceFlow { handle, choice, correlation };
         self.app.advance_flow(&self.realm, request).await.map_err(|error| match error {
             AdvanceError::NotNow => not_now(name),
-            AdvanceError::NotFound => not_found().into_response(),
+            AdvanceError::NotFound => Refusal::Problem(not_found()),
             AdvanceError::UnknownDevice => {
                 invalid("INVALID_VALUE", "device.id", &error.to_string(), None)
             }
-            AdvanceError::Fault(fault) => FaultResponse(fault).into_response(),
+            AdvanceError::Fault(fault) => Refusal::Fault(fault),
         })
     }
 }
 
 /// An empty body has no members.
-fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Response> {
+fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    strict::parse(body).map_err(|error| {
-        Problem::invalid_request(format!("the body {error}")).into_response()
-    })
+    strict::parse(body)
+        .map_err(|error| Refusal::Problem(Problem::invalid_request(format!("the body {error}"))))
 }
 
-fn required<T>(value: Option<T>, target: &str) -> Result<T, Response> {
+fn required<T>(value: Option<T>, target: &str) -> Result<T, Refusal> {
     value.ok_or_else(|| missing(target))
 }
 
-fn missing(target: &str) -> Response {
+fn missing(target: &str) -> Refusal {
     invalid("REQUIRED_VALUE", target, &format!("{target} is required"), None)
 }
 
-fn invalid(code: &'static str, target: &str, message: &str, inner: Option<Value>) -> Response {
+fn invalid(code: &'static str, target: &str, message: &str, inner: Option<Value>) -> Refusal {
     let detail = Detail::new(code, target, message);
-    Problem::invalid_data(Detail { inner_error: inner, ..detail }).into_response()
+    Refusal::Problem(Problem::invalid_data(Detail { inner_error: inner, ..detail }))
 }
 
 /// The flow as the flow API shows it (platform API, section 8.1).

@@ -82,11 +82,7 @@ impl Problem {
 }
 
 impl Detail {
-    pub fn new(
-        code: &'static str,
-        target: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(code: &'static str, target: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code, target: Some(target.into()), message: message.into(), inner_error: None }
     }
 
@@ -152,6 +148,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What a panic becomes. Nothing of it reaches the caller.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = panic
         .downcast_ref::<String>()

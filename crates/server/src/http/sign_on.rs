@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Query, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Query},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
@@ -32,14 +32,7 @@ use crate::app::{
 };
 
 /// `GET /{environment}/signon?flowId=`
-pub(crate) async fn show(
-    State(app): State<Arc<App>>,
-    PageAt(realm): PageAt,
-    browser: Browser,
-    Correlation(correlation): Correlation,
-    Query(named): Query<Named>,
-) -> Response {
-    let Some(visit) = Visit::new(app, realm, browser, correlation, &named) else { return gone() };
+pub(crate) async fn show(visit: Visit) -> Response {
     match visit.read().await {
         Ok(view) => visit.page(&view, None, false),
         Err(response) => response,
@@ -47,15 +40,7 @@ pub(crate) async fn show(
 }
 
 /// `POST /{environment}/signon?flowId=`
-pub(crate) async fn act(
-    State(app): State<Arc<App>>,
-    PageAt(realm): PageAt,
-    browser: Browser,
-    Correlation(correlation): Correlation,
-    Query(named): Query<Named>,
-    members: Result<Members, FormError>,
-) -> Response {
-    let Some(visit) = Visit::new(app, realm, browser, correlation, &named) else { return gone() };
+pub(crate) async fn act(visit: Visit, members: Result<Members, FormError>) -> Response {
     let members = members.unwrap_or_default();
     let token = members.text("token").unwrap_or_default();
     if !visit.realm.owns_form(visit.flow, visit.cookie.expose(), &token) {
@@ -64,8 +49,8 @@ pub(crate) async fn act(
     visit.act(&members).await
 }
 
-/// One request of a browser for one flow.
-struct Visit {
+/// A [`Browser`] at the page of a flow.
+pub(crate) struct Visit {
     app: Arc<App>,
     realm: Arc<Realm>,
     flow: Id<Flow>,
@@ -73,17 +58,21 @@ struct Visit {
     correlation: String,
 }
 
-impl Visit {
-    fn new(
-        app: Arc<App>,
-        realm: Arc<Realm>,
-        browser: Browser,
-        correlation: String,
-        named: &Named,
-    ) -> Option<Self> {
-        Some(Self { app, realm, flow: named.id()?, cookie: browser.cookie?, correlation })
-    }
+impl FromRequestParts<Arc<App>> for Visit {
+    type Rejection = Response;
 
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let PageAt(realm) = PageAt::from_request_parts(parts, app).await?;
+        let Ok(Browser { cookie }) = Browser::from_request_parts(parts, app).await;
+        let correlation = Correlation::from_request_parts(parts, app).await;
+        let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;
+        let named = Query::<Named>::from_request_parts(parts, app).await.map_err(|_| gone())?;
+        let (flow, cookie) = named.id().zip(cookie).ok_or_else(gone)?;
+        Ok(Self { app: Arc::clone(app), realm, flow, cookie, correlation })
+    }
+}
+
+impl Visit {
     fn handle(&self) -> FlowHandle {
         FlowHandle { flow: self.flow, cookie: Some(self.cookie.clone()) }
     }
@@ -177,7 +166,8 @@ impl Visit {
     async fn choose(&self, choice: Choice) -> Response {
         let cancels = choice == Choice::Cancel;
         let (handle, correlation) = (self.handle(), self.correlation.clone());
-        match self.app.advance_flow(&self.realm, AdvanceFlow { handle, choice, correlation }).await {
+        match self.app.advance_flow(&self.realm, AdvanceFlow { handle, choice, correlation }).await
+        {
             // Who cancels wants to be back, not to read that it was cancelled.
             Ok(_) if cancels => see(StatusCode::SEE_OTHER, &resume_url(&self.realm, self.flow)),
             Ok(view) => self.moved(&view),
@@ -325,7 +315,11 @@ pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) 
 fn origin(address: &str) -> Option<String> {
     let url = Url::parse(address).ok()?;
     let origin = url.origin();
-    Some(if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", url.scheme()) })
+    Some(if origin.is_tuple() {
+        origin.ascii_serialization()
+    } else {
+        format!("{}:", url.scheme())
+    })
 }
 
 /// The page for a fault.

@@ -25,8 +25,7 @@ pub(crate) async fn read(
         Ok(info) => Json(info).into_response(),
         Err(ReadUserInfoError::InvalidToken) => {
             // RFC 6750, section 3.1.
-            let challenge =
-                "Bearer error=\"invalid_token\", error_description=\"the access token is not valid\"";
+            let challenge = "Bearer error=\"invalid_token\", error_description=\"the access token is not valid\"";
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
         }
         Err(ReadUserInfoError::Fault(fault)) => FaultResponse(fault).into_response(),

@@ -1,5 +1,7 @@
 //! The store on both engines: what they must agree on, who wins a race, and what happens when something breaks.
 
+#![cfg(test)]
+
 #[macro_use]
 mod engines;
 
