@@ -87,7 +87,7 @@ pub struct Settings {
     /// A connection to PostgreSQL that leaves the machine uses TLS and checks the server's name, unless the URL says
     /// `sslmode=disable`. `sslrootcert=PATH` names the PEM file of the authorities to trust instead of the system's.
     pub url: Secret<String>,
-    /// Connections to PostgreSQL, or concurrent reads of `SQLite`.
+    /// Connections to PostgreSQL, or concurrent reads of `SQLite`; at least 1.
     pub connections: usize,
     /// Callers that may be served or wait at a time; more are refused with [`StoreError::Busy`].
     pub callers: usize,

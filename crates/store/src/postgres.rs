@@ -74,7 +74,7 @@ impl Postgres {
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
         let pool = Pool::builder(manager(config, tls))
             .runtime(Runtime::Tokio1)
-            .max_size(settings.connections)
+            .max_size(settings.connections.max(1))
             .wait_timeout(Some(patience))
             .create_timeout(Some(patience.saturating_mul(hosts.saturating_add(1))))
             .post_create(limits(settings.statement_timeout_ms))

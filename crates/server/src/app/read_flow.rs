@@ -111,12 +111,10 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
     Ok(FlowView { flow, application, user, devices })
 }
 
-const fn is_proved(state: &State) -> bool {
+fn is_proved(state: &State) -> bool {
     match state {
-        State::Identifier { .. }
-        | State::Login { .. }
-        | State::Password { .. }
-        | State::Failed { .. } => false,
+        State::Identifier { .. } | State::Login { .. } | State::Failed { .. } => false,
+        State::Password { proved, .. } => proved.is_some(),
         State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }

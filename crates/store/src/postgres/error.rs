@@ -87,7 +87,7 @@ pub(super) fn pool_error(error: PoolError) -> StoreError {
 
 fn is_broken(error: &Error) -> bool {
     let source = std::error::Error::source(error);
-    error.is_closed() || source.is_some_and(|source| source.is::<io::Error>())
+    error.is_closed() || source.and_then(|source| source.downcast_ref::<io::Error>()).is_some()
 }
 
 fn unavailable(error: Error) -> StoreError {

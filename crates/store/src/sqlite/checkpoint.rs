@@ -27,15 +27,18 @@ pub(super) fn start(path: &Path, writer: &mut Connection) -> Result<JoinHandle<(
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "PRAGMA synchronous = FULL")?;
     connection.busy_timeout(RESTART_TIMEOUT).map_err(store_error)?;
     let (nudge, nudges) = sync_channel(1);
-    let mut next = STEP_PAGES;
+    let (mut last, mut next) = (0, STEP_PAGES);
     // The hook replaces the checkpoints that SQLite would run inside a commit.
     let on_commit = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+        if pages < last {
+            // The log has started anew.
+            next = STEP_PAGES;
+        }
+        last = pages;
         if pages >= next {
             // If one waits already, it will see these pages too.
             let _ = nudge.try_send(pages);
             next = pages.saturating_add(STEP_PAGES);
-        } else if pages < STEP_PAGES {
-            next = STEP_PAGES;
         }
         Ok(())
     };

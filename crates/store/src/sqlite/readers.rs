@@ -24,12 +24,13 @@ pub(super) struct Readers {
 
 impl Readers {
     pub fn open(path: &Path, settings: &Settings) -> Result<Self, StoreError> {
-        let idle = (0..settings.connections)
+        let connections = settings.connections.max(1);
+        let idle = (0..connections)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "PRAGMA query_only = ON"))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             callers: Callers::new(settings.callers),
-            turns: Arc::new(Semaphore::new(settings.connections)),
+            turns: Arc::new(Semaphore::new(connections)),
             idle: Arc::new(Mutex::new(idle)),
         })
     }

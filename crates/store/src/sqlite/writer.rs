@@ -27,10 +27,12 @@ const GROUP_LIMIT: usize = 128;
 /// pay the wait and gain nothing (measured: 64 callers gain a third, one caller loses two thirds).
 const LINGER: Duration = Duration::from_millis(1);
 
+/// The cache is in KiB when negative: it serves the reads of the bodies and holds what a group has changed.
 const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
+    PRAGMA cache_size = -16384;
 ";
 
 pub(super) struct Writer {
@@ -43,6 +45,12 @@ pub(super) struct Writer {
 impl Writer {
     pub fn start(path: &Path, callers: usize) -> Result<Self, StoreError> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
+        let mode: String = connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .map_err(store_error)?;
+        if mode != "wal" {
+            return Err(StoreError::unavailable("the file system cannot keep a write-ahead log"));
+        }
         let checkpoints = checkpoint::start(path, &mut connection)?;
         let (queue, jobs) = channel();
         let writer = spawn("sqlite-writer", move || serve(&mut connection, &jobs))?;
@@ -132,18 +140,11 @@ impl<W: Work> Job for Request<W> {
 
 fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP_LIMIT);
-    let mut was_shared = false;
+    let mut last_len = 0;
     while let Ok(first) = queue.recv() {
         group.push(first);
-        let result = commit_group(connection, &mut group, &mut Arrivals::new(queue, was_shared));
-        if let Err(error) = &result {
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                jobs = group.len(),
-                "a group commit failed"
-            );
-        }
-        was_shared = group.len() > 1;
+        let result = commit_group(connection, &mut group, &mut Arrivals::new(queue, last_len));
+        last_len = group.len();
         for job in group.drain(..) {
             job.answer(result.as_ref().err());
         }
@@ -206,20 +207,23 @@ fn run_job(connection: &mut Connection, job: &mut dyn Job) -> Result<(), StoreEr
 /// What joins a group after its first job: what is queued, then what comes while it is worth waiting.
 struct Arrivals<'q> {
     queue: &'q Receiver<Box<dyn Job>>,
-    may_linger: bool,
+    /// How many jobs the last group had. When as many are here again, nobody is known to be missing.
+    expected: usize,
     lingers_until: Option<Instant>,
 }
 
 impl<'q> Arrivals<'q> {
-    fn new(queue: &'q Receiver<Box<dyn Job>>, may_linger: bool) -> Self {
-        Self { queue, may_linger, lingers_until: None }
+    fn new(queue: &'q Receiver<Box<dyn Job>>, expected: usize) -> Self {
+        Self { queue, expected, lingers_until: None }
     }
 
-    fn next(&mut self, group_len: usize) -> Option<Box<dyn Job>> {
-        if group_len >= GROUP_LIMIT {
+    /// The job that joins `present` others.
+    fn next(&mut self, present: usize) -> Option<Box<dyn Job>> {
+        if present >= GROUP_LIMIT {
             return None;
         }
-        self.queue.try_recv().ok().or_else(|| self.linger())
+        let queued = self.queue.try_recv().ok();
+        if queued.is_some() || present >= self.expected { queued } else { self.linger() }
     }
 
     #[expect(
@@ -227,9 +231,6 @@ impl<'q> Arrivals<'q> {
         reason = "measures a wait; nothing is decided or stored by it"
     )]
     fn linger(&mut self) -> Option<Box<dyn Job>> {
-        if !self.may_linger {
-            return None;
-        }
         let now = Instant::now();
         let until = *self.lingers_until.get_or_insert(now + LINGER);
         self.queue.recv_timeout(until.saturating_duration_since(now)).ok()
