@@ -55,8 +55,4 @@ impl StoreError {
     pub(crate) fn bug(what: impl Into<String>) -> Self {
         Self::Bug { what: what.into(), source: None }
     }
-
-    pub(crate) fn into_cause(self) -> Cause {
-        Arc::new(self)
-    }
 }

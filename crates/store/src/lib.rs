@@ -8,8 +8,8 @@
 //!
 //! - Column kinds are `BIGINT`, `TEXT`, `BYTEA` and `BOOLEAN`. Ids are 16 bytes of `BYTEA`, times are `BIGINT`
 //!   microseconds, JSON is `TEXT`. `SUM` of a `BIGINT` is a `NUMERIC` on PostgreSQL: cast it.
-//! - `INSERT .. ON CONFLICT`, `RETURNING`, common table expressions and partial indexes are fine. No arrays, no `NOW()`,
-//!   no sequences, no triggers, no `LISTEN`.
+//! - `INSERT .. ON CONFLICT`, `RETURNING` (by [`Tx::query`]), common table expressions and partial indexes are fine.
+//!   No arrays, no `NOW()`, no sequences, no triggers, no `LISTEN`.
 //! - A unique index is named `table_column_column_key`, as PostgreSQL names its own, so that
 //!   [`StoreError::Duplicate`] says the same on both engines.
 //! - To insert unless there is a row: `ON CONFLICT DO NOTHING` and the count. A failed statement ends its transaction.

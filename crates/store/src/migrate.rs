@@ -78,8 +78,8 @@ pub async fn apply(
     store.read(Check { migrations }).await
 }
 
-/// Two nodes that create a table at once collide in PostgreSQL's catalogue, `IF NOT EXISTS` or not: the second try finds
-/// the table.
+/// Two nodes that create a table at once collide in PostgreSQL's catalogue, `IF NOT EXISTS` or not: the second try
+/// finds the table.
 async fn create_history(store: &Store) -> Result<(), StoreError> {
     match store.write(CreateHistory).await {
         Err(StoreError::Duplicate { .. }) => store.write(CreateHistory).await,

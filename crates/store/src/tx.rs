@@ -128,7 +128,8 @@ impl<'a> Tx<'a> {
         self.note(changed)
     }
 
-    /// Runs a guarded change: exactly one row must still be as it was read, else [`StoreError::Conflict`].
+    /// Runs a guarded change: exactly one row must still be as it was read, else [`StoreError::Conflict`]. On PostgreSQL the
+    /// body then runs again, a bounded number of times, before the conflict becomes the caller's.
     pub async fn swap(
         &mut self,
         sql: &'static str,
@@ -136,6 +137,12 @@ impl<'a> Tx<'a> {
     ) -> Result<(), StoreError> {
         match self.execute(sql, params).await? {
             1 => Ok(()),
+            // On PostgreSQL somebody else has committed since this body read the row: run again, it sees that one's state
+            // and ends with the refusal that says so. On `SQLite` bodies run one after another, and nobody can.
+            0 if self.engine() == Engine::Postgres => {
+                let kind = FaultKind::Collision;
+                self.note(Err(Fault { error: StoreError::Conflict, kind }))
+            }
             0 => Err(StoreError::Conflict),
             _ => self.note(Err(StoreError::bug(format!("`{sql}` changes several rows")).into())),
         }

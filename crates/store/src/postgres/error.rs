@@ -49,8 +49,8 @@ fn refusal(refused: &DbError) -> Fault {
             // Connection exceptions; a shutdown is 57P01 to 57P03.
             Some("08") => (fails(cause), FaultKind::Lost),
             _ if code.code().starts_with("57P") => (fails(cause), FaultKind::Lost),
-            // Transaction rollback, insufficient resources, object not in prerequisite state, operator intervention,
-            // system error.
+            // Transaction rollback, insufficient resources, object not in prerequisite state, operator
+            // intervention, system error.
             Some("40" | "53" | "55" | "57" | "58") => (fails(cause), FaultKind::Statement),
             _ => (refuses(cause), FaultKind::Statement),
         },
@@ -58,18 +58,20 @@ fn refusal(refused: &DbError) -> Fault {
     Fault { error, kind }
 }
 
-/// A commit has failed: if the server did not say that it refuses it, nobody knows whether it happened.
+/// A commit has failed. Unless the server says that it refuses it, nobody knows whether it happened: then it must not run
+/// again.
 pub(super) fn commit_fault(error: Error) -> Fault {
-    let outcome_is_known = error.as_db_error().is_some_and(|refused| {
-        let code = refused.code();
-        *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN && !code.code().starts_with("57")
+    let is_refused = error.code().is_some_and(|code| {
+        // Integrity constraint violation, transaction rollback, insufficient resources.
+        matches!(code.code().get(..2), Some("23" | "40" | "53"))
+            && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
     });
-    if outcome_is_known {
+    if is_refused {
         return fault(error);
     }
     StoreError::Unavailable {
         what: "nobody knows whether a commit happened".to_owned(),
-        source: Some(fault(error).error.into_cause()),
+        source: Some(Arc::new(fault(error).error)),
     }
     .into()
 }

@@ -52,8 +52,18 @@ mod tests {
 
     #[test]
     fn kinds_are_respelled_and_tables_are_strict() {
-        let sql = "-- A BYTEA; here.\nCREATE TABLE a (id BYTEA PRIMARY KEY, n BIGINT, ok BOOLEAN, s TEXT DEFAULT 'it''s;BYTEA');\nCREATE INDEX a_n ON a (n);";
-        let expected = "-- A BYTEA; here.\nCREATE TABLE a (id BLOB PRIMARY KEY, n INTEGER, ok INTEGER, s TEXT DEFAULT 'it''s;BYTEA') STRICT;\nCREATE INDEX a_n ON a (n);";
-        assert_eq!(translate(sql), expected);
+        for (sql, expected) in [
+            (
+                "-- A BYTEA; here.\nCREATE TABLE a (id BYTEA PRIMARY KEY, n BIGINT, ok BOOLEAN);",
+                "-- A BYTEA; here.\nCREATE TABLE a (id BLOB PRIMARY KEY, n INTEGER, ok INTEGER) STRICT;",
+            ),
+            (
+                "CREATE TABLE a (s TEXT DEFAULT 'it''s;BYTEA', my_BIGINT TEXT);",
+                "CREATE TABLE a (s TEXT DEFAULT 'it''s;BYTEA', my_BIGINT TEXT) STRICT;",
+            ),
+            ("CREATE INDEX a_n ON a (n);", "CREATE INDEX a_n ON a (n);"),
+        ] {
+            assert_eq!(translate(sql), expected);
+        }
     }
 }

@@ -23,8 +23,10 @@ use crate::{
 /// The most bodies that share a commit. More would make the first of them wait longer than the sync saves.
 const GROUP_LIMIT: usize = 128;
 
-/// How long a group stays open for others once the queue is empty. Only if the last group was shared: a lone caller would
-/// pay the wait and gain nothing (measured: 64 callers gain a third, one caller loses two thirds).
+/// How long a group waits for as many as came last time, once the queue is empty. A lone caller never waits.
+///
+/// Measured with callers that spend 0.1 ms between writes, against a group that waits for all of this time: two callers
+/// get 3,000 writes a second instead of 1,200, eight get 5,700 instead of 4,600, and 64 get the same.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// The cache is in KiB when negative: it serves the reads of the bodies and holds what a group has changed.

@@ -15,7 +15,7 @@ const CALLERS: usize = 200;
 /// How many things there are.
 const ROUNDS: u8 = 100;
 
-/// Something that counts once. The output says whether this caller made it count; [`StoreError::Conflict`] says no, too.
+/// Something that counts once. The output says whether this caller made it count; [`StoreError::Conflict`] is a no.
 trait SingleUse: Work<Output = bool, Error = StoreError> + Sized {
     /// Makes the thing of a round.
     async fn make(database: &Database, round: u8);
