@@ -26,7 +26,6 @@ use axum::{
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer},
-    timeout::TimeoutLayer,
 };
 
 use self::problem::Problem;
@@ -46,10 +45,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         })
         .layer(DefaultBodyLimit::max(settings.body_bytes))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            settings.request_timeout,
-        ))
+        .layer(middleware::from_fn_with_state(settings.request_timeout, problem::in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), correlation::layer))
         .with_state(app)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Query, RawQuery, State},
+    extract::{FromRequestParts, RawQuery, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -23,9 +23,9 @@ use super::{
     form::{FormError, Members},
     page::{Page, Screen},
     problem::{Detail, FaultResponse, Problem},
-    sign_on::{fault_page, html},
+    sign_on::{Visit, fault_page, html},
 };
-use crate::app::{App, Ending, FlowHandle, ReadFlowError, Realm, StartError, StartFlow, Started};
+use crate::app::{App, Ending, Realm, StartError, StartFlow, Started};
 
 /// The environment of a page's address. Without one there is a page that says so.
 pub(crate) struct PageAt(pub Arc<Realm>);
@@ -175,21 +175,13 @@ impl Named {
 }
 
 /// `GET /{environment}/as/resume?flowId=`
-pub(crate) async fn resume(
-    State(app): State<Arc<App>>,
-    PageAt(realm): PageAt,
-    browser: Browser,
-    Correlation(correlation): Correlation,
-    Query(named): Query<Named>,
-) -> Response {
-    let Some(flow) = named.id() else { return gone() };
-    match app.read_flow(&realm, FlowHandle { flow, cookie: browser.cookie }).await {
-        Ok(view) => match realm.ending(&view.flow) {
+pub(crate) async fn resume(visit: Visit) -> Response {
+    match visit.read().await {
+        Ok(view) => match visit.realm.ending(&view.flow) {
             Some(ending) => answer_with(&ending),
-            None => see(StatusCode::FOUND, &sign_on_url(&app, &view.flow)),
+            None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
         },
-        Err(ReadFlowError::NotFound) => gone(),
-        Err(ReadFlowError::Fault(fault)) => fault_page(&fault, &correlation),
+        Err(response) => response,
     }
 }
 

@@ -1,11 +1,13 @@
 //! Errors of the JSON surfaces: the envelope of the platform API, and faults on every surface.
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use axum::{
     Json,
     body::Body,
+    extract::{Request, State},
     http::{HeaderValue, Response, StatusCode, header},
+    middleware::Next,
     response::IntoResponse,
 };
 use serde::Serialize;
@@ -159,6 +161,20 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "UNEXPECTED_ERROR", message);
     let mut response = problem.into_response();
     response.extensions_mut().insert(Cause(format!("panic: {text}")));
+    response
+}
+
+/// Ends a request that takes too long. What it has begun in the store is done whole or not at all.
+pub(crate) async fn in_time(
+    State(limit): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let Ok(response) = tokio::time::timeout(limit, next.run(request)).await else {
+        let message = "the request took too long; try again";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
+        return ([(header::RETRY_AFTER, HeaderValue::from(1))], problem).into_response();
+    };
     response
 }
 

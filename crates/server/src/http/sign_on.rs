@@ -51,8 +51,8 @@ pub(crate) async fn act(visit: Visit, members: Result<Members, FormError>) -> Re
 
 /// A [`Browser`] at the page of a flow.
 pub(crate) struct Visit {
-    app: Arc<App>,
-    realm: Arc<Realm>,
+    pub app: Arc<App>,
+    pub realm: Arc<Realm>,
     flow: Id<Flow>,
     cookie: Secret<String>,
     correlation: String,
@@ -77,7 +77,8 @@ impl Visit {
         FlowHandle { flow: self.flow, cookie: Some(self.cookie.clone()) }
     }
 
-    async fn read(&self) -> Result<FlowView, Response> {
+    /// The flow, or the page that says why there is none.
+    pub async fn read(&self) -> Result<FlowView, Response> {
         self.app.read_flow(&self.realm, self.handle()).await.map_err(|error| match error {
             ReadFlowError::NotFound => gone(),
             ReadFlowError::Fault(fault) => fault_page(&fault, &self.correlation),
