@@ -78,7 +78,7 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
     let policy = NewSignOnPolicy { name: "Trusted_Phone".to_owned(), steps };
     let sign_on_policy = app.create_sign_on_policy(id, policy).await?;
     for application in [&native, &web] {
-        app.assign_sign_on_policy(id, application.id, sign_on_policy.id).await?;
+        app.assign_sign_on_policy(id, application.id, sign_on_policy.id, 1).await?;
     }
     Ok(Bank { environment, native, web, mfa_policy, sign_on_policy })
 }

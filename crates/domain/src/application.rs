@@ -118,6 +118,13 @@ impl Application {
         self.token_endpoint_auth_method == TokenEndpointAuthMethod::None
     }
 
+    /// Whether its requests must carry a code challenge. The secret of a native application proves nothing, since every
+    /// copy of the app has it (RFC 8252, section 8.5).
+    #[must_use]
+    pub fn needs_pkce(&self) -> bool {
+        self.is_public() || self.kind == Kind::Native || self.pkce_required
+    }
+
     /// The rules for what an administrator may store.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
@@ -161,18 +168,23 @@ impl Mobile {
 const LIST_OF_100: Rule = Rule::Form { form: "a list of at most 100" };
 const NATIVE_ONLY: Rule = Rule::Form { form: "absent, except on native applications" };
 const REDIRECT_FORM: Rule = Rule::Form {
-    form: "an absolute URI without fragment: https, http on loopback, or an app scheme with a dot",
+    form: "an absolute ASCII URI without fragment: https, http on loopback, or an app scheme with a dot",
 };
 
 /// https anywhere, http on loopback only, or a private-use scheme, which needs a dot (RFC 8252, section 7.1).
 fn is_redirect_uri(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
+    let visible = text.bytes().all(|b| b.is_ascii_graphic());
     let known = match url.scheme() {
         "https" => url.has_host(),
         "http" => is_loopback(&url) || url.host_str() == Some("localhost"),
         scheme => scheme.contains('.'),
     };
-    known && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
+    known
+        && visible
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }
 
 /// `127.0.0.1` or `[::1]`. `localhost` is left out, because its address is the system's choice (RFC 8252, section 8.3).
@@ -217,7 +229,7 @@ mod tests {
                 ),
                 (
                     |a| a.redirect_uris = vec!["http://bank.example/cb".to_owned()],
-                    "redirect_uris must be an absolute URI without fragment: https, http on loopback, or an app scheme with a dot",
+                    "redirect_uris must be an absolute ASCII URI without fragment: https, http on loopback, or an app scheme with a dot",
                 ),
                 (
                     |a| {
@@ -299,6 +311,8 @@ mod tests {
             "data:text/html,x",
             "bankapp://cb",
             "http://127.0.0.2/cb",
+            "https://bank.example/r\u{fc}ck",
+            "https://bank.example/a b",
         ];
         for uri in good {
             assert!(is_redirect_uri(uri), "{uri}");

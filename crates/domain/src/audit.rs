@@ -74,6 +74,9 @@ pub enum Action {
     /// A paired phone passed an MFA step by itself.
     #[serde(rename = "DEVICE_PAYLOAD.CHECK_SUCCESS")]
     DeviceAuthorized,
+    /// A mobile payload was good and did not count, because it had counted before.
+    #[serde(rename = "DEVICE_PAYLOAD.CHECK_INVALID")]
+    DevicePayloadRefused,
     /// A device was paired.
     #[serde(rename = "DEVICE.CREATED")]
     DeviceCreated,

@@ -31,6 +31,10 @@ pub struct Parameters {
     pub prompt: Option<String>,
     /// `login_hint`
     pub login_hint: Option<String>,
+    /// `request`
+    pub request: Option<String>,
+    /// `request_uri`
+    pub request_uri: Option<String>,
 }
 
 /// A checked authorization request.
@@ -135,6 +139,10 @@ pub enum ErrorCode {
     InvalidScope,
     /// `prompt=none`, but somebody must sign in.
     LoginRequired,
+    /// Request objects are not offered.
+    RequestNotSupported,
+    /// Request objects by reference are not offered.
+    RequestUriNotSupported,
 }
 
 impl ErrorCode {
@@ -148,6 +156,8 @@ impl ErrorCode {
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
             Self::LoginRequired => "login_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
         }
     }
 }
@@ -174,6 +184,13 @@ pub fn check(
         error,
         description,
     };
+    // OIDC Core, section 3.1.2.6: what is in them must not be left out in silence.
+    if parameters.request.is_some() {
+        return Err(refuse(ErrorCode::RequestNotSupported, "request is not supported"));
+    }
+    if parameters.request_uri.is_some() {
+        return Err(refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
+    }
     check_lengths(parameters)
         .map_err(|description| refuse(ErrorCode::InvalidRequest, description))?;
     if !application.grant_types.contains(&GrantType::AuthorizationCode) {
@@ -265,7 +282,7 @@ fn check_lengths(parameters: &Parameters) -> Result<(), &'static str> {
 
 fn check_pkce(application: &Application, parameters: &Parameters) -> Result<(), &'static str> {
     let Some(challenge) = &parameters.code_challenge else {
-        let required = application.is_public() || application.pkce_required;
+        let required = application.needs_pkce();
         return match (&parameters.code_challenge_method, required) {
             (Some(_), _) => Err("code_challenge is required with code_challenge_method"),
             (None, true) => Err("code_challenge is required for this application"),

@@ -68,8 +68,11 @@ pub enum Event {
     Unblock,
     /// An administrator ends the lock.
     Unlock,
-    /// The user, an administrator or the push service removes it.
+    /// An administrator or its user removes it.
     Remove { reason: &'static str },
+    /// It says itself, or the push service says of it, that it is gone. A device that is barred stays: else whoever holds a
+    /// blocked phone could lift the block by unpairing it.
+    Unpair { reason: &'static str },
 }
 
 /// The next state and what must be committed with it.
@@ -144,10 +147,12 @@ pub fn apply(state: &State, event: Event, now: Timestamp) -> Result<Step, Refusa
             Event::PasscodeWrong { limit } => Ok(passcode_wrong(failures, last_step, limit, now)),
             Event::Block => Ok(blocked(last_step, now)),
             Event::Unblock | Event::Unlock => Ok(Step::unchanged(state)),
-            Event::Remove { reason } => Ok(removed(reason, now)),
+            Event::Remove { reason } | Event::Unpair { reason } => Ok(removed(reason, now)),
         },
         State::Blocked { last_step, .. } => match event {
-            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } => Err(Refusal::Blocked),
+            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } | Event::Unpair { .. } => {
+                Err(Refusal::Blocked)
+            }
             Event::Block | Event::Unlock => Ok(Step::unchanged(state)),
             Event::Unblock => {
                 let state = State::Active { failures: 0, last_step };
@@ -156,7 +161,7 @@ pub fn apply(state: &State, event: Event, now: Timestamp) -> Result<Step, Refusa
             Event::Remove { reason } => Ok(removed(reason, now)),
         },
         State::Locked { until, last_step } => match event {
-            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } => {
+            Event::PasscodeMatched { .. } | Event::PasscodeWrong { .. } | Event::Unpair { .. } => {
                 Err(Refusal::Locked { until })
             }
             Event::Block => Ok(blocked(last_step, now)),
@@ -168,7 +173,7 @@ pub fn apply(state: &State, event: Event, now: Timestamp) -> Result<Step, Refusa
             Event::Remove { reason } => Ok(removed(reason, now)),
         },
         State::Removed { .. } => match event {
-            Event::Remove { .. } => Ok(Step::unchanged(state)),
+            Event::Remove { .. } | Event::Unpair { .. } => Ok(Step::unchanged(state)),
             Event::PasscodeMatched { .. }
             | Event::PasscodeWrong { .. }
             | Event::Block

@@ -221,7 +221,7 @@ pub fn flow(state: flow::State) -> Flow {
         installation: Some(installation(1)),
         browser: "browser".to_owned(),
         created_at: NOW,
-        expires_at: Flow::expiry(NOW),
+        expires_at: Flow::expiry(NOW, NOW),
         state,
     }
 }
@@ -235,6 +235,7 @@ pub fn ticket(state: pairing::State) -> Ticket {
         application: id(1),
         key: key(1),
         mfa_policy: id(1),
+        multi_factor: true,
         secret_hash: "secret".to_owned(),
         issued_at: NOW,
         state,
@@ -317,8 +318,8 @@ named! {
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
         FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
-        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized, DeviceCreated,
-        DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
+        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized,
+        DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
         DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked,
     }
     flow::State {
@@ -338,7 +339,7 @@ named! {
         ExtraVerificationFailed,
     }
     device::State { Active, Blocked, Locked, Removed }
-    device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove }
+    device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove, Unpair }
     device::Effect { Audit, CountUserFailure, Delete }
     device::Refusal { Blocked, Locked, Removed, PasscodeSpent }
     pairing::State { Open, Claimed, Denied, Expired }

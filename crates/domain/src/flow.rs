@@ -19,6 +19,9 @@ use crate::{
 /// How long a flow waits for the person, in seconds. Each step begins it anew.
 pub const IDLE_SECONDS: i64 = 900;
 
+/// How long a flow may last in all, in seconds: what was proved in it does not stay true for ever.
+pub const LIFE_SECONDS: i64 = 3_600;
+
 /// One run of authorize.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
@@ -39,7 +42,7 @@ pub struct Flow {
     pub browser: String,
     /// When it began.
     pub created_at: Timestamp,
-    /// When it is forgotten: [`IDLE_SECONDS`] after its last step.
+    /// When it is forgotten: [`IDLE_SECONDS`] after its last step, [`LIFE_SECONDS`] after its first at the latest.
     pub expires_at: Timestamp,
     /// How far it has come.
     pub state: State,
@@ -177,8 +180,15 @@ pub enum Refusal {
 impl Flow {
     /// When a flow that moves now is forgotten.
     #[must_use]
-    pub const fn expiry(now: Timestamp) -> Timestamp {
-        now.plus_seconds(IDLE_SECONDS)
+    pub fn expiry(created_at: Timestamp, now: Timestamp) -> Timestamp {
+        now.plus_seconds(IDLE_SECONDS).min(created_at.plus_seconds(LIFE_SECONDS))
+    }
+
+    /// The phone that signed the mobile payload, as long as that says something about now.
+    #[must_use]
+    pub fn fresh_installation(&self, now: Timestamp) -> Option<&Installation> {
+        let fresh = now < self.created_at.plus_seconds(IDLE_SECONDS);
+        self.installation.as_ref().filter(|_| fresh)
     }
 
     /// How a flow begins.

@@ -65,7 +65,7 @@ pub enum Reason {
     DeviceBlocked,
     /// Wrong passcodes have locked the user's devices.
     DeviceLocked,
-    /// Wrong passcodes over all devices have locked the user.
+    /// Wrong passcodes over all devices have locked the user, or an administrator has disabled the user.
     UserLocked,
     /// The user's MFA is disabled, and the policy refuses such users.
     MfaDisabled,
@@ -81,7 +81,8 @@ pub enum Reason {
 /// passcodes, or the theft that made an administrator block the phone, would switch the second factor off.
 #[must_use]
 pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
-    if facts.user.mfa_lockout.locked_until(now).is_some() && !facts.policy.ignore_user_lock {
+    let locked = is_locked_out(facts.policy, facts.user, now);
+    if locked || !facts.user.enabled {
         return Decision::Block(Reason::UserLocked);
     }
     if !facts.user.mfa_enabled {
@@ -91,6 +92,12 @@ pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
         return without_device(facts);
     }
     device_authorization(facts, now).unwrap_or_else(|| device_selection(facts, now))
+}
+
+/// Whether wrong passcodes over all devices bar the user under this policy.
+#[must_use]
+pub fn is_locked_out(policy: &MfaPolicy, user: &User, now: Timestamp) -> bool {
+    user.mfa_lockout.locked_until(now).is_some() && !policy.ignore_user_lock
 }
 
 /// The step passed by the phone on which the user signs in, or nothing if it does not come to that.

@@ -21,7 +21,9 @@ pub struct MfaSettings {
 
 impl Default for MfaSettings {
     fn default() -> Self {
-        Self { max_allowed_devices: 5, lockout: None, new_users_mfa_enabled: true }
+        // Ten guesses an hour at eleven valid codes in a million.
+        let lockout = Some(Limit { failures: 10, lock_seconds: 3_600 });
+        Self { max_allowed_devices: 5, lockout, new_users_mfa_enabled: true }
     }
 }
 

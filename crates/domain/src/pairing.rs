@@ -32,6 +32,8 @@ pub struct Facts<'a> {
     pub installation: &'a Installation,
     /// Who signed in.
     pub user: &'a User,
+    /// Whether the sign-on was multi-factor.
+    pub multi_factor: bool,
     /// The user's devices.
     pub devices: &'a [Device],
     /// The limits of the environment.
@@ -44,7 +46,8 @@ pub enum NoOffer {
     /// It is paired to this user.
     #[error("the installation is already paired to this user")]
     AlreadyPaired,
-    /// The policy does not offer it, or an administrator has blocked this very phone.
+    /// The policy does not offer it, an administrator has blocked this very phone, or the user has another device and has not
+    /// used it to sign in.
     #[error("pairing is switched off for this application or user")]
     Disabled,
     /// The phone says that it is rooted, and the application cares.
@@ -53,6 +56,19 @@ pub enum NoOffer {
     /// The user has as many devices as allowed.
     #[error("the user has the maximum number of devices")]
     LimitReached { maximum: u8 },
+}
+
+impl NoOffer {
+    /// Its name in audit records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyPaired => "already_paired",
+            Self::Disabled => "pairing_disabled",
+            Self::Compromised => "device_compromised",
+            Self::LimitReached { .. } => "limit_reached",
+        }
+    }
 }
 
 /// Whether this phone may be paired to this user. Asked when the offer is made, and again when it is taken.
@@ -65,6 +81,11 @@ pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
         // A blocked phone must not come back by a new pairing.
         Some(DeviceState::Blocked { .. }) => return Err(NoOffer::Disabled),
         Some(DeviceState::Removed { .. }) | None => {}
+    }
+    // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
+    let vouched = facts.devices.is_empty() || facts.multi_factor;
+    if !vouched || !facts.user.enabled || !facts.application.enabled {
+        return Err(NoOffer::Disabled);
     }
     let mobile = facts.application.mobile.as_ref().ok_or(NoOffer::Disabled)?;
     let rules = facts.policy.and_then(|policy| policy.application(facts.application.id));
@@ -95,6 +116,8 @@ pub struct Ticket {
     pub key: EcPublicKey,
     /// The MFA policy under which the offer was made.
     pub mfa_policy: Id<MfaPolicy>,
+    /// Whether the sign-on in which it was made was multi-factor.
+    pub multi_factor: bool,
     /// Keyed hash of the other half of the value, base64url.
     pub secret_hash: String,
     /// When it was made.
@@ -195,6 +218,7 @@ pub fn apply(ticket: &Ticket, event: &Event, now: Timestamp) -> Result<Step, Ref
         },
         // A phone that lost the answer asks again, and is told the same.
         State::Claimed { .. } => match event {
+            Event::Approve { .. } if late => Err(Refusal::Expired),
             Event::Approve { .. } | Event::Tick => Ok(Step::unchanged(&ticket.state)),
             Event::Deny { .. } => Err(Refusal::Spent),
         },

@@ -231,6 +231,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::PasscodeCheckFailed,
         Action::GrantReused,
         Action::DeviceAuthorized,
+        Action::DevicePayloadRefused,
         Action::DeviceCreated,
         Action::DeviceActivationFailed,
         Action::DevicePairingFailedCompromised,

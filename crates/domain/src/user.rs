@@ -11,6 +11,9 @@ use crate::{
     population::Population,
 };
 
+/// The most characters of a user name.
+pub const MAX_USERNAME_CHARACTERS: usize = 128;
+
 /// A person who signs in to the applications of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -65,7 +68,11 @@ impl User {
     /// The rules for what an administrator may store.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
-        check.text(&self.username, "username", 128).text(&self.email, "email", 254);
+        check.text(&self.username, "username", MAX_USERNAME_CHARACTERS).text(
+            &self.email,
+            "email",
+            254,
+        );
         check.require(is_address(&self.email), "email", Rule::Form { form: "a mail address" });
         if let Some(given) = &self.name.given {
             check.text(given, "name.given", 256);
@@ -74,6 +81,12 @@ impl User {
             check.text(family, "name.family", 256);
         }
         check.finish()
+    }
+
+    /// Whether anybody could have this user name. Others are nobody's, and are not looked for.
+    #[must_use]
+    pub fn is_username(text: &str) -> bool {
+        Check::default().text(text, "username", MAX_USERNAME_CHARACTERS).finish().is_ok()
     }
 
     /// The form of a user name under which it is unique and looked up.

@@ -31,7 +31,7 @@ use countersign_domain::{
     id::Id,
 };
 use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
-use countersign_store::{Store, StoreError, Tx, audit};
+use countersign_store::{Store, StoreError, Tx, Work, audit};
 
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
@@ -108,6 +108,11 @@ impl App {
         Call { environment, now, correlation: correlation.to_owned(), entropy }
     }
 
+    /// Writes a line of the audit log that belongs to no other change.
+    async fn note(&self, call: Call, event: Event) -> Result<(), StoreError> {
+        self.store.write(Note { call, event }).await
+    }
+
     fn known_realm(&self, id: Id<Environment>) -> Option<Arc<Realm>> {
         self.realms.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -116,6 +121,20 @@ impl App {
         let realm = Arc::new(realm);
         let mut realms = self.realms.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(realms.entry(realm.environment).or_insert(realm))
+    }
+}
+
+struct Note {
+    call: Call,
+    event: Event,
+}
+
+impl Work for Note {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.call.audit(tx, self.event.clone()).await
     }
 }
 

@@ -10,5 +10,5 @@ mod worker;
 
 pub use keys::{KeyError, Vault};
 pub use passwords::Settings as PasswordSettings;
-pub use serve::{Parts, ServeError, Server, open};
+pub use serve::{Parts, ServeError, Server, open, router};
 pub use settings::Settings;

@@ -49,8 +49,8 @@ pub struct Passwords {
 
 struct Shared {
     settings: Settings,
-    waiting: Semaphore,
-    running: Semaphore,
+    waiting: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     memory: Mutex<Vec<Vec<Block>>>,
     /// What the password of an unknown user is compared with, so that the answer takes as long.
     nobody: PasswordHash,
@@ -68,8 +68,8 @@ impl Passwords {
             salt: encoding::encode(random::<16>(entropy)),
             hash: encoding::encode(random::<HASH_BYTES>(entropy)),
         };
-        let waiting = Semaphore::new(settings.queue);
-        let running = Semaphore::new(settings.workers);
+        let waiting = Arc::new(Semaphore::new(settings.queue));
+        let running = Arc::new(Semaphore::new(settings.workers));
         let memory = Mutex::new(Vec::new());
         Self { shared: Arc::new(Shared { settings, waiting, running, memory, nobody }) }
     }
@@ -109,10 +109,16 @@ impl Passwords {
         memory_kib: u32,
         passes: u32,
     ) -> Result<[u8; HASH_BYTES], PasswordError> {
-        let _place = self.shared.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
-        let _turn = self.shared.running.acquire().await.map_err(|_| PasswordError::Broken)?;
+        let (waiting, running) = (&self.shared.waiting, &self.shared.running);
+        let place = Arc::clone(waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let turn = Arc::clone(running).acquire_owned().await.map_err(|_| PasswordError::Broken)?;
         let shared = Arc::clone(&self.shared);
-        let work = move || shared.compute(password.expose(), &salt, memory_kib, passes);
+        let work = move || {
+            let hash = shared.compute(password.expose(), &salt, memory_kib, passes);
+            // Held by the work itself: a caller that goes away does not stop it.
+            drop((place, turn));
+            hash
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError::Broken)?
     }
 }

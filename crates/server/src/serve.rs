@@ -53,6 +53,11 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, ServeError> {
     Ok(Arc::new(App::new(store, vault, parts.clock, parts.entropy, parts.settings)))
 }
 
+/// The whole server as a service, without a listener and without workers: for programs that bring their own, and for tests.
+pub fn router(app: Arc<App>) -> axum::Router {
+    http::router(app)
+}
+
 /// A server that listens.
 pub struct Server {
     app: Arc<App>,
@@ -90,11 +95,13 @@ impl Server {
         &self.app
     }
 
-    /// Takes no more requests, answers those it has, and closes the store.
+    /// Takes no more requests, answers those it has, and closes the store. Connections that do not end in time are cut.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        for task in self.tasks {
-            let _ = task.await;
+        for mut task in self.tasks {
+            if tokio::time::timeout(self.app.settings().drain_timeout, &mut task).await.is_err() {
+                task.abort();
+            }
         }
         self.app.store().close().await;
     }

@@ -13,6 +13,8 @@ pub struct Settings {
     pub body_bytes: usize,
     /// How long a request may take, body and answer, in all.
     pub request_timeout: Duration,
+    /// How long open connections may finish what they do when the server stops.
+    pub drain_timeout: Duration,
     /// Password hashing.
     pub passwords: passwords::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
@@ -29,6 +31,7 @@ impl Settings {
             base_url: base_url.into(),
             body_bytes: 64 * 1024,
             request_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),

@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     environment::Environment,
-    grant::{Grant, State, TOKEN_SECONDS},
+    grant::{CODE_SECONDS, Grant, State, TOKEN_SECONDS},
     id::Id,
 };
 use countersign_protocol::time::Timestamp;
@@ -35,7 +35,8 @@ impl Machine for Grant {
     }
 
     fn expires_at(&self) -> Timestamp {
-        self.issued_at.plus_seconds(TOKEN_SECONDS)
+        // As long as the tokens that the code may still give.
+        self.issued_at.plus_seconds(CODE_SECONDS + TOKEN_SECONDS)
     }
 }
 

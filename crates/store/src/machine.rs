@@ -57,7 +57,7 @@ macro_rules! machine_table {
                 "INSERT INTO ",
                 $name,
                 " (id, environment_id, version, state, data, expires_at)",
-                " VALUES ($1, $2, 1, $3, $4, $5)"
+                " VALUES ($1, $2, 1, $3, $4, $5) ON CONFLICT (id) DO NOTHING"
             ),
             concat!("SELECT data, version FROM ", $name, " WHERE id = $1 AND environment_id = $2"),
             concat!(
@@ -77,7 +77,7 @@ macro_rules! machine_table {
     };
 }
 
-/// Adds a machine. [`StoreError::Duplicate`] if there is one with its id.
+/// Adds a machine. [`StoreError::Conflict`] if there is one with its id: somebody else has taken the same step.
 pub async fn insert<M: Machine>(tx: &mut Tx<'_>, machine: &M) -> Result<(), StoreError> {
     let row = [
         machine.id().into(),
@@ -86,7 +86,7 @@ pub async fn insert<M: Machine>(tx: &mut Tx<'_>, machine: &M) -> Result<(), Stor
         document::encode(machine)?.into(),
         machine.expires_at().into(),
     ];
-    tx.execute(M::TABLE.insert, &row).await.map(drop)
+    tx.swap(M::TABLE.insert, &row).await
 }
 
 /// The machine with this id in this environment, expired or not.

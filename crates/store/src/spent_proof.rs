@@ -18,7 +18,9 @@ const ANSWER: &str = "UPDATE spent_proofs SET answer = $4, public_key = $5 \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NULL";
 const FIND_KEY: &str = "SELECT public_key FROM spent_proofs \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NOT NULL";
-const DELETE_EXPIRED: &str = "DELETE FROM spent_proofs WHERE expires_at < $1";
+const DELETE_EXPIRED: &str = "DELETE FROM spent_proofs WHERE (expires_at, thumbprint, jti) IN \
+     (SELECT expires_at, thumbprint, jti FROM spent_proofs WHERE expires_at < $1 \
+      ORDER BY expires_at, thumbprint, jti LIMIT $2)";
 
 /// Whether a proof counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +99,12 @@ pub async fn find_key(
     key.map(Some).map_err(|_| StoreError::corrupt("spent_proofs.public_key is not a key"))
 }
 
-/// Forgets proofs that no longer verify. Returns how many.
-pub async fn delete_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
+/// Forgets at most `limit` proofs that no longer verify. Returns how many.
+pub async fn delete_expired(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<u64, StoreError> {
     let before = now.minus_seconds(REMEMBERED_AFTER_EXPIRY_SECONDS);
-    tx.execute(DELETE_EXPIRED, &[before.into()]).await
+    tx.execute(DELETE_EXPIRED, &[before.into(), limit.into()]).await
 }

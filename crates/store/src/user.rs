@@ -38,6 +38,9 @@ pub async fn find_by_username(
     environment: Id<Environment>,
     username: &str,
 ) -> Result<Option<Versioned<User>>, StoreError> {
+    if !User::is_username(username) {
+        return Ok(None);
+    }
     let key = User::username_key(username);
     document::find(tx, FIND_BY_USERNAME, &[environment.into(), key.into()]).await
 }

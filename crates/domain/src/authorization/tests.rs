@@ -95,13 +95,19 @@ fn pkce_is_required_of_public_clients_and_only_as_s256() {
         p.code_challenge_method = None;
     };
     let public = application();
+    let native_with_secret = Application {
+        token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+        ..application()
+    };
     let confidential = Application {
+        kind: Kind::Web,
         token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
         ..application()
     };
     let strict = Application { pkce_required: true, ..confidential.clone() };
     let required = "invalid_request: code_challenge is required for this application";
     assert_eq!(outcome(&public, missing), required);
+    assert_eq!(outcome(&native_with_secret, missing), required);
     assert_eq!(outcome(&strict, missing), required);
     assert_eq!(outcome(&confidential, missing), "ok");
     let s256 = "invalid_request: code_challenge_method must be S256";
@@ -140,6 +146,14 @@ fn each_broken_member_is_named() {
         (
             outcome(&app, |p| p.state = Some("x".repeat(2_049))),
             "invalid_request: state must have at most 2048 characters",
+        ),
+        (
+            outcome(&app, |p| p.request = set("x")),
+            "request_not_supported: request is not supported",
+        ),
+        (
+            outcome(&app, |p| p.request_uri = set("urn:x")),
+            "request_uri_not_supported: request_uri is not supported",
         ),
         (
             outcome(&worker, |_| {}),

@@ -46,7 +46,8 @@ fn events() -> impl Strategy<Value = Event> {
 
 fn lives() -> impl Strategy<Value = Vec<Happened>> {
     let removal = Just(Event::Remove { reason: "removed_by_user" });
-    let event = prop_oneof![40 => events(), 1 => removal];
+    let unpairing = Just(Event::Unpair { reason: "unpaired_by_installation" });
+    let event = prop_oneof![40 => events(), 1 => removal, 2 => unpairing];
     vec((event, 0_i64..100), 0..80).prop_map(life)
 }
 
@@ -85,6 +86,15 @@ proptest! {
             let freed = matches!(happened.before, State::Blocked { .. })
                 && matches!(happened.after(), State::Active { .. });
             prop_assert!(!freed || happened.event == Event::Unblock);
+        }
+    }
+
+    #[test]
+    fn a_barred_device_cannot_unpair_itself(life in lives()) {
+        let unpaired = |happened: &&Happened| matches!(happened.event, Event::Unpair { .. });
+        for Happened { before, outcome, .. } in life.iter().filter(unpaired) {
+            let barred = matches!(before, State::Blocked { .. } | State::Locked { .. });
+            prop_assert_eq!(barred, outcome.is_err());
         }
     }
 

@@ -49,6 +49,7 @@ fn events() -> Samples<Event> {
         ("", Event::Unblock),
         ("", Event::Unlock),
         ("", Event::Remove { reason: "reason" }),
+        ("", Event::Unpair { reason: "reason" }),
     ]
 }
 

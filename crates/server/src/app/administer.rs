@@ -141,14 +141,15 @@ impl App {
         self.store.write(Replace(policy)).await
     }
 
-    /// Lets an application use a sign-on policy.
+    /// Lets an application use a sign-on policy. The one with the lowest priority is used.
     pub async fn assign_sign_on_policy(
         &self,
         environment: Id<Environment>,
         application: Id<Application>,
         sign_on_policy: Id<SignOnPolicy>,
+        priority: u16,
     ) -> Result<SignOnPolicyAssignment, AdministerError> {
-        let (id, priority) = (self.new_id(), 1);
+        let id = self.new_id();
         let assignment =
             SignOnPolicyAssignment { id, environment, application, sign_on_policy, priority };
         self.store.write(Insert(assignment.clone())).await?;
@@ -200,7 +201,9 @@ impl Work for Replace<MfaPolicy> {
         let old = mfa_policy::load(tx, policy.environment, policy.id).await?;
         let old = old.ok_or(AdministerError::NotFound)?;
         require_applications(tx, policy).await?;
-        Ok(mfa_policy::swap(tx, &old, policy).await?)
+        // Which policy is the default is not changed here: there must always be exactly one.
+        let (default, created_at) = (old.default, old.created_at);
+        Ok(mfa_policy::swap(tx, &old, &MfaPolicy { default, created_at, ..policy.clone() }).await?)
     }
 }
 
@@ -225,7 +228,9 @@ impl Work for Replace<SignOnPolicy> {
         let old = sign_on_policy::load(tx, policy.environment, policy.id).await?;
         let old = old.ok_or(AdministerError::NotFound)?;
         require_mfa_policies(tx, policy).await?;
-        Ok(sign_on_policy::swap(tx, &old, policy).await?)
+        let (default, created_at) = (old.default, old.created_at);
+        let policy = SignOnPolicy { default, created_at, ..policy.clone() };
+        Ok(sign_on_policy::swap(tx, &old, &policy).await?)
     }
 }
 

@@ -6,6 +6,7 @@ use countersign_domain::{
     device::Device,
     flow::{self, Event, State},
     id::Id,
+    user::User,
 };
 use countersign_store::{Tx, Work, flow as flows, user};
 
@@ -49,6 +50,9 @@ pub enum AdvanceError {
     /// The flow waits for something else.
     #[error("the flow does not wait for this")]
     NotNow,
+    /// Nobody can have this user name.
+    #[error("username must have at most 128 printable characters")]
+    ImpossibleUsername,
     /// The device is not among those that can be chosen.
     #[error("device.id must be one of the devices of the flow")]
     UnknownDevice,
@@ -86,6 +90,9 @@ impl Work for Advance {
         let old = load_own(tx, &self.realm, &self.request.handle, now).await?;
         let old = old.ok_or(AdvanceError::NotFound)?;
         let event = match &self.request.choice {
+            Choice::Identify { username } if !User::is_username(username) => {
+                return Err(AdvanceError::ImpossibleUsername);
+            }
             Choice::Identify { username } => {
                 let found = user::find_by_username(tx, old.environment, username).await?;
                 let user = found.filter(|user| user.enabled).map(|user| user.id);

@@ -30,6 +30,9 @@ pub enum ChangeDeviceError {
     /// The user has no such device.
     #[error("no such device")]
     NotFound,
+    /// The device is not in a state for it.
+    #[error(transparent)]
+    Refused(#[from] devices::Refusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -90,8 +93,7 @@ pub(super) async fn change(
     old: &Versioned<Device>,
     event: Event,
 ) -> Result<(), ChangeDeviceError> {
-    let step = devices::apply(&old.state, event, call.now);
-    let step = step.map_err(|_| ChangeDeviceError::NotFound)?;
+    let step = devices::apply(&old.state, event, call.now)?;
     let deletes = step.effects.contains(&Effect::Delete);
     if deletes {
         device::delete(tx, old).await?;

@@ -9,10 +9,11 @@ use countersign_domain::{
     flow::{self, Event, Flow, State},
     id::Id,
     lockout::Lockout,
+    mfa,
     mfa_policy::MfaPolicy,
     user::User,
 };
-use countersign_protocol::otp;
+use countersign_protocol::{otp, secret::Secret};
 use countersign_store::{
     StoreError, Tx, Versioned, Work, application, device, flow as flows, mfa_policy, mfa_settings,
     user,
@@ -32,7 +33,7 @@ pub struct CheckPasscode {
     /// The flow.
     pub handle: FlowHandle,
     /// Six digits.
-    pub passcode: String,
+    pub passcode: Secret<String>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -121,7 +122,11 @@ impl Check {
         let policy = policy_of(tx, flow).await?;
         let rules = policy.application(device.installation.application);
         let mobile = mobile.filter(|_| rules.is_some_and(|rules| rules.passcode_enabled));
-        let (Some(mobile), true) = (mobile, device.is_usable(self.call.now)) else {
+        let user = user::load(tx, flow.environment, device.user).await?;
+        let barred = user
+            .is_none_or(|user| !user.enabled || mfa::is_locked_out(&policy, &user, self.call.now));
+        let usable = device.is_usable(self.call.now) && !barred;
+        let (Some(mobile), true) = (mobile, usable) else {
             run(tx, &self.call, flow, Event::DeviceLost).await?;
             return Ok(false);
         };
@@ -147,7 +152,7 @@ impl Check {
     fn matching_step(&self, device: &Device, mobile: &Mobile) -> Result<Option<i64>, Fault> {
         let seed = open_seed(&self.app.vault, device)?;
         let (step, grace) = (device.passcode_step_seconds.into(), mobile.passcode_grace_steps);
-        let code = self.request.passcode.trim();
+        let code = self.request.passcode.expose().trim();
         Ok(otp::matching_step(seed.expose(), step, grace, code, self.call.now))
     }
 

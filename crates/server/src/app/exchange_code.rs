@@ -7,6 +7,7 @@ use countersign_domain::{
     audit,
     authorization::Scope,
     device::Device,
+    flow::Method,
     grant::{self, Effect, Event, Grant, TOKEN_SECONDS},
     id::Id,
     installation::Installation,
@@ -231,6 +232,7 @@ impl Exchange {
             application,
             installation,
             user: &user,
+            multi_factor: grant.identity.methods.contains(&Method::Mfa),
             devices: &devices,
             settings: &settings,
         };
@@ -265,6 +267,7 @@ impl Exchange {
             application: application.id,
             key: installation.key,
             mfa_policy: grant.identity.mfa_policy.ok_or_else(gone)?,
+            multi_factor: grant.identity.methods.contains(&Method::Mfa),
             secret_hash: self.realm.ticket_hash(self.ticket, secret),
             issued_at: self.call.now,
             state: State::Open,
@@ -286,15 +289,12 @@ impl Exchange {
         grant: &Grant,
         reason: NoOffer,
     ) -> Result<(), ExchangeError> {
-        let event = match reason {
-            NoOffer::LimitReached { .. } => {
-                audit::Event::failed(audit::Action::DeviceActivationFailed, "limit_reached")
-            }
-            NoOffer::Compromised => {
-                audit::Event::failed(audit::Action::DevicePairingFailedCompromised, "rooted")
-            }
+        let action = match reason {
+            NoOffer::LimitReached { .. } => audit::Action::DeviceActivationFailed,
+            NoOffer::Compromised => audit::Action::DevicePairingFailedCompromised,
             NoOffer::AlreadyPaired | NoOffer::Disabled => return Ok(()),
         };
+        let event = audit::Event::failed(action, reason.name());
         let event = event.through(grant.application).about(grant.identity.user);
         Ok(self.call.audit(tx, event).await?)
     }

@@ -2,12 +2,12 @@
 
 use countersign_domain::{
     authorization::{Answer, ErrorCode},
-    flow::{Failure, Flow, State},
+    flow::{Failure, State},
     mfa::Reason,
 };
 use countersign_protocol::secret::Secret;
 
-use super::Realm;
+use super::{FlowView, Realm};
 
 /// The authorization response (RFC 6749, section 4.1.2; RFC 9207).
 #[derive(Clone, Debug)]
@@ -19,9 +19,14 @@ pub struct Ending {
 }
 
 impl Realm {
-    /// The authorization response of a flow that has ended.
+    /// The authorization response of a flow that has ended. A code is not given again after it was redeemed: a page that is
+    /// read again would make the application present it twice, which revokes its tokens.
     #[must_use]
-    pub fn ending(&self, flow: &Flow) -> Option<Ending> {
+    pub fn ending(&self, view: &FlowView) -> Option<Ending> {
+        if view.answered {
+            return None;
+        }
+        let flow = &view.flow;
         let request = &flow.request;
         let result = match &flow.state {
             State::Completed { .. } => Ok(self.code(flow.id.cast())),
@@ -53,8 +58,9 @@ impl Realm {
         description: &str,
     ) -> Ending {
         let plain = |text: &str| Secret::new(text.to_owned());
+        let description: String = description.chars().filter_map(describable).collect();
         let members =
-            vec![("error", plain(error.name())), ("error_description", plain(description))];
+            vec![("error", plain(error.name())), ("error_description", plain(&description))];
         self.ended(answer, state, members)
     }
 
@@ -67,6 +73,15 @@ impl Realm {
         members.extend(state.map(|state| ("state", Secret::new(state))));
         members.push(("iss", Secret::new(self.issuer.clone())));
         Ending { answer, members }
+    }
+}
+
+/// A character as `error_description` may carry it (RFC 6749, section 4.1.2.1).
+fn describable(c: char) -> Option<char> {
+    match c {
+        '"' | '\\' => Some('\''),
+        ' '..='~' => Some(c),
+        _ => None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::keys::{KeyError, Place, Purpose, Vault};
 #[derive(Clone, Debug)]
 pub struct DeviceCall {
     /// The compact JWS.
-    pub proof: String,
+    pub proof: Secret<String>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -132,7 +132,7 @@ pub(super) fn peek_at<P: DeviceRequest>(
     call: &DeviceCall,
     now: Timestamp,
 ) -> Result<Peeked<P>, DeviceCallError> {
-    peek::<P>(&call.proof).map_err(|error| realm.refuse(error, now))
+    peek::<P>(call.proof.expose()).map_err(|error| realm.refuse(error, now))
 }
 
 impl Realm {

@@ -87,7 +87,14 @@ impl App {
         let call = self.call(realm.environment, &request.correlation);
         let (device, secret) = (call.new_id(), Secret::new(random::<20>(self.entropy.as_ref())));
         let proved = Proved { realm: Arc::clone(realm), call, proof };
-        self.store.write(Approve { app: Arc::clone(self), proved, device, secret }).await
+        let (app, call) = (Arc::clone(self), proved.call.clone());
+        let paired = self.store.write(Approve { app, proved, device, secret }).await;
+        if let Err(PairError::NoOffer(why)) = &paired {
+            // The transaction of the refusal is gone; the audit log shall know all the same.
+            let failed = audit::Action::DeviceActivationFailed;
+            self.note(call, audit::Event::failed(failed, why.name())).await?;
+        }
+        paired
     }
 
     /// Spends the ticket of a person who said no: what `POST D/pairings/denials` answers.
@@ -188,7 +195,8 @@ impl Work for Approve {
             // The phone has lost the answer and asks again with a new proof.
             (None, State::Claimed { device, .. }) => {
                 let device = device::load(tx, realm.environment, *device).await?;
-                device.ok_or(pairing::Refusal::Spent)?.into_value()
+                let usable = device.filter(|device| device.is_usable(call.now));
+                usable.ok_or(pairing::Refusal::Spent)?.into_value()
             }
             (None, State::Open | State::Denied { .. } | State::Expired) => {
                 return Err(Fault::broken("an approved ticket is not claimed").into());
@@ -225,6 +233,7 @@ impl Approve {
             application: &application,
             installation: &installation,
             user: &user,
+            multi_factor: ticket.multi_factor,
             devices: &devices,
             settings: &settings,
         };

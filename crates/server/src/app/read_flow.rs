@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     device::Device,
     flow::{Flow, State},
+    grant::State as GrantState,
     id::Id,
     mfa,
     sign_on_policy::ActionKind,
@@ -12,7 +13,7 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Work, application, user};
+use countersign_store::{Tx, Work, application, grant as grants, user};
 
 use super::{
     App, Fault, Realm,
@@ -38,6 +39,8 @@ pub struct FlowView {
     pub application: String,
     /// Who signs in. Nobody, as long as nothing is proved: a user name alone gives nothing away.
     pub user: Option<Person>,
+    /// Whether the code of the flow was redeemed: the flow has given its answer.
+    pub answered: bool,
     /// The devices that can be chosen now.
     pub devices: Vec<Device>,
 }
@@ -107,8 +110,18 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
         let User { id, username, name, .. } = user.into_value();
         Person { id, username, name }
     });
-    let devices = choices(tx, &flow, now).await?;
-    Ok(FlowView { flow, application, user, devices })
+    let answered = match flow.state {
+        State::Completed { .. } => {
+            let grant = grants::load(tx, flow.environment, flow.id.cast(), now).await?;
+            grant.is_none_or(|grant| grant.state != GrantState::Issued)
+        }
+        _ => false,
+    };
+    let mut devices = choices(tx, &flow, now).await?;
+    if !is_proved(&flow.state) {
+        devices.iter_mut().for_each(conceal);
+    }
+    Ok(FlowView { flow, application, user, answered, devices })
 }
 
 fn is_proved(state: &State) -> bool {
@@ -120,6 +133,12 @@ fn is_proved(state: &State) -> bool {
         | State::Passcode { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),
     }
+}
+
+/// Whoever has only named a user can choose among that user's devices, and learns nothing about them.
+fn conceal(device: &mut Device) {
+    device.nickname = None;
+    device.installation.device.model = None;
 }
 
 async fn choices(tx: &mut Tx<'_>, flow: &Flow, now: Timestamp) -> Result<Vec<Device>, Fault> {

@@ -53,7 +53,7 @@ pub(super) async fn run(
             no_devices_mode,
             authenticated: identity.authenticated_at.is_some(),
             application: &scene.application,
-            installation: flow.installation.as_ref(),
+            installation: flow.fresh_installation(call.now),
             user: &scene.user,
             devices: &scene.devices,
         };
@@ -66,7 +66,7 @@ pub(super) async fn run(
 async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Result<(), RunError> {
     let next = flow::apply(&flow.actions, &flow.state, event, call.now)?;
     flow.state = next.state;
-    flow.expires_at = Flow::expiry(call.now);
+    flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
         match effect {
             Effect::Audit { action, reason, device } => {

@@ -88,7 +88,7 @@ impl App {
         let browser = realm.browser_hash(cookie.expose());
         let parameters = request.parameters;
         let view =
-            self.store.write(Start { call, client_id, parameters, payload, browser }).await?;
+            self.store.write(Start { call, client_id, parameters, payload, browser }).await??;
         Ok(Started { view, cookie })
     }
 }
@@ -104,16 +104,20 @@ struct Start {
 }
 
 impl Work for Start {
-    type Output = FlowView;
+    /// A refusal that is told to the audit log is committed with it.
+    type Output = Result<FlowView, StartError>;
     type Error = StartError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, StartError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Result<FlowView, StartError>, StartError> {
         let application = application::load(tx, self.call.environment, self.client_id).await?;
         let application = application
             .filter(|application| application.enabled)
             .ok_or_else(|| StartError::Untrusted { description: UNKNOWN_CLIENT.to_owned() })?;
         let request = authorization::check(&application, &self.parameters)?;
-        let installation = self.installation(tx, &request).await?;
+        let installation = match self.installation(tx, &request).await? {
+            Ok(installation) => installation,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let policy = policy_of(tx, &application).await?;
         let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
         let mut flow = Flow {
@@ -126,13 +130,13 @@ impl Work for Start {
             installation,
             browser: self.browser.clone(),
             created_at: self.call.now,
-            expires_at: Flow::expiry(self.call.now),
+            expires_at: Flow::expiry(self.call.now, self.call.now),
         };
         let created = audit::Event::succeeded(audit::Action::FlowCreated);
         self.call.audit(tx, created.through(application.id)).await?;
         self.identify_by_hint(tx, &mut flow).await?;
         flows::insert(tx, &flow).await?;
-        Ok(view(tx, flow, self.call.now).await?)
+        Ok(Ok(view(tx, flow, self.call.now).await?))
     }
 }
 
@@ -142,7 +146,7 @@ impl Start {
         &self,
         tx: &mut Tx<'_>,
         request: &AuthorizationRequest,
-    ) -> Result<Option<Installation>, StartError> {
+    ) -> Result<Result<Option<Installation>, StartError>, StartError> {
         let refuse = |description: String| StartError::Answered {
             answer: request.answer.clone(),
             state: request.state.clone(),
@@ -150,18 +154,24 @@ impl Start {
             description,
         };
         let payload = match &self.payload {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(refuse(format!("mobilePayload: {error}"))),
+            None => return Ok(Ok(None)),
+            Some(Err(error)) => return Ok(Err(refuse(format!("mobilePayload: {error}")))),
             Some(Ok(payload)) => payload,
         };
         let installation = Installation::of(payload.clone())
-            .filter(|installation| installation.application == request.application)
-            .ok_or_else(|| refuse("mobilePayload: proof.app.id must equal client_id".to_owned()))?;
+            .filter(|installation| installation.application == request.application);
+        let Some(installation) = installation else {
+            let description = "mobilePayload: proof.app.id must equal client_id";
+            return Ok(Err(refuse(description.to_owned())));
+        };
         let key = spent_proof::Key::of(self.call.environment, payload);
         match spent_proof::spend(tx, &key).await? {
-            Spending::First => Ok(Some(installation)),
+            Spending::First => Ok(Ok(Some(installation))),
             Spending::Again { .. } | Spending::Clash => {
-                Err(refuse("mobilePayload: proof.jti was used already".to_owned()))
+                let refused = audit::Action::DevicePayloadRefused;
+                let event = audit::Event::failed(refused, "replayed").through(request.application);
+                self.call.audit(tx, event).await?;
+                Ok(Err(refuse("mobilePayload: proof.jti was used already".to_owned())))
             }
         }
     }

@@ -129,12 +129,16 @@ impl Work for Unpair {
             if self.user.is_some_and(|user| user != device.user) {
                 continue;
             }
-            let event = Event::Remove { reason: "unpaired_by_installation" };
-            change(tx, &self.proved.call, &device, event).await.map_err(|error| match error {
-                ChangeDeviceError::NotFound => Fault::broken("a stored device is removed"),
-                ChangeDeviceError::Fault(fault) => fault,
-            })?;
-            removed.push(Reference { id: device.id.to_string() });
+            let event = Event::Unpair { reason: "unpaired_by_installation" };
+            match change(tx, &self.proved.call, &device, event).await {
+                Ok(()) => removed.push(Reference { id: device.id.to_string() }),
+                // Barred: only an administrator takes it away.
+                Err(ChangeDeviceError::Refused(_)) => {}
+                Err(ChangeDeviceError::NotFound) => {
+                    return Err(Fault::broken("a stored device is gone").into());
+                }
+                Err(ChangeDeviceError::Fault(fault)) => return Err(fault.into()),
+            }
         }
         answer(tx, &self.proved.key(), &UnpairingResponse { removed }).await
     }

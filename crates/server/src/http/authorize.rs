@@ -121,6 +121,8 @@ fn parameters(members: &Members) -> Parameters {
         code_challenge_method: members.text("code_challenge_method"),
         prompt: members.text("prompt"),
         login_hint: members.text("login_hint"),
+        request: members.text("request"),
+        request_uri: members.text("request_uri"),
     }
 }
 
@@ -131,7 +133,7 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
-        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(flow) {
+        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(&started.view) {
             Some(ending) => answer_with(&ending),
             None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
         },
@@ -177,7 +179,8 @@ impl Named {
 /// `GET /{environment}/as/resume?flowId=`
 pub(crate) async fn resume(visit: Visit) -> Response {
     match visit.read().await {
-        Ok(view) => match visit.realm.ending(&view.flow) {
+        Ok(view) if view.answered => gone(),
+        Ok(view) => match visit.realm.ending(&view) {
             Some(ending) => answer_with(&ending),
             None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
         },

@@ -34,6 +34,7 @@ pub(crate) struct Client {
 }
 
 /// User name and password of HTTP Basic, decoded as RFC 6749, section 2.3.1, says.
+#[derive(Default)]
 pub(crate) struct Basic {
     pub client_id: String,
     pub secret: Secret<String>,
@@ -109,7 +110,9 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self { basic: authorization(parts, "Basic").and_then(basic) })
+        // Credentials that cannot be read are wrong ones, not none.
+        let read = |encoded| basic(encoded).unwrap_or_default();
+        Ok(Self { basic: authorization(parts, "Basic").map(read) })
     }
 }
 
@@ -157,7 +160,7 @@ impl FromRequest<Arc<App>> for Installation {
             let detail = Detail::new("INVALID_VALUE", "proof", format!("the body {error}"));
             Problem::invalid_request("the body must be {\"proof\": \"...\"}").with(detail)
         })?;
-        Ok(Self(DeviceCall { proof, correlation }))
+        Ok(Self(DeviceCall { proof: Secret::new(proof), correlation }))
     }
 }
 

@@ -9,12 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use countersign_domain::{
-    authorization::Answer,
-    device::Device,
-    flow::{Flow, State as FlowState},
-    id::Id,
-};
+use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState, id::Id};
 use countersign_protocol::{json as strict, secret::Secret};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -142,7 +137,7 @@ struct Credentials {
 
 #[derive(Default, Deserialize)]
 struct Passcode {
-    otp: Option<String>,
+    otp: Option<Secret<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -232,6 +227,9 @@ impl Call {
         self.app.advance_flow(&self.realm, request).await.map_err(|error| match error {
             AdvanceError::NotNow => not_now(name),
             AdvanceError::NotFound => Refusal::Problem(not_found()),
+            AdvanceError::ImpossibleUsername => {
+                invalid("INVALID_VALUE", "username", &error.to_string(), None)
+            }
             AdvanceError::UnknownDevice => {
                 invalid("INVALID_VALUE", "device.id", &error.to_string(), None)
             }
@@ -293,7 +291,7 @@ pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> 
     if let FlowState::Passcode { device, .. } = &flow.state {
         set("selectedDevice", json!({ "id": device }));
     }
-    if let Some(answer) = authorize_response(realm, flow) {
+    if let Some(answer) = authorize_response(realm, view) {
         set("authorizeResponse", answer);
     }
     body
@@ -347,9 +345,9 @@ fn device_json(device: &Device) -> Value {
 }
 
 /// The authorization response, for apps that asked for it in the flow (`pi.flow`).
-fn authorize_response(realm: &Realm, flow: &Flow) -> Option<Value> {
-    let Answer::Flow { .. } = flow.request.answer else { return None };
-    let members = realm.ending(flow)?.members.into_iter();
+fn authorize_response(realm: &Realm, view: &FlowView) -> Option<Value> {
+    let Answer::Flow { .. } = view.flow.request.answer else { return None };
+    let members = realm.ending(view)?.members.into_iter();
     let members = members.map(|(name, value)| (name.to_owned(), json!(value.expose())));
     Some(Value::Object(members.collect()))
 }

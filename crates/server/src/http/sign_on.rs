@@ -144,7 +144,7 @@ impl Visit {
     }
 
     async fn passcode(&self, members: &Members) -> Response {
-        let Some(passcode) = members.text("passcode") else {
+        let Some(passcode) = members.secret("passcode") else {
             return self.again(Problem::Required("passcode")).await;
         };
         let request = CheckPasscode {
@@ -173,6 +173,9 @@ impl Visit {
             Ok(_) if cancels => see(StatusCode::SEE_OTHER, &resume_url(&self.realm, self.flow)),
             Ok(view) => self.moved(&view),
             Err(AdvanceError::NotNow) => self.again(Problem::NotNow).await,
+            Err(AdvanceError::ImpossibleUsername) => {
+                self.again(Problem::Required("username")).await
+            }
             Err(AdvanceError::UnknownDevice) => self.again(Problem::Required("device")).await,
             Err(AdvanceError::NotFound) => gone(),
             Err(AdvanceError::Fault(fault)) => self.fault(&fault).await,
@@ -215,7 +218,7 @@ impl Visit {
             None => StatusCode::OK,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        let choices: Vec<Choosable> = view.devices.iter().map(Choosable::of).collect();
+        let choices: Vec<Choosable> = (1..).zip(&view.devices).map(Choosable::of).collect();
         let devices: Vec<DeviceChoice<'_>> = choices.iter().map(Choosable::choice).collect();
         let known = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
         let screen = match &flow.state {
@@ -240,6 +243,7 @@ impl Visit {
                 Screen::Failed { reason: failure_text(*why), continue_url: &resume }
             }
             // A page that was read again after the end.
+            FlowState::Completed { .. } if view.answered => return gone(),
             FlowState::Completed { .. } => return see(StatusCode::FOUND, &resume),
             FlowState::Deciding { .. } => return gone(),
         };
@@ -256,16 +260,15 @@ struct Choosable {
 }
 
 impl Choosable {
-    fn of(device: &Device) -> Self {
-        let facts = &device.installation.device;
-        let model = facts.model.clone().unwrap_or_else(|| "Phone".to_owned());
+    fn of((place, device): (u32, &Device)) -> Self {
+        let id = device.id.to_string();
+        let known = device.nickname.clone().or_else(|| device.installation.device.model.clone());
+        let Some(name) = known else {
+            return Self { id, name: format!("Device {place}"), detail: String::new() };
+        };
         let paired = device.created_at.to_rfc3339_millis();
         let day = paired.split('T').next().unwrap_or_default();
-        Self {
-            id: device.id.to_string(),
-            name: device.nickname.clone().unwrap_or(model),
-            detail: format!("Paired {day}"),
-        }
+        Self { id, name, detail: format!("Paired {day}") }
     }
 
     fn choice(&self) -> DeviceChoice<'_> {

@@ -27,9 +27,27 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     }
 }
 
-/// One sweep over every table. Bounded, so that it never holds the writer for long.
+/// The most batches of one sweep, so that it ends even while rows come as fast as they go.
+const MAX_BATCHES: u32 = 1_000;
+
+/// One sweep over every table, in small transactions that leave room for others between them.
 pub(crate) async fn sweep(app: &App) -> Result<u64, StoreError> {
-    app.store().write(Sweep { now: app.now(), batch: app.settings().expiry_batch.into() }).await
+    let (now, batch) = (app.now(), i64::from(app.settings().expiry_batch));
+    let mut rows = 0;
+    for _ in 0..MAX_BATCHES {
+        let forgotten = app.store().write(Sweep { now, batch }).await?;
+        rows += forgotten.rows;
+        if !forgotten.full {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// What one batch has deleted, and whether there may be more.
+struct Forgotten {
+    rows: u64,
+    full: bool,
 }
 
 struct Sweep {
@@ -38,15 +56,17 @@ struct Sweep {
 }
 
 impl Work for Sweep {
-    type Output = u64;
+    type Output = Forgotten;
     type Error = StoreError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Forgotten, StoreError> {
         let Self { now, batch } = *self;
         let flows = machine::delete_expired::<Flow>(tx, now, batch).await?;
         let grants = machine::delete_expired::<Grant>(tx, now, batch).await?;
         let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
-        let proofs = spent_proof::delete_expired(tx, now).await?;
-        Ok(flows + grants + tickets + proofs)
+        let proofs = spent_proof::delete_expired(tx, now, batch).await?;
+        let all = [flows, grants, tickets, proofs];
+        let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
+        Ok(Forgotten { rows: all.iter().sum(), full })
     }
 }
