@@ -14,6 +14,9 @@ use crate::time::{Timestamp, unix_seconds};
 /// Path of the nonce under the device API.
 pub const NONCE_PATH: &str = "/nonce";
 
+/// Path of the server's time under the device API.
+pub const TIME_PATH: &str = "/time";
+
 /// How long a nonce is good for.
 pub const NONCE_LIFE_SECONDS: i64 = 300;
 
@@ -100,6 +103,14 @@ pub struct NonceResponse {
     pub nonce: String,
     /// Seconds for which it is good.
     pub expires_in: i64,
+}
+
+/// What `GET D/time` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeResponse {
+    /// A [`ServerTime`] as compact JWS.
+    pub server_time: String,
 }
 
 /// What the platform answers to an [`InfoRequest`].
@@ -286,9 +297,10 @@ pub struct ServerTime {
     /// The time, whole seconds.
     #[serde(with = "unix_seconds")]
     pub iat: Timestamp,
-    /// The `kid` of the proof that was outside its time.
+    /// Who is answered: the `kid` of a proof outside its time, or of a question at
+    /// [`Self::address`].
     pub aud: Thumbprint,
-    /// The `jti` of that proof, so that an old answer is of no use.
+    /// The `jti` of that proof or question, so that an old answer is of no use.
     pub jti: Jti,
 }
 
@@ -304,16 +316,24 @@ pub enum ServerTimeError {
         /// The only accepted value.
         expected: String,
     },
-    /// It answers another proof.
-    #[error("aud and jti must be those of the proof that it answers")]
-    OtherProof,
+    /// It answers another request.
+    #[error("aud and jti must be those of the request that it answers")]
+    OtherRequest,
 }
 
 impl ServerTime {
     /// `typ` of the header.
     pub const TYP: &'static str = "countersign-time+jwt";
 
-    /// The server's time, when `jws` is `issuer`'s answer to the proof `jti` of the installation
+    /// Where anybody may ask for the time under `device_base`, with the name `kid` and a fresh
+    /// `jti`.
+    #[must_use]
+    pub fn address(device_base: &str, (kid, jti): (Thumbprint, Jti)) -> String {
+        // base64url means itself in a query (RFC 3986 section 2.3).
+        format!("{device_base}{TIME_PATH}?kid={kid}&jti={jti}")
+    }
+
+    /// The server's time, when `jws` is `issuer`'s answer to the request `jti` of the installation
     /// `aud`.
     pub fn verify(
         jws: &str,
@@ -326,7 +346,7 @@ impl ServerTime {
             return Err(ServerTimeError::WrongIssuer { expected: issuer.to_owned() });
         }
         if (claims.aud, claims.jti) != (aud, jti) {
-            return Err(ServerTimeError::OtherProof);
+            return Err(ServerTimeError::OtherRequest);
         }
         Ok(claims.iat)
     }

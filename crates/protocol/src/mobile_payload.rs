@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::jose::Part;
+use crate::json::JsonError;
 use crate::jwk::EcPublicKey;
 use crate::proof::{self, Proof, ProofError, Verified};
 use crate::time::Timestamp;
@@ -48,7 +50,10 @@ pub fn verify(
         cnf: Confirmation,
     }
     let peeked = proof::peek::<MobilePayload>(jws)?;
-    let confirmed: Confirmed = peeked.unverified_claims().map_err(ProofError::ConfirmationKey)?;
+    let confirmed: Confirmed = peeked.unverified_claims().map_err(|source| match source {
+        JsonError::Text(_) => ProofError::Json { part: Part::Claims, source },
+        JsonError::Shape(_) => ProofError::ConfirmationKey(source),
+    })?;
     peeked.verify(&confirmed.cnf.jwk, audience, now)
 }
 

@@ -35,7 +35,12 @@ impl Countersign {
 
     /// The mobile payload to put into the next authorize request, as `mobilePayload`. Good for two
     /// minutes, once.
+    ///
+    /// The first one asks the platform for its time, and so does one a day, or each while the
+    /// phone's clock is wrong. Without an answer it is made all the same, when the transport has
+    /// given up.
     pub async fn generate_mobile_payload(&self) -> Result<String, Error> {
+        self.installation.check_clock().await;
         let settings = &self.installation.settings;
         let payload = MobilePayload {
             cnf: Confirmation { jwk: self.installation.public_keys().await?.possession },

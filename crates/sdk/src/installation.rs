@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use countersign_protocol::device_api::{
-    DeviceRequest, NONCE_PATH, NonceResponse, ProofBody, ServerTime,
+    DeviceRequest, NONCE_PATH, NonceResponse, ProofBody, ServerTime, TimeResponse,
 };
 use countersign_protocol::jwk::JwkSet;
 use countersign_protocol::platform_token::TokenError;
@@ -148,8 +148,7 @@ impl Installation {
     }
 
     pub async fn fetch<T: DeserializeOwned>(&self, url: String) -> Result<T, Error> {
-        let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
-        answer::read(&self.send(request).await?).map_err(Failure::into_error)
+        answer::read(&self.send(get(url)).await?).map_err(Failure::into_error)
     }
 
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
@@ -162,16 +161,36 @@ impl Installation {
         }
     }
 
-    /// Learns the platform's time from its answer to the proof `jti`.
+    /// Asks for the platform's time unless the phone's clock is known to be right. Best effort:
+    /// without an answer the present stays what it was taken to be.
+    pub async fn check_clock(&self) {
+        let own = self.platform.clock.now();
+        if !self.read(|state| state.is_clock_right(own)) {
+            let _ = self.ask_time().await;
+        }
+    }
+
+    async fn ask_time(&self) -> Result<(), Error> {
+        let kid = self.public_keys().await?.possession.thumbprint();
+        let jti = Jti::new(self.platform.entropy.as_ref());
+        let request = get(ServerTime::address(&self.settings.device_base, (kid, jti)));
+        // Once only: somebody waits to sign in.
+        let response = self.platform.transport.send(request).await?;
+        let answer: TimeResponse = answer::read(&response).map_err(Failure::into_error)?;
+        self.correct_clock(&answer.server_time, jti).await
+    }
+
+    /// Learns the platform's time from its answer, just received, to the request `jti`.
     pub async fn correct_clock(&self, server_time: &str, jti: Jti) -> Result<(), Error> {
+        // Before the keys are fetched, which takes time.
+        let own = self.platform.clock.now();
         let aud = self.public_keys().await?.possession.thumbprint();
-        let at = self
+        let theirs = self
             .with_platform_keys(|keys| {
                 ServerTime::verify(server_time, keys, &self.settings.issuer, (aud, jti))
             })
             .await?;
-        let offset = at.seconds_since(self.platform.clock.now());
-        self.update(|state| state.clock_offset_seconds = offset)
+        self.update(|state| state.learn_time(theirs, own))
     }
 
     /// Runs `verify` with the platform's keys, and again with newer ones when it meets a key it
@@ -203,6 +222,10 @@ impl fmt::Debug for Installation {
             .field("issuer", &self.settings.issuer)
             .finish_non_exhaustive()
     }
+}
+
+const fn get(url: String) -> Request {
+    Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() }
 }
 
 /// The right to pair, given back when dropped.

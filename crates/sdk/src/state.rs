@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::passcode::OneTimePasscode;
 
+/// A difference up to this is left alone: telling the time takes time itself.
+const TOLERATED_CLOCK_OFFSET_SECONDS: i64 = 5;
+
+/// A clock that was right is looked at again after this long.
+const MAX_CLOCK_AGE_SECONDS: i64 = 24 * 60 * 60;
+
 /// Everything that survives a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -22,6 +28,9 @@ pub struct State {
     /// What to add to the phone's clock in proofs. Never in passcodes.
     #[serde(default)]
     pub clock_offset_seconds: i64,
+    /// When that was learnt, by the phone's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_learnt_at: Option<Timestamp>,
     #[serde(default)]
     pub pairings: Vec<Pairing>,
     /// A pairing that was approved and of which the answer is not known.
@@ -92,6 +101,7 @@ impl State {
             application: application.to_owned(),
             installation,
             clock_offset_seconds: 0,
+            clock_learnt_at: None,
             pairings: Vec::new(),
             pending: None,
         }
@@ -118,6 +128,25 @@ impl State {
             return Err(Error::OtherEnvironment);
         }
         if self.installation == fresh.installation { Ok(self) } else { Ok(fresh.clone()) }
+    }
+
+    /// Learns that the platform's clock showed `theirs` when the phone's showed `own`.
+    pub fn learn_time(&mut self, theirs: Timestamp, own: Timestamp) {
+        let offset = theirs.seconds_since(own);
+        let is_right =
+            (-TOLERATED_CLOCK_OFFSET_SECONDS..=TOLERATED_CLOCK_OFFSET_SECONDS).contains(&offset);
+        self.clock_offset_seconds = if is_right { 0 } else { offset };
+        self.clock_learnt_at = Some(own);
+    }
+
+    /// Whether the phone's clock, which shows `own`, was right within the last day.
+    ///
+    /// A clock that was wrong may be set right at any moment, and then its offset is what is wrong:
+    /// so it never counts as known.
+    pub fn is_clock_right(&self, own: Timestamp) -> bool {
+        // A clock that was set back makes the age negative.
+        let is_recent = |at| (0..MAX_CLOCK_AGE_SECONDS).contains(&own.seconds_since(at));
+        self.clock_offset_seconds == 0 && self.clock_learnt_at.is_some_and(is_recent)
     }
 
     pub fn add_pairing(&mut self, pairing: Pairing) {

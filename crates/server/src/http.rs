@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{Method, StatusCode, header},
+    http::{HeaderName, Method, StatusCode, header},
     middleware,
     routing::{get, post},
 };
@@ -39,10 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(people())
         .merge(installations())
         .fallback(async || Problem::not_found("there is nothing at this address"))
-        .method_not_allowed_fallback(async || {
-            let message = "the address does not have this method";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_REQUEST", message)
-        })
+        .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(settings.body_bytes))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn_with_state(settings.request_timeout, problem::in_time))
@@ -50,17 +47,25 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+async fn no_such_method() -> Problem {
+    let message = "the address does not have this method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_REQUEST", message)
+}
+
 /// For OIDC clients. Those without cookies may be called from any origin, as single page applications do.
 fn openid_provider() -> Router<Arc<App>> {
     let anywhere = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([HeaderName::from_static("correlation-id")]);
     Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks))
         .route("/{environment}/as/token", post(token::exchange))
         .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read))
+        // Set below the layer, which otherwise would not see the preflight.
+        .method_not_allowed_fallback(no_such_method)
         .layer(anywhere)
         .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
         .route("/{environment}/as/resume", get(authorize::resume))
@@ -78,6 +83,7 @@ fn people() -> Router<Arc<App>> {
 fn installations() -> Router<Arc<App>> {
     Router::new()
         .route("/{environment}/device/v1/nonce", get(device::nonce))
+        .route("/{environment}/device/v1/time", get(device::time))
         .route("/{environment}/device/v1/pairings", post(device::approve_pairing))
         .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
         .route("/{environment}/device/v1/info", post(device::info))

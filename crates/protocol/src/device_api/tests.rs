@@ -65,6 +65,19 @@ fn the_answers_keep_their_form() {
     insta::assert_json_snapshot!(removed);
     let nonce = NonceResponse { nonce: "n".to_owned(), expires_in: NONCE_LIFE_SECONDS };
     insta::assert_json_snapshot!(nonce);
+    let time = TimeResponse { server_time: "jws".to_owned() };
+    insta::assert_json_snapshot!(time);
+}
+
+#[test]
+fn the_question_for_the_time_can_be_read_back() {
+    let kid = private_key(1).public().thumbprint();
+    let jti = Jti::new(&Seeded::new(1));
+    let address = ServerTime::address(DEVICE_BASE, (kid, jti));
+    let query = address.strip_prefix(DEVICE_BASE).unwrap().strip_prefix("/time?").unwrap();
+    let (first, second) = query.split_once('&').unwrap();
+    assert_eq!(first.strip_prefix("kid=").unwrap().parse(), Ok(kid));
+    assert_eq!(second.strip_prefix("jti=").unwrap().parse(), Ok(jti));
 }
 
 #[test]
@@ -91,7 +104,7 @@ fn the_error_envelope_keeps_its_form() {
 }
 
 #[test]
-fn the_server_time_counts_for_the_proof_it_answers_only() {
+fn the_server_time_counts_for_the_request_it_answers_only() {
     let platform = private_key(4);
     let keys = JwkSet {
         keys: vec![PublicJwk { kid: "p".to_owned(), key: PublicKey::Ec(platform.public()) }],
@@ -106,7 +119,7 @@ fn the_server_time_counts_for_the_proof_it_answers_only() {
     let verify = |issuer, of| ServerTime::verify(&jws, &keys, issuer, of);
     assert_eq!(verify(ISSUER, (aud, jti)).unwrap(), NOW);
     for of in [(other, jti), (aud, other_jti)] {
-        assert!(matches!(verify(ISSUER, of), Err(ServerTimeError::OtherProof)));
+        assert!(matches!(verify(ISSUER, of), Err(ServerTimeError::OtherRequest)));
     }
     assert!(matches!(verify(DEVICE_BASE, (aud, jti)), Err(ServerTimeError::WrongIssuer { .. })));
     let forged = jose::assemble(&input, &private_key(5).sign(input.as_bytes()));

@@ -10,6 +10,7 @@ fn state() -> State {
     let installation = Thumbprint::from_bytes([7; 32]);
     State {
         clock_offset_seconds: -12,
+        clock_learnt_at: Some(START),
         pairings: vec![pairing("ann")],
         pending: Some(PendingPairing {
             offer: Offer {
@@ -61,6 +62,37 @@ fn the_smallest_stored_form_is_read() {
         r#"{{"version":"1","issuer":"{ISSUER}","application":"{APPLICATION}","installation":"{installation}"}}"#
     );
     assert_eq!(State::from_blob(text.as_bytes()).unwrap(), fresh);
+}
+
+#[test]
+fn what_was_stored_before_lessons_were_dated_is_read() {
+    let mut value: serde_json::Value =
+        serde_json::from_slice(state().to_blob().unwrap().expose()).unwrap();
+    value.as_object_mut().unwrap().remove("clock_learnt_at").unwrap();
+    let old = State::from_blob(value.to_string().as_bytes()).unwrap();
+    assert_eq!(old, State { clock_learnt_at: None, ..state() });
+}
+
+#[test]
+fn a_clock_within_five_seconds_is_right() {
+    for (difference, offset) in [(-6, -6), (-5, 0), (0, 0), (5, 0), (6, 6)] {
+        let mut state = state();
+        state.learn_time(START.plus_seconds(difference), START);
+        assert_eq!((state.clock_offset_seconds, state.clock_learnt_at), (offset, Some(START)));
+    }
+}
+
+#[test]
+fn a_clock_counts_as_right_for_a_day() {
+    let day = 24 * 60 * 60;
+    let mut state = state();
+    assert!(!state.is_clock_right(START), "it was wrong");
+    state.learn_time(START, START);
+    for (seconds, is_right) in [(-1, false), (0, true), (day - 1, true), (day, false)] {
+        assert_eq!(state.is_clock_right(START.plus_seconds(seconds)), is_right, "{seconds}");
+    }
+    state.clock_learnt_at = None;
+    assert!(!state.is_clock_right(START), "it was never compared");
 }
 
 #[test]

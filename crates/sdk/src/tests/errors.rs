@@ -33,7 +33,7 @@ fn all() -> Vec<Error> {
         Error::OtherInstallation,
         Error::OfferExpired,
         Error::Discovery(text()),
-        Error::ServerTime(ServerTimeError::OtherProof),
+        Error::ServerTime(ServerTimeError::OtherRequest),
         Error::Clock,
         Error::AmbiguousUser,
         Error::NoPasscodes,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use countersign_protocol::device_api::{
     BlockStatus, DetailCode, DeviceRequest, DeviceStatus, ErrorBody, ErrorCode, ErrorDetail,
     InfoRequest, InfoResponse, InnerError, LockStatus, NonceResponse, PairedDevice, PairedUser,
-    ProofBody, ServerTime, UnpairingRequest, UnpairingResponse,
+    ProofBody, ServerTime, TimeResponse, UnpairingRequest, UnpairingResponse,
 };
 use countersign_protocol::entropy::{Entropy, random};
 use countersign_protocol::jose::{self, Algorithm, Header};
@@ -27,6 +27,7 @@ use countersign_protocol::time::{Clock, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::installation::lock;
 use crate::platform::{Method, Request, Response, Transport, TransportError};
@@ -84,6 +85,8 @@ pub enum Fate {
     LoseAnswer,
     /// Somebody else answers.
     Answer(Response),
+    /// It asks for the time, and is answered something spoiled, signed by whoever this is.
+    Forge(Arc<FakePlatform>, fn(&mut ServerTime)),
     /// It arrives when the sender of the channel says so.
     Wait(oneshot::Receiver<()>),
     /// Nothing special.
@@ -95,7 +98,8 @@ pub struct FakePlatform {
     pub signing_keys: Mutex<Vec<(String, EcPrivateKey)>>,
     pub discovery: Mutex<Value>,
     pub fates: Mutex<VecDeque<Fate>>,
-    /// The path of every request that was tried, the proof where there was one.
+    /// The path of every request that was tried, without its query, and the proof where there was
+    /// one.
     pub log: Mutex<Vec<(String, Option<String>)>>,
     pub devices: Mutex<Vec<Device>>,
     pub has_passcodes: Mutex<bool>,
@@ -208,6 +212,9 @@ impl FakePlatform {
             (Method::Get, "/e/device/v1/nonce") => {
                 ok(200, &NonceResponse { nonce: "nonce".to_owned(), expires_in: 300 })
             }
+            (Method::Get, path) if path.starts_with("/e/device/v1/time?") => {
+                ok(200, &self.signed_time(&self.time_asked_for(request)))
+            }
             (Method::Post, "/e/device/v1/pairings") => self.proven(request, Self::pair),
             (Method::Post, "/e/device/v1/pairings/denials") => self.proven(request, Self::deny),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
@@ -261,6 +268,21 @@ impl FakePlatform {
     pub fn server_time(&self, aud: Thumbprint, jti: Jti) -> String {
         let claims = ServerTime { iss: ISSUER.to_owned(), iat: self.clock.now(), aud, jti };
         self.sign(ServerTime::TYP, &claims)
+    }
+
+    fn time_asked_for(&self, request: &Request) -> ServerTime {
+        let url = Url::parse(&request.url).unwrap();
+        let members: BTreeMap<_, _> = url.query_pairs().collect();
+        ServerTime {
+            iss: ISSUER.to_owned(),
+            iat: self.clock.now(),
+            aud: members["kid"].parse().unwrap(),
+            jti: members["jti"].parse().unwrap(),
+        }
+    }
+
+    fn signed_time(&self, claims: &ServerTime) -> TimeResponse {
+        TimeResponse { server_time: self.sign(ServerTime::TYP, claims) }
     }
 
     /// Spends the ticket, or says why not.
@@ -358,7 +380,9 @@ impl Transport for FakePlatform {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let path = request.url.strip_prefix(DEVICE_BASE).or(request.url.strip_prefix(ORIGIN));
         let proof = serde_json::from_slice::<ProofBody>(&request.body).ok().map(|body| body.proof);
-        lock(&self.log).push((path.unwrap_or(&request.url).to_owned(), proof));
+        let path = path.unwrap_or(&request.url);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        lock(&self.log).push((path.to_owned(), proof));
         let fate = lock(&self.fates).pop_front().unwrap_or(Fate::Arrive);
         let lost = || TransportError::NoAnswer("lost".to_owned());
         match fate {
@@ -368,6 +392,11 @@ impl Transport for FakePlatform {
                 Err(lost())
             }
             Fate::Answer(response) => Ok(response),
+            Fate::Forge(forger, spoil) => {
+                let mut claims = self.time_asked_for(&request);
+                spoil(&mut claims);
+                Ok(ok(200, &forger.signed_time(&claims)))
+            }
             Fate::Wait(gate) => {
                 gate.await.unwrap();
                 Ok(self.answer(&request))

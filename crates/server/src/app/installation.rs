@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{device::Device, environment::Environment, id::Id};
 use countersign_protocol::{
-    device_api::{DeviceRequest, NONCE_LIFE_SECONDS, NonceResponse, ServerTime},
+    device_api::{DeviceRequest, NONCE_LIFE_SECONDS, NonceResponse, ServerTime, TimeResponse},
     encoding,
     entropy::random,
     jose::Algorithm,
@@ -69,7 +69,9 @@ impl Realm {
         encoding::encode([body.as_slice(), &mac].concat())
     }
 
-    fn check_nonce(&self, nonce: &str, now: Timestamp) -> Result<(), DeviceCallError> {
+    /// Whether a nonce is of here and not too old. Asked once the proof is spent: what has counted is answered again, however
+    /// old its nonce is by then.
+    pub(super) fn check_nonce(&self, nonce: &str, now: Timestamp) -> Result<(), DeviceCallError> {
         let bytes = encoding::decode(nonce).map_err(|_| DeviceCallError::Nonce)?;
         let (body, mac) =
             bytes.split_first_chunk::<NONCE_BODY_BYTES>().ok_or(DeviceCallError::Nonce)?;
@@ -88,22 +90,25 @@ impl App {
         NonceResponse { nonce, expires_in: NONCE_LIFE_SECONDS }
     }
 
+    /// What `GET D/time` answers whoever calls itself `kid` and has drawn `jti`.
+    pub fn time(
+        &self,
+        realm: &Realm,
+        (kid, jti): (Thumbprint, Jti),
+    ) -> Result<TimeResponse, Fault> {
+        Ok(TimeResponse { server_time: realm.sign_time(self.now(), (kid, jti))? })
+    }
+
     /// Verifies a proof under the key that the caller has found for it.
     pub(super) fn verify<P: DeviceRequest>(
         &self,
         realm: &Realm,
         peeked: Peeked<P>,
         key: &EcPublicKey,
-        nonce: impl FnOnce(&P) -> Option<&str>,
     ) -> Result<Verified<P>, DeviceCallError> {
         let now = self.now();
-        let proof = peeked
-            .verify(key, &P::address(&realm.device_base), now)
-            .map_err(|error| realm.refuse(error, now))?;
-        if let Some(nonce) = nonce(proof.body()) {
-            realm.check_nonce(nonce, now)?;
-        }
-        Ok(proof)
+        let verified = peeked.verify(key, &P::address(&realm.device_base), now);
+        verified.map_err(|error| realm.refuse(error, now))
     }
 
     /// The key of an installation that is paired, or was when it sent this very proof before.
@@ -136,16 +141,21 @@ pub(super) fn peek_at<P: DeviceRequest>(
 }
 
 impl Realm {
-    fn refuse(&self, error: ProofError, now: Timestamp) -> DeviceCallError {
+    /// The refusal of a proof in the form of the device API.
+    pub(super) fn refuse(&self, error: ProofError, now: Timestamp) -> DeviceCallError {
         let Some(skew) = error.skew() else {
             return DeviceCallError::Proof { error, server_time: None };
         };
-        let claims =
-            ServerTime { iss: self.issuer.clone(), iat: now, aud: skew.key, jti: skew.jti };
-        match self.keys.sign(Algorithm::Es256, ServerTime::TYP, &claims) {
+        match self.sign_time(now, (skew.key, skew.jti)) {
             Ok(time) => DeviceCallError::Proof { error, server_time: Some(time) },
             Err(broken) => broken.into(),
         }
+    }
+
+    /// Tells the time to `aud`, in answer to `jti` and to nothing else.
+    fn sign_time(&self, now: Timestamp, (aud, jti): (Thumbprint, Jti)) -> Result<String, KeyError> {
+        let claims = ServerTime { iss: self.issuer.clone(), iat: now, aud, jti };
+        self.keys.sign(Algorithm::Es256, ServerTime::TYP, &claims)
     }
 }
 

@@ -13,13 +13,14 @@ use countersign_domain::{
 use countersign_protocol::{
     device_api::DeviceRequest,
     entropy::random,
+    jose::Part,
     jwk::EcPublicKey,
     otp,
     pairing::{
         Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
         PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
     },
-    proof::Peeked,
+    proof::{Peeked, ProofError},
     secret::Secret,
     seed::{self, Seed},
 };
@@ -83,7 +84,7 @@ impl App {
     ) -> Result<String, PairError> {
         let peeked = peek_at::<PairingRequest>(realm, &request, self.now())?;
         let key = self.key_of_ticket(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key, |body| Some(&body.nonce))?;
+        let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
         let (device, secret) = (call.new_id(), Secret::new(random::<20>(self.entropy.as_ref())));
         let proved = Proved { realm: Arc::clone(realm), call, proof };
@@ -105,7 +106,7 @@ impl App {
     ) -> Result<String, PairError> {
         let peeked = peek_at::<PairingDenial>(realm, &request, self.now())?;
         let key = self.key_of_ticket(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key, |body| Some(&body.nonce))?;
+        let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
         self.store.write(Deny(Proved { realm: Arc::clone(realm), call, proof })).await
     }
@@ -121,8 +122,10 @@ impl App {
         struct Bearing {
             ticket: Secret<String>,
         }
-        let Bearing { ticket } =
-            peeked.unverified_claims().map_err(|_| PairError::UnknownTicket)?;
+        let in_claims = |source| ProofError::Json { part: Part::Claims, source };
+        let Bearing { ticket } = peeked
+            .unverified_claims()
+            .map_err(|error| realm.refuse(in_claims(error), self.now()))?;
         let ticket =
             self.store.read(FindTicket { realm: Arc::clone(realm), value: ticket }).await?;
         Ok(ticket.ok_or(PairError::UnknownTicket)?.key)
@@ -171,6 +174,7 @@ impl Work for Approve {
         if let Some(answer) = spend(tx, &self.proved.key()).await? {
             return Ok(answer);
         }
+        realm.check_nonce(&proof.body().nonce, call.now)?;
         let ticket = load(tx, realm, &proof.body().ticket).await?;
         let ticket = ticket.ok_or(PairError::UnknownTicket)?;
         if proof.body().app.id != ticket.application.to_string() {
@@ -178,6 +182,12 @@ impl Work for Approve {
         }
         let event = Event::Approve { thumbprint: proof.thumbprint(), device: self.device };
         let step = pairing::apply(&ticket, &event, call.now)?;
+        // The ticket first: who claims it alone looks at the devices. Else another approval could slip in between, and its
+        // device be taken for an older one.
+        if step.state != ticket.state {
+            let claimed = Ticket { state: step.state.clone(), ..(*ticket).clone() };
+            tickets::swap(tx, &ticket, &claimed).await?;
+        }
         let mut paired = None;
         for effect in &step.effects {
             match effect {
@@ -202,9 +212,6 @@ impl Work for Approve {
                 return Err(Fault::broken("an approved ticket is not claimed").into());
             }
         };
-        if step.state != ticket.state {
-            tickets::swap(tx, &ticket, &Ticket { state: step.state, ..(*ticket).clone() }).await?;
-        }
         let response = self.respond(tx, &paired).await?;
         Ok(answer(tx, &self.proved.key(), &response).await?)
     }
@@ -364,6 +371,7 @@ impl Work for Deny {
         if let Some(answer) = spend(tx, &proved.key()).await? {
             return Ok(answer);
         }
+        realm.check_nonce(&proof.body().nonce, call.now)?;
         let ticket = load(tx, realm, &proof.body().ticket).await?;
         let ticket = ticket.ok_or(PairError::UnknownTicket)?;
         let event = Event::Deny { thumbprint: proof.thumbprint() };

@@ -33,7 +33,7 @@ impl App {
     ) -> Result<String, DeviceCallError> {
         let peeked = peek_at::<InfoRequest>(realm, &request, self.now())?;
         let key = self.key_of(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key, |_| None)?;
+        let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
         self.store.write(Info(Proved { realm: Arc::clone(realm), call, proof })).await
     }
@@ -46,7 +46,7 @@ impl App {
     ) -> Result<String, DeviceCallError> {
         let peeked = peek_at::<UnpairingRequest>(realm, &request, self.now())?;
         let key = self.key_of(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key, |body| Some(&body.nonce))?;
+        let proof = self.verify(realm, peeked, &key)?;
         let user = proof.body().user.as_deref().map(str::parse).transpose();
         let user = user.map_err(|_| DeviceCallError::UserId)?;
         let call = self.call(realm.environment, &request.correlation);
@@ -121,16 +121,18 @@ impl Work for Unpair {
     type Error = DeviceCallError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<String, DeviceCallError> {
+        let Proved { realm, call, proof } = &self.proved;
         if let Some(answer) = spend(tx, &self.proved.key()).await? {
             return Ok(answer);
         }
+        realm.check_nonce(&proof.body().nonce, call.now)?;
         let mut removed = Vec::new();
         for device in own_devices(tx, &self.proved).await? {
             if self.user.is_some_and(|user| user != device.user) {
                 continue;
             }
             let event = Event::Unpair { reason: "unpaired_by_installation" };
-            match change(tx, &self.proved.call, &device, event).await {
+            match change(tx, call, &device, event).await {
                 Ok(()) => removed.push(Reference { id: device.id.to_string() }),
                 // Barred: only an administrator takes it away.
                 Err(ChangeDeviceError::Refused(_)) => {}

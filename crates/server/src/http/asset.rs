@@ -1,7 +1,7 @@
 //! The files of the hosted pages. Their names carry a hash of their content, so they never change.
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -9,8 +9,9 @@ use axum::{
 use super::{caller::Anyone, page, problem::Problem};
 
 /// `GET /assets/{name}`
-pub(crate) async fn read(_: Anyone, Path(name): Path<String>) -> Response {
-    let Some(asset) = page::asset(&format!("/assets/{name}")) else {
+pub(crate) async fn read(_: Anyone, name: Result<Path<String>, PathRejection>) -> Response {
+    let asset = name.ok().and_then(|Path(name)| page::asset(&format!("/assets/{name}")));
+    let Some(asset) = asset else {
         return Problem::not_found("there is no asset of this name").into_response();
     };
     let headers = [

@@ -34,7 +34,6 @@ pub(crate) struct Client {
 }
 
 /// User name and password of HTTP Basic, decoded as RFC 6749, section 2.3.1, says.
-#[derive(Default)]
 pub(crate) struct Basic {
     pub client_id: String,
     pub secret: Secret<String>,
@@ -111,7 +110,8 @@ impl<S: Sync> FromRequestParts<S> for Client {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         // Credentials that cannot be read are wrong ones, not none.
-        let read = |encoded| basic(encoded).unwrap_or_default();
+        let unreadable = || Basic { client_id: String::new(), secret: Secret::new(String::new()) };
+        let read = |encoded| basic(encoded).unwrap_or_else(unreadable);
         Ok(Self { basic: authorization(parts, "Basic").map(read) })
     }
 }

@@ -1,19 +1,23 @@
 //! `/{environment}/device/v1`: the device API, for the SDK (`docs/device-protocol.md`).
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     Json,
-    extract::State,
+    extract::{RawQuery, State},
     http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{self, IntoResponse, Response},
 };
 use countersign_domain::pairing::{NoOffer, Refusal};
-use countersign_protocol::device_api::NonceResponse;
+use countersign_protocol::{
+    device_api::{NonceResponse, TimeResponse},
+    encoding::EncodingError,
+};
 use serde_json::json;
 
 use super::{
     caller::{Anyone, At, Installation},
+    form::Members,
     problem::{Detail, FaultResponse, Problem},
 };
 use crate::app::{App, DeviceCallError, PairError};
@@ -25,6 +29,29 @@ pub(crate) async fn nonce(
     _: Anyone,
 ) -> Json<NonceResponse> {
     Json(app.nonce(&realm))
+}
+
+/// `GET D/time`
+pub(crate) async fn time(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    _: Anyone,
+    RawQuery(query): RawQuery,
+) -> response::Result<Json<TimeResponse>> {
+    let members = Members::parse(query.unwrap_or_default().as_bytes())?;
+    let question = (required(&members, "kid")?, required(&members, "jti")?);
+    Ok(Json(app.time(&realm, question).map_err(FaultResponse)?))
+}
+
+/// A member of a query, in its only form.
+fn required<T: FromStr<Err = EncodingError>>(members: &Members, name: &str) -> Result<T, Problem> {
+    let refused = |code, message: String| {
+        Problem::invalid_request(message.clone()).with(Detail::new(code, name, message))
+    };
+    let text = members
+        .text(name)
+        .ok_or_else(|| refused("REQUIRED_VALUE", format!("{name} is missing")))?;
+    text.parse().map_err(|error| refused("INVALID_VALUE", format!("{name} {error}")))
 }
 
 /// `POST D/pairings`
