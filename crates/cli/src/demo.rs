@@ -1,36 +1,45 @@
 //! Everything on one machine: sets up what the tour sets up, and stays as a server.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use countersign_protocol::time::SystemClock;
+use countersign_server::app::App;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Broken,
-    platform::{Plan, Platform},
+    platform::{Plan, Platform, key_encryption_key},
     say,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
 
-/// Serves until it is interrupted.
+/// Serves until it is interrupted. A folder that was served before is served again as it was left.
 pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode, Broken> {
     if !listen.ip().is_loopback() {
         return Err(Broken::new("the demo has a well-known password: it listens on loopback only"));
     }
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder)?;
     let database = format!("sqlite:{}", folder.join("countersign.db").display());
-    let platform = Platform::start(Plan::new(database, Arc::new(SystemClock)), listen).await?;
-    let bank = setup::bank(platform.app(), "Bank").await?;
-    setup::user(platform.app(), &bank, "ann").await?;
-    let issuer = format!("{}/{}/as", platform.base_url(), bank.environment.id);
+    let key_encryption_key = key_encryption_key(&folder)?;
+    let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
+    let platform = Platform::start(plan, listen).await?;
+    let site = Site::find_or_set_up(&folder, platform.app()).await?;
+    let issuer = format!("{}/{}/as", platform.base_url(), site.environment);
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     say(&format!("Countersign is listening on {}.", platform.base_url()));
     say("");
     say(&format!("  issuer           {issuer}"));
     say(&format!("  discovery        {issuer}/.well-known/openid-configuration"));
-    say(&format!("  native app       {}  (ann's phone would run it)", bank.native.id));
-    say(&format!("  web site         {}", bank.web.id));
+    say(&format!("  native app       {}  (ann's phone would run it)", site.native));
+    say(&format!("  web site         {}", site.web));
     say(&format!("  user             ann, password: {PASSWORD}"));
     say("");
     say(
@@ -39,11 +48,43 @@ pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode
     say(&format!(
         "  {issuer}/authorize?client_id={}&response_type=code&scope=openid+profile&redirect_uri={WEB_REDIRECT_URI}\
          &code_challenge={challenge}&code_challenge_method=S256",
-        bank.web.id
+        site.web
     ));
     say("");
     say("Stop it with Ctrl-C.");
     tokio::signal::ctrl_c().await?;
     platform.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What people are told of the bank. Kept beside the database, so that the next start need not set it up again.
+#[derive(Serialize, Deserialize)]
+struct Site {
+    environment: String,
+    native: String,
+    web: String,
+}
+
+impl Site {
+    async fn find_or_set_up(folder: &Path, app: &App) -> Result<Self, Broken> {
+        let path = folder.join("bank.json");
+        if path.exists() {
+            return Ok(serde_json::from_slice(&fs::read(&path)?)?);
+        }
+        let bank = setup::bank(app, "Bank").await.map_err(|Broken(why)| {
+            let folder = folder.display();
+            Broken::new(format!("{why}; if an earlier start broke off, empty {folder} first"))
+        })?;
+        setup::user(app, &bank, "ann").await?;
+        let site = Self {
+            environment: bank.environment.id.to_string(),
+            native: bank.native.id.to_string(),
+            web: bank.web.id.to_string(),
+        };
+        // Whole or not at all.
+        let unfinished = folder.join("bank.json.new");
+        fs::write(&unfinished, serde_json::to_vec_pretty(&site)?)?;
+        fs::rename(&unfinished, &path)?;
+        Ok(site)
+    }
 }

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(broken) => {
-            say(&format!("countersign: {broken}"));
+            complain(&format!("countersign: {broken}"));
             ExitCode::FAILURE
         }
     }
@@ -101,4 +101,10 @@ impl<E: std::error::Error> From<E> for Broken {
 #[expect(clippy::print_stdout, reason = "this is a command: its lines are its result")]
 fn say(line: &str) {
     println!("{line}");
+}
+
+/// A line about what went wrong, apart from the results.
+#[expect(clippy::print_stderr, reason = "this is a command: its complaints are for the terminal")]
+fn complain(line: &str) {
+    eprintln!("{line}");
 }

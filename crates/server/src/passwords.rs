@@ -181,6 +181,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_caller_that_goes_away_keeps_its_place_until_the_work_ends() {
+        let settings = Settings { memory_kib: 16_384, passes: 4, ..SMALL };
+        let passwords = Passwords::new(settings, &SystemEntropy);
+        let mut caller = std::pin::pin!(passwords.verify(secret("x"), None));
+        let begun = std::future::poll_fn(|context| {
+            assert!(caller.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        });
+        begun.await;
+        assert_eq!(passwords.verify(secret("x"), None).await, Err(PasswordError::Busy));
+    }
+
+    #[tokio::test]
     async fn more_than_the_queue_holds_are_refused() {
         let passwords = Passwords::new(SMALL, &SystemEntropy);
         let _full = passwords.shared.waiting.try_acquire().unwrap();

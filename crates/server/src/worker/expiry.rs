@@ -70,3 +70,79 @@ impl Work for Sweep {
         Ok(Forgotten { rows: all.iter().sum(), full })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use countersign_domain::{
+        application::{Kind, TokenEndpointAuthMethod},
+        authorization::Parameters,
+    };
+    use countersign_protocol::{
+        entropy::SystemEntropy, jose::Algorithm, secret::Secret, time::Clock,
+    };
+
+    use super::*;
+    use crate::{
+        Parts, Settings,
+        app::{NewApplication, StartFlow},
+        open,
+    };
+
+    struct SetClock(AtomicI64);
+
+    impl Clock for SetClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_seconds(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_is_forgotten_batch_by_batch_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.db");
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
+        let app = open(Parts {
+            store: countersign_store::Settings::new(file.display().to_string()),
+            key_encryption_key: Secret::new([1; 32]),
+            clock: Arc::<SetClock>::clone(&clock),
+            entropy: Arc::new(SystemEntropy),
+            settings: Settings { expiry_batch: 2, ..Settings::new("https://id.example") },
+        })
+        .await
+        .unwrap();
+        let environment = app.create_environment("e").await.unwrap().id;
+        let realm = app.realm(environment).await.unwrap().unwrap();
+        let new = NewApplication {
+            name: "a".to_owned(),
+            kind: Kind::Web,
+            token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+            redirect_uris: vec![],
+            id_token_algorithm: Algorithm::Es256,
+            mobile: None,
+        };
+        let application = app.create_application(environment, new).await.unwrap().application;
+        let request = StartFlow {
+            client_id: Some(application.id.to_string()),
+            parameters: Parameters {
+                response_type: Some("code".to_owned()),
+                response_mode: Some("pi.flow".to_owned()),
+                scope: Some("openid".to_owned()),
+                code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
+                code_challenge_method: Some("S256".to_owned()),
+                ..Parameters::default()
+            },
+            mobile_payload: None,
+            cookie: None,
+            correlation: String::new(),
+        };
+        for _ in 0..5 {
+            app.start_flow(&realm, request.clone()).await.unwrap();
+        }
+        clock.0.fetch_add(900, Ordering::Relaxed);
+        app.start_flow(&realm, request).await.unwrap();
+        assert_eq!(sweep(&app).await.unwrap(), 5);
+        assert_eq!(sweep(&app).await.unwrap(), 0);
+    }
+}

@@ -1,0 +1,14 @@
+//! Attacks on the device API: broken proofs, statements that come twice, and many that come at once.
+
+#![cfg(test)]
+
+#[macro_use]
+mod world;
+
+mod draft;
+mod pairing;
+mod proofs;
+mod races;
+mod scene;
+mod shapes;
+mod single_use;

@@ -1,0 +1,8 @@
+//! `/{environment}/flows/{flow}`: the flow API, for apps that draw their own screens.
+
+mod device_selection;
+mod lifetime;
+mod passcode;
+mod password;
+mod refusals;
+mod statuses;

@@ -1,0 +1,16 @@
+//! The whole server, from request to database: what applications, people and phones see of it.
+
+#![cfg(test)]
+
+#[macro_use]
+mod world;
+
+mod answers;
+mod assets;
+mod bars;
+mod device;
+mod endpoints;
+mod flows;
+mod fuzz;
+mod oidc;
+mod signon;

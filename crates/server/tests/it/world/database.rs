@@ -1,0 +1,104 @@
+//! A database that no other test uses, on either engine.
+
+use std::{
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use countersign_store::{Engine, Settings};
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+
+/// Where the database of a world is, until the world ends.
+pub enum Database {
+    File(TempDir),
+    Schema(String),
+}
+
+impl Database {
+    pub async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::File(tempfile::tempdir().unwrap()),
+            Engine::Postgres => Self::Schema(new_schema().await),
+        }
+    }
+
+    pub fn settings(&self) -> Settings {
+        let url = match self {
+            Self::File(folder) => format!("sqlite:{}", folder.path().join("server.db").display()),
+            Self::Schema(schema) => {
+                let base = postgres_url();
+                let mark = if base.contains('?') { '&' } else { '?' };
+                format!("{base}{mark}options=-csearch_path%3D{schema}")
+            }
+        };
+        Settings { connections: 4, ..Settings::new(url) }
+    }
+
+    /// Not done when a test fails, so that there is something to look at.
+    pub async fn remove(self) {
+        if let Self::Schema(schema) = self {
+            administer(&format!("DROP SCHEMA {schema} CASCADE")).await;
+        }
+    }
+}
+
+/// Whether this run goes without an engine, by request.
+pub fn is_skipped(engine: Engine) -> bool {
+    engine == Engine::Postgres
+        && environment("COUNTERSIGN_TEST_SKIP")
+            .is_some_and(|skipped| skipped.split(',').any(|part| part == "postgres"))
+}
+
+fn postgres_url() -> String {
+    environment("TEST_DATABASE_URL").expect(
+        "TEST_DATABASE_URL names no PostgreSQL: use `cargo xtask test`, or set COUNTERSIGN_TEST_SKIP=postgres",
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test harness reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn new_schema() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let schema = format!("server_{}_{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    administer(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await;
+    schema
+}
+
+/// Runs statements on a connection of its own.
+async fn administer(sql: &str) {
+    let (client, connection) = tokio_postgres::connect(&postgres_url(), NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+/// Runs each of these `async fn name(w: &mut World)` on both engines.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(on_engine!($name, countersign_store::Engine::Sqlite);)*
+        }
+        mod postgres {
+            $(on_engine!($name, countersign_store::Engine::Postgres);)*
+        }
+    };
+}
+
+/// Runs `async fn name(w: &mut World)` on one engine.
+macro_rules! on_engine {
+    ($name:ident, $engine:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            if !$crate::world::is_skipped($engine) {
+                let mut w = $crate::world::World::on($engine).await;
+                super::$name(&mut w).await;
+                w.end().await;
+            }
+        }
+    };
+}
