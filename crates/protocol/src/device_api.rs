@@ -90,6 +90,7 @@ impl DeviceRequest for UnpairingRequest {
 
 /// The body of every request: one proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ProofBody {
     /// The compact JWS.
     pub proof: String,

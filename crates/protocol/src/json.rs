@@ -25,13 +25,25 @@ pub enum JsonError {
     Text(#[source] serde_json::Error),
     /// The text is JSON, but not of the expected members.
     #[error("has other members than expected: {0}")]
-    Shape(#[source] serde_json::Error),
+    Shape(#[source] serde_path_to_error::Error<serde_json::Error>),
+}
+
+impl JsonError {
+    /// The member that is not as expected, dotted: `device.id`. Nothing when it is the whole, or when no member is known.
+    #[must_use]
+    pub fn member(&self) -> Option<String> {
+        match self {
+            Self::Text(_) => None,
+            Self::Shape(error) => Some(error.path().to_string()).filter(|path| path != "."),
+        }
+    }
 }
 
 /// Reads `bytes` as one JSON value of the form `T`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     check(bytes)?;
-    serde_json::from_slice(bytes).map_err(JsonError::Shape)
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut text).map_err(JsonError::Shape)
 }
 
 /// Refuses what no `T` may be read from. [`parse`] does it by itself.

@@ -130,22 +130,26 @@ struct Call {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct Credentials {
     username: Option<String>,
     password: Option<Secret<String>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct Passcode {
     otp: Option<Secret<String>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct Selection {
     device: Option<Selected>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct Selected {
     id: Option<String>,
 }
@@ -243,8 +247,16 @@ fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    strict::parse(body)
-        .map_err(|error| Refusal::Problem(Problem::invalid_request(format!("the body {error}"))))
+    strict::parse(body).map_err(|error| {
+        let problem = Problem::invalid_request(format!("the body {error}"));
+        Refusal::Problem(match error.member() {
+            Some(member) => {
+                let message = format!("{member} is not of the expected type");
+                problem.with(Detail::new("INVALID_VALUE", member, message))
+            }
+            None => problem,
+        })
+    })
 }
 
 fn required<T>(value: Option<T>, target: &str) -> Result<T, Refusal> {

@@ -61,6 +61,18 @@ async fn a_member_that_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn a_member_of_the_wrong_type_is_named() {
+    let w = World::new().await;
+    let mut sign_on = w.app().begin().await;
+    let answer = sign_on.act("usernamePassword.check", &json!({ "username": 1 })).await;
+    assert_eq!(answer.must_be(400).problem().2, "username");
+    let answer = sign_on.act("device.select", &json!({ "device": { "id": [] } })).await;
+    assert_eq!(answer.must_be(400).problem().2, "device.id");
+    let answer = sign_on.act("device.select", &json!({ "device": "x" })).await.must_be(400);
+    assert!(!answer.text().contains("Selected"), "names of the program are nobody's business");
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_the_expected_json_is_refused() {
     let w = World::new().await;
     let mut sign_on = w.app().begin().await;
