@@ -56,7 +56,7 @@ faults!(DeviceCallError);
 const NONCE_BODY_BYTES: usize = 24;
 
 impl Realm {
-    /// A nonce that [`Realm::check_nonce`] takes for five minutes: its expiry and 16 random bytes, under a MAC.
+    /// A nonce that is taken for five minutes: its expiry and 16 random bytes, under a MAC.
     #[must_use]
     pub fn nonce(
         &self,

@@ -1,8 +1,6 @@
 //! What bars a user or a device stays a bar, whatever else the policy lets pass (docs/adr/0007).
 
-use countersign_domain::{
-    lockout::Limit, mfa_policy::DeviceSelection, mfa_settings::MfaSettings,
-};
+use countersign_domain::{lockout::Limit, mfa_policy::DeviceSelection, mfa_settings::MfaSettings};
 use countersign_sdk::PairingOutcome;
 use countersign_server::app::DeviceChange;
 use serde_json::json;
