@@ -7,9 +7,9 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 
+pub use crate::machine::{insert, load_live as load, swap};
 use crate::{
-    StoreError, Tx, Versioned,
-    machine::{self, Machine, Table},
+    machine::{Machine, Table},
     machine_table,
 };
 
@@ -42,25 +42,4 @@ impl Machine for Flow {
     fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
-}
-
-/// Adds a flow.
-pub async fn insert(tx: &mut Tx<'_>, flow: &Flow) -> Result<(), StoreError> {
-    machine::insert(tx, flow).await
-}
-
-/// Replaces a flow that nobody has changed since it was read.
-pub async fn swap(tx: &mut Tx<'_>, old: &Versioned<Flow>, new: &Flow) -> Result<(), StoreError> {
-    machine::swap(tx, old, new).await
-}
-
-/// The flow of this id in this environment, unless it has expired.
-pub async fn load(
-    tx: &mut Tx<'_>,
-    environment: Id<Environment>,
-    id: Id<Flow>,
-    now: Timestamp,
-) -> Result<Option<Versioned<Flow>>, StoreError> {
-    let flow = machine::load(tx, environment, id).await?;
-    Ok(flow.filter(|flow: &Versioned<Flow>| flow.expires_at() > now))
 }

@@ -28,6 +28,7 @@ pub mod machine;
 pub mod mfa_policy;
 pub mod mfa_settings;
 pub mod migrate;
+pub mod named;
 pub mod pairing;
 pub mod password;
 pub mod population;

@@ -98,6 +98,17 @@ pub async fn load<M: Machine>(
     document::find(tx, M::TABLE.load, &[id.into(), environment.into()]).await
 }
 
+/// The machine with this id in this environment, unless it has expired.
+pub async fn load_live<M: Machine>(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    id: Id<M>,
+    now: Timestamp,
+) -> Result<Option<Versioned<M>>, StoreError> {
+    let machine = load(tx, environment, id).await?;
+    Ok(machine.filter(|machine: &Versioned<M>| machine.expires_at() > now))
+}
+
 /// Replaces a machine by its next state. [`StoreError::Conflict`] if somebody else has, since it was read.
 pub async fn swap<M: Machine>(
     tx: &mut Tx<'_>,

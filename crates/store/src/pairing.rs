@@ -7,9 +7,9 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 
+pub use crate::machine::{insert, load, swap};
 use crate::{
-    StoreError, Tx, Versioned,
-    machine::{self, Machine, Table},
+    machine::{Machine, Table},
     machine_table,
 };
 
@@ -39,27 +39,4 @@ impl Machine for Ticket {
         // As long again, so that a late phone is told that it is late.
         self.expires_at().plus_seconds(TICKET_SECONDS)
     }
-}
-
-/// Adds a ticket.
-pub async fn insert(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<(), StoreError> {
-    machine::insert(tx, ticket).await
-}
-
-/// Replaces a ticket that nobody has changed since it was read.
-pub async fn swap(
-    tx: &mut Tx<'_>,
-    old: &Versioned<Ticket>,
-    new: &Ticket,
-) -> Result<(), StoreError> {
-    machine::swap(tx, old, new).await
-}
-
-/// The ticket of this id in this environment, expired or not.
-pub async fn load(
-    tx: &mut Tx<'_>,
-    environment: Id<Environment>,
-    id: Id<Ticket>,
-) -> Result<Option<Versioned<Ticket>>, StoreError> {
-    machine::load(tx, environment, id).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     device::Device,
     flow::{Flow, State},
-    grant::State as GrantState,
+    grant::{Grant, State as GrantState},
     id::Id,
     mfa,
     sign_on_policy::ActionKind,
@@ -112,7 +112,8 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
     });
     let answered = match flow.state {
         State::Completed { .. } => {
-            let grant = grants::load(tx, flow.environment, flow.id.cast(), now).await?;
+            let id: Id<Grant> = flow.id.cast();
+            let grant = grants::load(tx, flow.environment, id, now).await?;
             grant.is_none_or(|grant| grant.state != GrantState::Issued)
         }
         _ => false,
