@@ -71,16 +71,23 @@ impl NoOffer {
     }
 }
 
+/// What the user's devices alone say against an offer: this phone is one of them. So it is after every enrolment, and nothing
+/// else needs to be read then.
+#[must_use]
+pub fn known(installation: &Installation, devices: &[Device]) -> Option<NoOffer> {
+    let own = |device: &&Device| device.installation.thumbprint == installation.thumbprint;
+    match devices.iter().find(own)?.state {
+        DeviceState::Active { .. } | DeviceState::Locked { .. } => Some(NoOffer::AlreadyPaired),
+        // A blocked phone must not come back by a new pairing.
+        DeviceState::Blocked { .. } => Some(NoOffer::Disabled),
+        DeviceState::Removed { .. } => None,
+    }
+}
+
 /// Whether this phone may be paired to this user. Asked when the offer is made, and again when it is taken.
 pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
-    let own = |device: &&Device| device.installation.thumbprint == facts.installation.thumbprint;
-    match facts.devices.iter().find(own).map(|device| &device.state) {
-        Some(DeviceState::Active { .. } | DeviceState::Locked { .. }) => {
-            return Err(NoOffer::AlreadyPaired);
-        }
-        // A blocked phone must not come back by a new pairing.
-        Some(DeviceState::Blocked { .. }) => return Err(NoOffer::Disabled),
-        Some(DeviceState::Removed { .. }) | None => {}
+    if let Some(no_offer) = known(facts.installation, facts.devices) {
+        return Err(no_offer);
     }
     // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
     let vouched = facts.devices.is_empty() || facts.multi_factor;

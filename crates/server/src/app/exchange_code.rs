@@ -12,6 +12,7 @@ use countersign_domain::{
     id::Id,
     installation::Installation,
     pairing::{self, NoOffer, State, Ticket},
+    user::User,
 };
 use countersign_protocol::{
     encoding,
@@ -194,7 +195,10 @@ impl Work for Exchange {
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens => {
-                    let pairing = self.pairing(tx, &application, &grant).await?;
+                    let user = user::load(tx, grant.environment, grant.identity.user).await?;
+                    let user = user.filter(|user| user.enabled);
+                    let user = user.ok_or(ExchangeError::UnknownCode)?;
+                    let pairing = self.pairing(tx, &application, &grant, &user).await?;
                     let algorithm = application.id_token_algorithm;
                     redeemed = Some(Redeemed { grant: grant.clone(), algorithm, pairing });
                 }
@@ -216,39 +220,35 @@ impl Exchange {
         tx: &mut Tx<'_>,
         application: &Application,
         grant: &Grant,
+        user: &User,
     ) -> Result<Option<PairingClaim>, ExchangeError> {
         let Some(installation) = &grant.installation else { return Ok(None) };
-        let user = user::load(tx, grant.environment, grant.identity.user).await?;
-        let user = user.ok_or(ExchangeError::UnknownCode)?;
+        let devices = device::list_of_user(tx, user.id).await?;
+        let devices: Vec<Device> = devices.into_iter().map(Versioned::into_value).collect();
+        if let Some(no_offer) = pairing::known(installation, &devices) {
+            return Ok(Some(claim(no_offer)));
+        }
         let policy = match grant.identity.mfa_policy {
             Some(id) => mfa_policy::load(tx, grant.environment, id).await?,
             None => None,
         };
         let settings = mfa_settings::load(tx, grant.environment).await?;
-        let devices = device::list_of_user(tx, user.id).await?;
-        let devices: Vec<Device> = devices.into_iter().map(Versioned::into_value).collect();
         let facts = pairing::Facts {
             policy: policy.as_deref(),
             application,
             installation,
-            user: &user,
+            user,
             multi_factor: grant.identity.methods.contains(&Method::Mfa),
             devices: &devices,
             settings: &settings,
         };
-        let claim = match pairing::check(facts) {
+        Ok(Some(match pairing::check(facts) {
             Ok(()) => self.offer(tx, application, grant, installation).await?,
             Err(no_offer) => {
                 self.audit_no_offer(tx, grant, no_offer).await?;
-                match no_offer {
-                    NoOffer::AlreadyPaired => PairingClaim::AlreadyPaired,
-                    NoOffer::Disabled => PairingClaim::Disabled,
-                    NoOffer::Compromised => PairingClaim::Compromised,
-                    NoOffer::LimitReached { .. } => PairingClaim::LimitReached,
-                }
+                claim(no_offer)
             }
-        };
-        Ok(Some(claim))
+        }))
     }
 
     async fn offer(
@@ -297,6 +297,16 @@ impl Exchange {
         let event = audit::Event::failed(action, reason.name());
         let event = event.through(grant.application).about(grant.identity.user);
         Ok(self.call.audit(tx, event).await?)
+    }
+}
+
+/// Why there is no offer, as the phone is told.
+const fn claim(no_offer: NoOffer) -> PairingClaim {
+    match no_offer {
+        NoOffer::AlreadyPaired => PairingClaim::AlreadyPaired,
+        NoOffer::Disabled => PairingClaim::Disabled,
+        NoOffer::Compromised => PairingClaim::Compromised,
+        NoOffer::LimitReached { .. } => PairingClaim::LimitReached,
     }
 }
 

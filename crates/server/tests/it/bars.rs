@@ -128,3 +128,13 @@ async fn a_code_that_was_redeemed_is_not_given_again() {
     let read = sign_on.read().await.json();
     assert_eq!((&read["status"], &read["authorizeResponse"]), (&json!("COMPLETED"), &json!(null)));
 }
+
+#[tokio::test]
+async fn a_user_who_is_disabled_meanwhile_gets_no_tokens() {
+    let w = World::new().await;
+    let app = w.app();
+    let code = app.code_for("ann").await;
+    w.bank.disable_ann(&w.server).await;
+    let answer = app.redeem(&app.token_request(&code)).await.must_be(400);
+    assert_eq!(answer.json()["error"], json!("invalid_grant"));
+}
