@@ -92,7 +92,7 @@ pub struct Settings {
     pub connections: usize,
     /// Callers that may be served or wait at a time; more are refused with [`StoreError::Busy`].
     pub callers: usize,
-    /// PostgreSQL: how long to wait for a connection, in milliseconds.
+    /// How long to wait for a connection, or for the process that had the `SQLite` file open to end, in milliseconds.
     pub connect_timeout_ms: u64,
     /// PostgreSQL: how long one statement may run, in milliseconds.
     pub statement_timeout_ms: u64,
@@ -131,7 +131,7 @@ impl Store {
         let driver = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Driver::Postgres(Postgres::new(settings)?)
         } else {
-            Driver::Sqlite(Sqlite::open(settings)?)
+            Driver::Sqlite(Sqlite::open(settings).await?)
         };
         let store = Self(Arc::new(driver));
         store.ping().await?;

@@ -12,6 +12,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, ToSql, ffi,
     types::{ToSqlOutput, ValueRef},
 };
+use tokio::sync::oneshot;
 
 use self::{readers::Readers, writer::Writer};
 use crate::{Row, Settings, StoreError, Value, Work, tx::Fault};
@@ -37,9 +39,9 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub fn open(settings: &Settings) -> Result<Self, StoreError> {
+    pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
         let path = path(settings.url.expose())?;
-        let lock = lock(path)?;
+        let lock = lock(path, Duration::from_millis(settings.connect_timeout_ms)).await?;
         create(path)?;
         let writer = Writer::start(path, settings.callers)?;
         let readers = Readers::open(path, settings)?;
@@ -76,16 +78,25 @@ fn path(url: &str) -> Result<&Path, StoreError> {
 
 /// Takes the lock beside the database. Not on the database itself: closing a file drops all the locks that `SQLite`
 /// holds on it in this process.
-fn lock(path: &Path) -> Result<File, StoreError> {
+///
+/// A process that was killed holds it until it has quite ended, and the one that takes its place may be faster.
+async fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
     let path = with_suffix(path, "-lock");
     let file = private_file(&path)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::unavailable(format!(
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(source)) => return Err(cannot("lock", &path, source)),
+    }
+    let (sender, receiver) = oneshot::channel();
+    // A thread of its own: a runtime that ends does not wait for it. A lock that comes too late is dropped.
+    thread::spawn(move || sender.send(file.lock().map(|()| file)));
+    match tokio::time::timeout(patience, receiver).await {
+        Ok(Ok(locked)) => locked.map_err(|source| cannot("lock", &path, source)),
+        Ok(Err(_)) | Err(_) => Err(StoreError::unavailable(format!(
             "another process has the database open: {} is locked",
             path.display()
         ))),
-        Err(TryLockError::Error(source)) => Err(cannot("lock", &path, source)),
     }
 }
 

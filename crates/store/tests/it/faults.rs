@@ -28,6 +28,7 @@ mod sqlite {
         a_body_that_waits_is_stopped,
         a_body_whose_caller_is_gone_does_not_begin,
         a_second_process_is_refused,
+        the_next_process_waits_for_the_last_one_to_end,
         nobody_else_may_read_the_files,
         the_log_does_not_outlive_a_closed_store,
         a_long_read_does_not_stop_writes,
@@ -142,13 +143,23 @@ async fn a_body_whose_caller_is_gone_does_not_begin(database: &mut Database) {
 }
 
 async fn a_second_process_is_refused(database: &mut Database) {
-    let second = Store::open(&database.settings).await;
+    let impatient = Settings { connect_timeout_ms: 1, ..database.settings.clone() };
+    let second = Store::open(&impatient).await;
     match second {
         Err(error) => assert!(error.to_string().contains("another process"), "{error}"),
         Ok(_) => panic!("both have it open"),
     }
     database.store.close().await;
     database.store = Store::open(&database.settings).await.unwrap();
+}
+
+async fn the_next_process_waits_for_the_last_one_to_end(database: &mut Database) {
+    let settings = database.settings.clone();
+    let mut next = pin!(Store::open(&settings));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(next.as_mut().poll(&mut context).is_pending());
+    database.store.close().await;
+    database.store = next.await.unwrap();
 }
 
 async fn nobody_else_may_read_the_files(database: &mut Database) {
