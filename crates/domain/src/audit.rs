@@ -106,7 +106,41 @@ pub enum Action {
     UserLocked,
 }
 
+impl Action {
+    /// Whether the action is itself a failure: its name says so, and so does the record.
+    const fn is_failure(self) -> bool {
+        match self {
+            Self::AccessDenied
+            | Self::PasswordCheckFailed
+            | Self::PasscodeCheckFailed
+            | Self::GrantReused
+            | Self::DevicePayloadRefused
+            | Self::DeviceActivationFailed
+            | Self::DevicePairingFailedCompromised => true,
+            Self::FlowCreated
+            | Self::AccessAllowed
+            | Self::PasswordCheckSucceeded
+            | Self::PasscodeCheckSucceeded
+            | Self::DeviceAuthorized
+            | Self::DeviceCreated
+            | Self::DeviceDeleted
+            | Self::DeviceBlocked
+            | Self::DeviceUnblocked
+            | Self::DeviceLocked
+            | Self::DeviceUnlocked
+            | Self::UserLocked => false,
+        }
+    }
+}
+
 impl Event {
+    /// What a machine tells by its effects.
+    #[must_use]
+    pub fn of(action: Action, reason: Option<&'static str>) -> Self {
+        let succeeded = !action.is_failure();
+        Self { succeeded, reason: reason.map(str::to_owned), ..Self::succeeded(action) }
+    }
+
     /// Something that succeeded.
     #[must_use]
     pub const fn succeeded(action: Action) -> Self {
@@ -117,12 +151,6 @@ impl Event {
     #[must_use]
     pub fn failed(action: Action, reason: impl Into<String>) -> Self {
         Self { succeeded: false, reason: Some(reason.into()), ..Self::succeeded(action) }
-    }
-
-    /// Adds why.
-    #[must_use]
-    pub fn because(self, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..self }
     }
 
     /// Adds the application.

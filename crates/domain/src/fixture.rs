@@ -276,8 +276,7 @@ pub fn record() -> audit::Record {
         environment: id(1),
         recorded_at: NOW,
         correlation: "correlation".to_owned(),
-        event: audit::Event::succeeded(audit::Action::DeviceAuthorized)
-            .because("device_authorized")
+        event: audit::Event::of(audit::Action::DeviceAuthorized, Some("device_authorized"))
             .through(id(1))
             .about(id(1))
             .on(id(1)),

@@ -108,6 +108,7 @@ pub struct EnvironmentKeys {
     rs256: SigningKey,
     es256: SigningKey,
     mac: hmac::Key,
+    public: JwkSet,
 }
 
 /// The secrets of an environment's keys, as they are sealed and stored.
@@ -135,7 +136,7 @@ impl KeyMaterial {
 }
 
 enum SigningKey {
-    Rsa { kid: String, pair: Box<RsaKeyPair>, public: RsaPublicKey },
+    Rsa { kid: String, pair: Box<RsaKeyPair> },
     Ec { kid: String, key: EcPrivateKey },
 }
 
@@ -145,15 +146,22 @@ impl EnvironmentKeys {
         let scalar: &[u8; 32] =
             material.es256.expose().as_slice().try_into().map_err(|_| KeyError)?;
         let key = EcPrivateKey::from_scalar(scalar).map_err(|_| KeyError)?;
-        let kid = key.public().thumbprint().to_string();
-        let es256 = SigningKey::Ec { kid, key };
+        let ec = PublicJwk {
+            kid: key.public().thumbprint().to_string(),
+            key: PublicKey::Ec(key.public()),
+        };
         let pair = RsaKeyPair::from_pkcs8(material.rs256.expose()).map_err(|_| KeyError)?;
         let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public_key().into();
-        let kid = encoding::encode(jose::digest(&encoding::encode(&n)));
-        let public = RsaPublicKey::from_components(n, e).map_err(|_| KeyError)?;
-        let rs256 = SigningKey::Rsa { kid, pair: Box::new(pair), public };
-        let mac = hmac::Key::new(hmac::HMAC_SHA256, material.mac.expose());
-        Ok(Self { rs256, es256, mac })
+        let rsa = PublicJwk {
+            kid: encoding::encode(jose::digest(&encoding::encode(&n))),
+            key: PublicKey::Rsa(RsaPublicKey::from_components(n, e).map_err(|_| KeyError)?),
+        };
+        Ok(Self {
+            rs256: SigningKey::Rsa { kid: rsa.kid.clone(), pair: Box::new(pair) },
+            es256: SigningKey::Ec { kid: ec.kid.clone(), key },
+            mac: hmac::Key::new(hmac::HMAC_SHA256, material.mac.expose()),
+            public: JwkSet { keys: vec![rsa, ec] },
+        })
     }
 
     /// A compact JWS over `claims`.
@@ -164,7 +172,7 @@ impl EnvironmentKeys {
         claims: &impl Serialize,
     ) -> Result<String, KeyError> {
         match self.key(algorithm) {
-            SigningKey::Rsa { kid, pair, .. } => {
+            SigningKey::Rsa { kid, pair } => {
                 let input = jose::signing_input(&Header { alg: algorithm, kid, typ }, claims);
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(
@@ -192,16 +200,8 @@ impl EnvironmentKeys {
 
     /// The public keys, as the JWKS endpoint publishes them.
     #[must_use]
-    pub fn public(&self) -> JwkSet {
-        let publish = |key: &SigningKey| match key {
-            SigningKey::Rsa { kid, public, .. } => {
-                PublicJwk { kid: kid.clone(), key: PublicKey::Rsa(public.clone()) }
-            }
-            SigningKey::Ec { kid, key } => {
-                PublicJwk { kid: kid.clone(), key: PublicKey::Ec(key.public()) }
-            }
-        };
-        JwkSet { keys: vec![publish(&self.rs256), publish(&self.es256)] }
+    pub const fn public(&self) -> &JwkSet {
+        &self.public
     }
 
     /// Keyed hash of `bytes` for one purpose.

@@ -57,11 +57,9 @@ pub async fn load(
 }
 
 /// The devices of a user, in their order.
-pub async fn list_of_user(
-    tx: &mut Tx<'_>,
-    user: Id<User>,
-) -> Result<Vec<Versioned<Device>>, StoreError> {
-    document::list(tx, LIST_OF_USER, &[user.into()]).await
+pub async fn list_of_user(tx: &mut Tx<'_>, user: Id<User>) -> Result<Vec<Device>, StoreError> {
+    let devices = document::list(tx, LIST_OF_USER, &[user.into()]).await?;
+    Ok(devices.into_iter().map(Versioned::into_value).collect())
 }
 
 /// The devices that are this installation, one per user.

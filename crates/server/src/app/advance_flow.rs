@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use countersign_domain::{
     device::Device,
-    flow::{self, Event, State},
+    flow::{Event, State},
     id::Id,
     user::User,
 };
-use countersign_store::{Tx, Work, flow as flows, user};
+use countersign_store::{Tx, Work, flow as flows};
 
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
-    read_flow::view,
-    run_flow::{RunError, load_own, run},
+    read_flow::{choices, view},
+    run_flow::{identify, load_own, run, run_errors},
 };
 
 /// A choice for a flow.
@@ -62,6 +62,7 @@ pub enum AdvanceError {
 }
 
 faults!(AdvanceError);
+run_errors!(AdvanceError);
 
 impl App {
     /// Moves a flow by a choice.
@@ -94,9 +95,7 @@ impl Work for Advance {
                 return Err(AdvanceError::ImpossibleUsername);
             }
             Choice::Identify { username } => {
-                let found = user::find_by_username(tx, old.environment, username).await?;
-                let user = found.filter(|user| user.enabled).map(|user| user.id);
-                Event::Identified { username: username.clone(), user }
+                identify(tx, old.environment, username.clone()).await?
             }
             Choice::Device { device } => {
                 let waits =
@@ -104,8 +103,8 @@ impl Work for Advance {
                 if !waits {
                     return Err(AdvanceError::NotNow);
                 }
-                let shown = view(tx, (*old).clone(), now).await?;
-                if !shown.devices.iter().any(|usable| usable.id == *device) {
+                let devices = choices(tx, &old, now).await?;
+                if !devices.iter().any(|usable| usable.id == *device) {
                     return Err(AdvanceError::UnknownDevice);
                 }
                 Event::DeviceChosen { device: *device }
@@ -117,14 +116,5 @@ impl Work for Advance {
         run(tx, &self.call, &mut flow, event).await?;
         flows::swap(tx, &old, &flow).await?;
         Ok(view(tx, flow, now).await?)
-    }
-}
-
-impl From<RunError> for AdvanceError {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Refused(flow::Refusal::NotNow | flow::Refusal::OtherUser) => Self::NotNow,
-            RunError::Fault(fault) => Self::Fault(fault),
-        }
     }
 }

@@ -102,9 +102,8 @@ pub(super) async fn change(
     }
     for effect in step.effects {
         let Effect::Audit { action, reason } = effect else { continue };
-        let event = audit::Event::succeeded(action).about(old.user).on(old.id);
-        let event = event.through(old.installation.application);
-        call.audit(tx, audit::Event { reason: reason.map(str::to_owned), ..event }).await?;
+        let event = audit::Event::of(action, reason).about(old.user).on(old.id);
+        call.audit(tx, event.through(old.installation.application)).await?;
     }
     Ok(())
 }
@@ -118,7 +117,6 @@ impl Work for List {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Device>, StoreError> {
-        let devices = device::list_of_user(tx, self.user).await?;
-        Ok(devices.into_iter().map(Versioned::into_value).collect())
+        device::list_of_user(tx, self.user).await
     }
 }

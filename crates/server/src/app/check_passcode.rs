@@ -6,8 +6,7 @@ use countersign_domain::{
     application::Mobile,
     audit,
     device::{self as devices, Device, Effect, Event as DeviceEvent},
-    flow::{self, Event, Flow, State},
-    id::Id,
+    flow::{Event, Flow, State},
     lockout::Lockout,
     mfa,
     mfa_policy::MfaPolicy,
@@ -15,8 +14,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{otp, secret::Secret};
 use countersign_store::{
-    StoreError, Tx, Versioned, Work, application, device, flow as flows, mfa_policy, mfa_settings,
-    user,
+    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, mfa_settings, user,
 };
 
 use super::{
@@ -24,7 +22,7 @@ use super::{
     fault::faults,
     installation::open_seed,
     read_flow::view,
-    run_flow::{RunError, load_own, run},
+    run_flow::{load_own, run, run_errors},
 };
 
 /// A passcode for a flow.
@@ -62,6 +60,7 @@ pub enum CheckPasscodeError {
 }
 
 faults!(CheckPasscodeError);
+run_errors!(CheckPasscodeError);
 
 impl App {
     /// Checks a passcode and moves the flow.
@@ -123,10 +122,10 @@ impl Check {
         let rules = policy.application(device.installation.application);
         let mobile = mobile.filter(|_| rules.is_some_and(|rules| rules.passcode_enabled));
         let user = user::load(tx, flow.environment, device.user).await?;
-        let barred = user
-            .is_none_or(|user| !user.enabled || mfa::is_locked_out(&policy, &user, self.call.now));
-        let usable = device.is_usable(self.call.now) && !barred;
-        let (Some(mobile), true) = (mobile, usable) else {
+        let user =
+            user.filter(|user| user.enabled && !mfa::is_locked_out(&policy, user, self.call.now));
+        let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
+        else {
             run(tx, &self.call, flow, Event::DeviceLost).await?;
             return Ok(false);
         };
@@ -140,10 +139,11 @@ impl Check {
             .or_else(|_| devices::apply(&device.state, wrong, self.call.now))
             .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
         let accepted = !step.effects.contains(&Effect::CountUserFailure);
-        let goes_on = self.commit(tx, flow, &device, step).await?;
+        let device_goes_on = self.commit(tx, flow, &device, step).await?;
+        let user_goes_on = self.count(tx, flow, &user, !accepted).await?;
         if accepted {
             run(tx, &self.call, flow, Event::PasscodeAccepted).await?;
-        } else if !goes_on {
+        } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost).await?;
         }
         Ok(accepted)
@@ -156,8 +156,7 @@ impl Check {
         Ok(otp::matching_step(seed.expose(), step, grace, code, self.call.now))
     }
 
-    /// Stores what became of the device, and of the user's count over all devices. Says whether the flow can go on waiting
-    /// for this device.
+    /// Stores what became of the device. Says whether the flow can go on waiting for it.
     async fn commit(
         &self,
         tx: &mut Tx<'_>,
@@ -167,36 +166,28 @@ impl Check {
     ) -> Result<bool, CheckPasscodeError> {
         let changed = Device { state: step.state, ..(**old).clone() };
         device::swap(tx, old, &changed).await?;
-        let mut failed = false;
         for effect in step.effects {
             match effect {
                 Effect::Audit { action, reason } => {
-                    let event = audit::Event {
-                        succeeded: action != audit::Action::PasscodeCheckFailed,
-                        reason: reason.map(str::to_owned),
-                        ..audit::Event::succeeded(action)
-                    };
-                    let event = event.through(flow.request.application).about(old.user).on(old.id);
-                    self.call.audit(tx, event).await?;
+                    let event = audit::Event::of(action, reason).about(old.user).on(old.id);
+                    self.call.audit(tx, event.through(flow.request.application)).await?;
                 }
-                Effect::CountUserFailure => failed = true,
+                // Counted by the caller, who has the user.
+                Effect::CountUserFailure => {}
                 Effect::Delete => return Err(Fault::broken("a passcode deletes a device").into()),
             }
         }
-        let user_locked = self.count(tx, flow, old.user, failed).await?;
-        Ok(changed.is_usable(self.call.now) && !user_locked)
+        Ok(changed.is_usable(self.call.now))
     }
 
-    /// Counts over all devices of the user. Says whether the user's MFA is locked.
+    /// Counts over all devices of the user. Says whether the user may go on.
     async fn count(
         &self,
         tx: &mut Tx<'_>,
         flow: &Flow,
-        user: Id<User>,
+        user: &Versioned<User>,
         failed: bool,
     ) -> Result<bool, CheckPasscodeError> {
-        let user = user::load(tx, flow.environment, user).await?;
-        let user = user.ok_or_else(|| Fault::broken("a device has no user"))?;
         let limit = mfa_settings::load(tx, flow.environment).await?.lockout;
         let now = self.call.now;
         let mfa_lockout = match limit {
@@ -206,14 +197,14 @@ impl Check {
         };
         let locked = mfa_lockout.locked_until(now).is_some();
         if mfa_lockout == user.mfa_lockout {
-            return Ok(locked);
+            return Ok(!locked);
         }
         if locked && user.mfa_lockout.locked_until(now).is_none() {
             let event = audit::Event::succeeded(audit::Action::UserLocked).about(user.id);
             self.call.audit(tx, event.through(flow.request.application)).await?;
         }
-        user::swap(tx, &user, &User { mfa_lockout, ..(*user).clone() }).await?;
-        Ok(locked)
+        user::swap(tx, user, &User { mfa_lockout, ..(**user).clone() }).await?;
+        Ok(!locked)
     }
 }
 
@@ -222,15 +213,5 @@ async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, CheckPassc
     let gone = || Fault::broken("the MFA policy of a flow is gone");
     let State::Passcode { identity, .. } = &flow.state else { return Err(gone().into()) };
     let id = identity.mfa_policy.ok_or_else(gone)?;
-    let policy: Result<_, StoreError> = mfa_policy::load(tx, flow.environment, id).await;
-    Ok(policy?.ok_or_else(gone)?.into_value())
-}
-
-impl From<RunError> for CheckPasscodeError {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Refused(flow::Refusal::NotNow | flow::Refusal::OtherUser) => Self::NotNow,
-            RunError::Fault(fault) => Self::Fault(fault),
-        }
-    }
+    Ok(mfa_policy::load(tx, flow.environment, id).await?.ok_or_else(gone)?.into_value())
 }

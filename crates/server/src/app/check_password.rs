@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     audit,
-    flow::{self, Event, State},
+    flow::{Event, State},
     id::Id,
     password::{Attempt, Password},
     user::User,
@@ -16,7 +16,7 @@ use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
     read_flow::view,
-    run_flow::{RunError, load_own, run},
+    run_flow::{load_own, run, run_errors},
 };
 
 /// A user name and a password for a flow.
@@ -61,6 +61,7 @@ pub enum CheckPasswordError {
 }
 
 faults!(CheckPasswordError);
+run_errors!(CheckPasswordError);
 
 impl App {
     /// Checks a password and moves the flow if it is right.
@@ -188,15 +189,6 @@ impl Work for Check {
                 let view = view(tx, old.into_value(), now).await?;
                 Ok(PasswordOutcome::LockedOut { view, seconds_until_unlock })
             }
-        }
-    }
-}
-
-impl From<RunError> for CheckPasswordError {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Refused(flow::Refusal::NotNow | flow::Refusal::OtherUser) => Self::NotNow,
-            RunError::Fault(fault) => Self::Fault(fault),
         }
     }
 }

@@ -6,7 +6,6 @@ use countersign_domain::{
     application::{Application, GrantType, TokenEndpointAuthMethod},
     audit,
     authorization::Scope,
-    device::Device,
     flow::Method,
     grant::{self, Effect, Event, Grant, TOKEN_SECONDS},
     id::Id,
@@ -24,8 +23,8 @@ use countersign_protocol::{
     time::Timestamp,
 };
 use countersign_store::{
-    Tx, Versioned, Work, application, device, grant as grants, mfa_policy, mfa_settings,
-    pairing as tickets, user,
+    Tx, Work, application, device, grant as grants, mfa_policy, mfa_settings, pairing as tickets,
+    user,
 };
 use serde::Serialize;
 
@@ -224,7 +223,6 @@ impl Exchange {
     ) -> Result<Option<PairingClaim>, ExchangeError> {
         let Some(installation) = &grant.installation else { return Ok(None) };
         let devices = device::list_of_user(tx, user.id).await?;
-        let devices: Vec<Device> = devices.into_iter().map(Versioned::into_value).collect();
         if let Some(no_offer) = pairing::known(installation, &devices) {
             return Ok(Some(claim(no_offer)));
         }

@@ -193,10 +193,8 @@ impl Work for Approve {
             match effect {
                 Effect::CreateDevice(id) => paired = Some(self.pair(tx, &ticket, *id).await?),
                 Effect::Audit { action, reason } => {
-                    let event = audit::Event::succeeded(*action).about(ticket.user);
-                    let event = event.through(ticket.application).on(self.device);
-                    let reason = reason.map(str::to_owned);
-                    call.audit(tx, audit::Event { reason, ..event }).await?;
+                    let event = audit::Event::of(*action, *reason).about(ticket.user);
+                    call.audit(tx, event.through(ticket.application).on(self.device)).await?;
                 }
             }
         }
@@ -233,7 +231,6 @@ impl Approve {
         let policy = mfa_policy::load(tx, environment, ticket.mfa_policy).await?;
         let settings = mfa_settings::load(tx, environment).await?;
         let devices = device::list_of_user(tx, user.id).await?;
-        let devices: Vec<Device> = devices.into_iter().map(Versioned::into_value).collect();
         let installation = self.installation(ticket);
         let facts = pairing::Facts {
             policy: policy.as_deref(),
@@ -378,7 +375,7 @@ impl Work for Deny {
         let step = pairing::apply(&ticket, &event, call.now)?;
         for effect in &step.effects {
             let Effect::Audit { action, reason } = effect else { continue };
-            let event = audit::Event::failed(*action, reason.unwrap_or_default());
+            let event = audit::Event::of(*action, *reason);
             call.audit(tx, event.about(ticket.user).through(ticket.application)).await?;
         }
         if step.state != ticket.state {

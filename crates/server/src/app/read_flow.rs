@@ -18,7 +18,7 @@ use countersign_store::{Tx, Work, application, grant as grants, user};
 use super::{
     App, Fault, Realm,
     fault::faults,
-    run_flow::{RunError, Scene, load_own, user_of},
+    run_flow::{Scene, load_own, user_of},
 };
 
 /// Names a flow, with what shows that the caller is the browser or app that began it.
@@ -142,7 +142,12 @@ fn conceal(device: &mut Device) {
     device.installation.device.model = None;
 }
 
-async fn choices(tx: &mut Tx<'_>, flow: &Flow, now: Timestamp) -> Result<Vec<Device>, Fault> {
+/// The devices that can be chosen now.
+pub(super) async fn choices(
+    tx: &mut Tx<'_>,
+    flow: &Flow,
+    now: Timestamp,
+) -> Result<Vec<Device>, Fault> {
     let (State::DeviceSelection { step, identity } | State::Passcode { step, identity, .. }) =
         &flow.state
     else {
@@ -152,10 +157,6 @@ async fn choices(tx: &mut Tx<'_>, flow: &Flow, now: Timestamp) -> Result<Vec<Dev
     else {
         return Ok(Vec::new());
     };
-    let scene =
-        Scene::load(tx, flow, identity.user, *mfa_policy).await.map_err(|error| match error {
-            RunError::Fault(fault) => fault,
-            RunError::Refused(_) => Fault::broken("reading a flow moved it"),
-        })?;
+    let scene = Scene::load(tx, flow, identity.user, *mfa_policy).await?;
     Ok(mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect())
 }

@@ -68,9 +68,9 @@ impl App {
         realm: &Arc<Realm>,
         access_token: &str,
     ) -> Result<UserInfo, ReadUserInfoError> {
-        let keys = realm.keys.public();
-        let claims: Claims = platform_token::verify(access_token, &keys, ACCESS_TOKEN_TYP)
-            .map_err(|_| ReadUserInfoError::InvalidToken)?;
+        let claims: Claims =
+            platform_token::verify(access_token, realm.keys.public(), ACCESS_TOKEN_TYP)
+                .map_err(|_| ReadUserInfoError::InvalidToken)?;
         let now = self.now();
         let ours = claims.iss == realm.issuer && claims.aud.contains(&realm.issuer);
         if !ours || claims.exp <= now.unix_seconds() {

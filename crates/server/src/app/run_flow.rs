@@ -4,6 +4,7 @@ use countersign_domain::{
     application::Application,
     audit,
     device::Device,
+    environment::Environment,
     flow::{self, Effect, Event, Flow, State},
     grant::{self, Grant},
     id::Id,
@@ -30,6 +31,25 @@ pub(super) enum RunError {
 }
 
 faults!(RunError);
+
+/// Lets `?` turn a flow that did not move into the `NotNow` or the `Fault` of a use case's error.
+macro_rules! run_errors {
+    ($($error:ty),+) => {$(
+        impl From<$crate::app::run_flow::RunError> for $error {
+            fn from(error: $crate::app::run_flow::RunError) -> Self {
+                use countersign_domain::flow::Refusal;
+                match error {
+                    $crate::app::run_flow::RunError::Refused(
+                        Refusal::NotNow | Refusal::OtherUser,
+                    ) => Self::NotNow,
+                    $crate::app::run_flow::RunError::Fault(fault) => Self::Fault(fault),
+                }
+            }
+        }
+    )+};
+}
+
+pub(super) use run_errors;
 
 /// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
 pub(super) async fn run(
@@ -70,13 +90,8 @@ async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Re
     for effect in next.effects {
         match effect {
             Effect::Audit { action, reason, device } => {
-                let event = audit::Event {
-                    succeeded: action != audit::Action::AccessDenied,
-                    reason: reason.map(str::to_owned),
-                    ..audit::Event::succeeded(action)
-                };
-                let event = event.through(flow.request.application).about(user_of(&flow.state));
-                call.audit(tx, event.on(device)).await?;
+                let event = audit::Event::of(action, reason).about(user_of(&flow.state)).on(device);
+                call.audit(tx, event.through(flow.request.application)).await?;
             }
             Effect::IssueGrant => issue_grant(tx, call, flow).await?,
         }
@@ -133,7 +148,7 @@ impl Scene {
         flow: &Flow,
         user: Id<User>,
         policy: Option<Id<MfaPolicy>>,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, Fault> {
         let environment = flow.environment;
         let policy = match policy {
             Some(id) => mfa_policy::load(tx, environment, id).await?,
@@ -148,9 +163,20 @@ impl Scene {
             policy: policy.ok_or_else(gone)?.into_value(),
             application: application.ok_or_else(gone)?.into_value(),
             user,
-            devices: devices.into_iter().map(Versioned::into_value).collect(),
+            devices,
         })
     }
+}
+
+/// What a flow is told when somebody gives a user name: whose it is, if that user may sign in.
+pub(super) async fn identify(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    username: String,
+) -> Result<Event, StoreError> {
+    let found = user::find_by_username(tx, environment, &username).await?;
+    let user = found.filter(|user| user.enabled).map(|user| user.id);
+    Ok(Event::Identified { username, user })
 }
 
 /// The flow of this id, if it is this browser's and has not run out.

@@ -4,7 +4,7 @@ use countersign_domain::{
     application::Application,
     audit,
     authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Refusal},
-    flow::{Event, Flow, State},
+    flow::{Flow, State},
     id::Id,
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
@@ -17,14 +17,14 @@ use countersign_protocol::{
     secret::Secret,
 };
 use countersign_store::{
-    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending, user,
+    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending,
 };
 
 use super::{
     App, Call, Fault, FlowView, Realm,
     fault::faults,
     read_flow::view,
-    run_flow::{RunError, run},
+    run_flow::{RunError, identify, run},
 };
 
 /// An authorization request as it came.
@@ -184,9 +184,8 @@ impl Start {
         let Some(username) = flow.request.login_hint.clone().filter(|_| device_first) else {
             return Ok(());
         };
-        let found = user::find_by_username(tx, flow.environment, &username).await?;
-        let user = found.filter(|user| user.enabled).map(|user| user.id);
-        Ok(run(tx, &self.call, flow, Event::Identified { username, user }).await?)
+        let event = identify(tx, flow.environment, username).await?;
+        Ok(run(tx, &self.call, flow, event).await?)
     }
 }
 

@@ -1,11 +1,8 @@
 //! A server on loopback over a database of its own, with a bank in it, and the requests that apps and phones send.
 
-use std::{
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 use countersign_domain::{
@@ -34,16 +31,12 @@ use countersign_server::{
     app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy, NewUser},
     open,
 };
-use countersign_store::{
-    Engine, Settings as StoreSettings, StoreError, Tx, Work, pairing as tickets,
-};
+use countersign_store::{Settings as StoreSettings, StoreError, Tx, Work, pairing as tickets};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
 
-use crate::draft::Phone;
+use crate::{database::Database, draft::Phone};
 
 /// 2026-01-05T09:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_unix_seconds(1_767_603_600);
@@ -68,73 +61,6 @@ impl Clock for TestClock {
     }
 }
 
-/// A database that no other test uses.
-pub struct Database {
-    url: String,
-    place: Place,
-}
-
-enum Place {
-    Folder(TempDir),
-    Schema(String),
-}
-
-impl Database {
-    pub async fn new(engine: Engine) -> Self {
-        match engine {
-            Engine::Sqlite => {
-                let folder = tempfile::tempdir().unwrap();
-                let url = format!("sqlite:{}", folder.path().join("server.db").display());
-                Self { url, place: Place::Folder(folder) }
-            }
-            Engine::Postgres => {
-                static COUNT: AtomicU32 = AtomicU32::new(0);
-                let count = COUNT.fetch_add(1, Ordering::Relaxed);
-                let schema = format!("device_{}_{count}", process::id());
-                administer(&format!("CREATE SCHEMA {schema}")).await;
-                let base = postgres_url();
-                let mark = if base.contains('?') { '&' } else { '?' };
-                let url = format!("{base}{mark}options=-csearch_path%3D{schema}");
-                Self { url, place: Place::Schema(schema) }
-            }
-        }
-    }
-
-    /// Not done when a test fails, so that there is something to look at.
-    pub async fn remove(self) {
-        match self.place {
-            Place::Folder(folder) => folder.close().unwrap(),
-            Place::Schema(schema) => administer(&format!("DROP SCHEMA {schema} CASCADE")).await,
-        }
-    }
-}
-
-/// Whether this run goes without an engine, by request.
-pub fn is_skipped(engine: Engine) -> bool {
-    engine == Engine::Postgres
-        && environment("COUNTERSIGN_TEST_SKIP")
-            .is_some_and(|skipped| skipped.split(',').any(|part| part == "postgres"))
-}
-
-fn postgres_url() -> String {
-    environment("TEST_DATABASE_URL").expect(
-        "TEST_DATABASE_URL names no PostgreSQL: use `cargo xtask test`, or set COUNTERSIGN_TEST_SKIP=postgres",
-    )
-}
-
-#[expect(clippy::disallowed_methods, reason = "the test harness reads the environment")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-async fn administer(sql: &str) {
-    let (client, connection) = tokio_postgres::connect(&postgres_url(), NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
-    drop(client);
-    connection.await.unwrap().unwrap();
-}
-
 /// The server, its clock, and the bank.
 pub struct World {
     pub clock: Arc<TestClock>,
@@ -157,10 +83,10 @@ impl World {
     pub async fn new(database: &Database) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(0)));
         let key_encryption_key = Secret::new(random(&SystemEntropy));
-        let server = serve(&database.url, &key_encryption_key, &clock).await;
+        let server = serve(&database.url(), &key_encryption_key, &clock).await;
         let bank = set_up(server.app(), "Bank").await;
         let client = Client::builder().no_proxy().build().unwrap();
-        let database = database.url.clone();
+        let database = database.url();
         Self { clock, bank, server, client, database, key_encryption_key }
     }
 
@@ -490,8 +416,8 @@ macro_rules! on_engine {
     ($name:ident, $engine:expr) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            if !$crate::world::is_skipped($engine) {
-                let database = $crate::world::Database::new($engine).await;
+            if !$crate::database::is_skipped($engine) {
+                let database = $crate::database::Database::new($engine).await;
                 super::$name($crate::world::World::new(&database).await).await;
                 database.remove().await;
             }

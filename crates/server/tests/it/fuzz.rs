@@ -13,8 +13,9 @@ use proptest::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    database::is_skipped,
     endpoints,
-    world::{FORM, JSON, MFA_BYPASS, Members, PASSWORD, SignOn, Step, World, is_skipped, request},
+    world::{FORM, JSON, MFA_BYPASS, Members, PASSWORD, SignOn, Step, World, request},
 };
 
 /// What a request is made of.

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../database/mod.rs"]
+mod database;
 #[macro_use]
 mod world;
 

@@ -4,7 +4,7 @@ mod bank;
 mod browser;
 mod client;
 #[macro_use]
-mod database;
+mod engines;
 mod phone;
 #[macro_use]
 mod snapshot;
@@ -17,22 +17,19 @@ use countersign_domain::user::User;
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{Parts, PasswordSettings, Settings, app::App, open, router};
-use countersign_store::Engine;
+use countersign_store::{Engine, Settings as StoreSettings};
 
+use self::time::{Seeded, SetClock};
 pub use self::{
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, basic},
-    database::is_skipped,
     phone::Phone,
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},
 };
-use self::{
-    database::Database,
-    time::{Seeded, SetClock},
-};
+use crate::database::Database;
 
 /// Where the server of most worlds says that it is.
 pub const HTTPS: &str = "https://id.example";
@@ -65,7 +62,7 @@ impl World {
         let entropy = Arc::new(Seeded::new(1));
         let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
         let server = open(Parts {
-            store: database.settings(),
+            store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
             key_encryption_key: Secret::new([7; 32]),
             clock: Arc::<SetClock>::clone(&clock),
             entropy: Arc::<Seeded>::clone(&entropy),

@@ -5,11 +5,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use countersign_store::{Engine, Settings};
+use countersign_store::Engine;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-/// Where the database of a world is, until the world ends.
+/// Where the database of a test is, until the test ends.
 pub enum Database {
     File(TempDir),
     Schema(String),
@@ -23,16 +23,15 @@ impl Database {
         }
     }
 
-    pub fn settings(&self) -> Settings {
-        let url = match self {
+    pub fn url(&self) -> String {
+        match self {
             Self::File(folder) => format!("sqlite:{}", folder.path().join("server.db").display()),
             Self::Schema(schema) => {
                 let base = postgres_url();
                 let mark = if base.contains('?') { '&' } else { '?' };
                 format!("{base}{mark}options=-csearch_path%3D{schema}")
             }
-        };
-        Settings { connections: 4, ..Settings::new(url) }
+        }
     }
 
     /// Not done when a test fails, so that there is something to look at.
@@ -75,30 +74,4 @@ async fn administer(sql: &str) {
     client.batch_execute(sql).await.unwrap();
     drop(client);
     connection.await.unwrap().unwrap();
-}
-
-/// Runs each of these `async fn name(w: &mut World)` on both engines.
-macro_rules! on_both_engines {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(on_engine!($name, countersign_store::Engine::Sqlite);)*
-        }
-        mod postgres {
-            $(on_engine!($name, countersign_store::Engine::Postgres);)*
-        }
-    };
-}
-
-/// Runs `async fn name(w: &mut World)` on one engine.
-macro_rules! on_engine {
-    ($name:ident, $engine:expr) => {
-        #[tokio::test]
-        async fn $name() {
-            if !$crate::world::is_skipped($engine) {
-                let mut w = $crate::world::World::on($engine).await;
-                super::$name(&mut w).await;
-                w.end().await;
-            }
-        }
-    };
 }
