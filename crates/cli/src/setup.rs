@@ -1,7 +1,7 @@
 //! What an administrator sets up before the first user signs in, through the use cases that the HTTP API calls.
 
 use countersign_domain::{
-    application::{Application, Kind, Mobile, TokenEndpointAuthMethod},
+    application::{Application, GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -48,8 +48,10 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
                 name: "Bank app".to_owned(),
                 kind: Kind::Native,
                 token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+                grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
                 redirect_uris: vec![NATIVE_REDIRECT_URI.to_owned()],
                 id_token_algorithm: Algorithm::Rs256,
+                oidc: Oidc::default(),
                 mobile: Some(Mobile {
                     package_name: Some("org.countersign.bank".to_owned()),
                     bundle_id: Some("org.countersign.bank".to_owned()),
@@ -66,8 +68,10 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
                 name: "Bank web site".to_owned(),
                 kind: Kind::SinglePage,
                 token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+                grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
                 redirect_uris: vec![WEB_REDIRECT_URI.to_owned()],
                 id_token_algorithm: Algorithm::Es256,
+                oidc: Oidc::default(),
                 mobile: None,
             },
         )

@@ -1,9 +1,15 @@
 //! Applications: the OIDC clients of an environment.
 
+mod oidc;
+
 use countersign_protocol::{jose::Algorithm, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use self::oidc::{
+    AttributeMapping, ClientKeys, DeviceGrantRules, Oidc, PushedRequestRules, RefreshRules,
+    RequestObjectRules, ResponseType,
+};
 use crate::{
     environment::Environment,
     id::Id,
@@ -33,10 +39,13 @@ pub struct Application {
     pub grant_types: Vec<GrantType>,
     /// Where its users may be sent back to, compared exactly (RFC 9700, section 2.1).
     pub redirect_uris: Vec<String>,
-    /// Whether PKCE is required of a confidential client; of public clients it always is (RFC 9700, section 2.1.1).
-    pub pkce_required: bool,
+    /// Whether its requests must carry a code challenge; those of public clients always must (RFC 9700, section 2.1.1).
+    pub pkce: Pkce,
     /// The algorithm of its ID tokens.
     pub id_token_algorithm: Algorithm,
+    /// What else it may ask for, and how.
+    #[serde(default, skip_serializing_if = "Oidc::is_default")]
+    pub oidc: Oidc,
     /// The mobile section, of native applications.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mobile: Option<Mobile>,
@@ -70,6 +79,34 @@ pub enum TokenEndpointAuthMethod {
     ClientSecretBasic,
     /// Form members.
     ClientSecretPost,
+    /// A JWT under an HMAC with the secret.
+    ClientSecretJwt,
+    /// A JWT under a key of the client's own.
+    PrivateKeyJwt,
+}
+
+impl TokenEndpointAuthMethod {
+    /// Whether the client has a secret.
+    #[must_use]
+    pub const fn has_secret(self) -> bool {
+        match self {
+            Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt => true,
+            Self::None | Self::PrivateKeyJwt => false,
+        }
+    }
+}
+
+/// Whether authorization requests must carry a code challenge. The method is S256 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pkce {
+    /// They may.
+    #[default]
+    Optional,
+    /// They must.
+    Required,
+    /// They must, and the method is named.
+    S256Required,
 }
 
 /// A way to get tokens.
@@ -78,8 +115,14 @@ pub enum TokenEndpointAuthMethod {
 pub enum GrantType {
     /// RFC 6749, section 4.1.
     AuthorizationCode,
+    /// RFC 6749, section 4.2: tokens in the authorization response. RFC 9700 advises against it.
+    Implicit,
+    /// RFC 6749, section 6.
+    RefreshToken,
     /// RFC 6749, section 4.4.
     ClientCredentials,
+    /// RFC 8628.
+    DeviceCode,
 }
 
 /// The mobile section of a native application.
@@ -122,7 +165,22 @@ impl Application {
     /// copy of the app has it (RFC 8252, section 8.5).
     #[must_use]
     pub fn needs_pkce(&self) -> bool {
-        self.is_public() || self.kind == Kind::Native || self.pkce_required
+        self.is_public() || self.kind == Kind::Native || self.pkce != Pkce::Optional
+    }
+
+    /// Whether a secret of it proves anything: each copy of an app, and each page, has the same one.
+    #[must_use]
+    pub fn keeps_secrets(&self) -> bool {
+        match self.kind {
+            Kind::Web | Kind::Worker => !self.is_public(),
+            Kind::Native | Kind::SinglePage => false,
+        }
+    }
+
+    /// Whether it may use this way to get tokens.
+    #[must_use]
+    pub fn may(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
     }
 
     /// The rules for what an administrator may store.
@@ -144,6 +202,11 @@ impl Application {
         let keeps_none = self.kind != Kind::SinglePage || self.is_public();
         check.require(keeps_none, "token_endpoint_auth_method", form);
         check.require(self.mobile.is_none() || self.kind == Kind::Native, "mobile", NATIVE_ONLY);
+        let form = Rule::Form { form: "given for private_key_jwt" };
+        let proves_by_key =
+            self.token_endpoint_auth_method == TokenEndpointAuthMethod::PrivateKeyJwt;
+        check.require(!proves_by_key || self.oidc.keys.is_some(), "oidc.keys", form);
+        self.oidc.validate(&mut check);
         if let Some(mobile) = &self.mobile {
             mobile.validate(&mut check);
         }

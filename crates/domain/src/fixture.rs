@@ -1,7 +1,9 @@
 //! Whom the tests are about: Ann, her phone, her bank and the policies that bind them.
 
 use countersign_domain::{
-    application::{Application, GrantType, Kind, Mobile, TokenEndpointAuthMethod},
+    application::{
+        Application, GrantType, Kind, Mobile, Oidc, Pkce, ResponseType, TokenEndpointAuthMethod,
+    },
     audit,
     authorization::{Answer, AuthorizationRequest, Scope},
     device::{self, Device},
@@ -96,8 +98,9 @@ pub fn application() -> Application {
         secret: None,
         grant_types: vec![GrantType::AuthorizationCode],
         redirect_uris: vec!["org.bank.app:/cb".to_owned()],
-        pkce_required: true,
+        pkce: Pkce::Required,
         id_token_algorithm: Algorithm::Rs256,
+        oidc: Oidc::default(),
         mobile: Some(Mobile { package_name: Some("org.bank.app".to_owned()), ..Mobile::default() }),
         created_at: NOW,
         updated_at: NOW,
@@ -307,8 +310,12 @@ macro_rules! named {
 
 named! {
     Kind { Web, Native, SinglePage, Worker }
-    TokenEndpointAuthMethod { None, ClientSecretBasic, ClientSecretPost }
-    GrantType { AuthorizationCode, ClientCredentials }
+    TokenEndpointAuthMethod {
+        None, ClientSecretBasic, ClientSecretPost, ClientSecretJwt, PrivateKeyJwt,
+    }
+    Pkce { Optional, Required, S256Required }
+    ResponseType { Code, Token, IdToken }
+    GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
     Answer { Query, FormPost, Flow }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }

@@ -6,7 +6,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
-    application::{GrantType, Kind, TokenEndpointAuthMethod},
+    application::{
+        AttributeMapping, ClientKeys, DeviceGrantRules, GrantType, Kind, Oidc, Pkce,
+        PushedRequestRules, RefreshRules, RequestObjectRules, ResponseType,
+        TokenEndpointAuthMethod,
+    },
     audit,
     authorization::{Answer, Scope},
     device::{self, Device},
@@ -144,6 +148,7 @@ fn what_administrators_make_is_stored_as_ever() {
     assert_pinned("environment", &environment());
     assert_pinned("population", &population());
     assert_pinned("application", &application);
+    assert_pinned("oidc", &oidc());
     assert_pinned("mfa_policy", &policy);
     assert_pinned("mfa_settings", &mfa_settings());
     assert_pinned("sign_on_policy", &sign_on_policy());
@@ -173,7 +178,17 @@ fn the_audit_log_is_stored_as_ever() {
 #[test]
 fn the_words_are_stored_as_ever() {
     use DeviceSelection::{AlwaysDisplayDevices, DefaultToFirst, PromptToSelect};
-    use TokenEndpointAuthMethod::{ClientSecretBasic, ClientSecretPost};
+    use TokenEndpointAuthMethod::{
+        ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
+    };
+    let methods = [ClientSecretBasic, ClientSecretPost, ClientSecretJwt, PrivateKeyJwt];
+    let grant_types = [
+        GrantType::AuthorizationCode,
+        GrantType::Implicit,
+        GrantType::RefreshToken,
+        GrantType::ClientCredentials,
+        GrantType::DeviceCode,
+    ];
     let redirect_uri = "https://bank.example/cb".to_owned();
     let answers = [
         Answer::Query { redirect_uri: redirect_uri.clone() },
@@ -188,9 +203,11 @@ fn the_words_are_stored_as_ever() {
             "authorization.scope": Scope::ALL,
             "application.kind": words(&[Kind::Web, Kind::Native, Kind::SinglePage, Kind::Worker]),
             "application.token_endpoint_auth_method":
-                words(&[TokenEndpointAuthMethod::None, ClientSecretBasic, ClientSecretPost]),
-            "application.grant_type":
-                words(&[GrantType::AuthorizationCode, GrantType::ClientCredentials]),
+                words(&[&[TokenEndpointAuthMethod::None], methods.as_slice()].concat()),
+            "application.grant_type": words(&grant_types),
+            "application.pkce": words(&[Pkce::Optional, Pkce::Required, Pkce::S256Required]),
+            "application.response_type":
+                words(&[ResponseType::Code, ResponseType::Token, ResponseType::IdToken]),
             "mfa_policy.device_selection":
                 words(&[DefaultToFirst, PromptToSelect, AlwaysDisplayDevices]),
             "mfa_policy.extra_verification":
@@ -243,4 +260,39 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::UserLocked,
     ];
     insta::assert_json_snapshot!("audit_actions", words(&actions));
+}
+
+/// Nothing as it is by default.
+fn oidc() -> Oidc {
+    let attribute = AttributeMapping {
+        name: "department".to_owned(),
+        value: "${user.population.id}".to_owned(),
+        required: true,
+        id_token: true,
+        user_info: false,
+        scopes: vec!["profile".to_owned()],
+    };
+    Oidc {
+        response_types: vec![ResponseType::Code, ResponseType::IdToken],
+        wildcard_redirect_uris: true,
+        post_logout_redirect_uris: vec!["https://bank.example/out".to_owned()],
+        backchannel_logout_uri: Some("https://bank.example/backchannel".to_owned()),
+        pushed_requests: PushedRequestRules { required: true, timeout_seconds: 30 },
+        request_objects: RequestObjectRules { unsigned_allowed: false, signature_required: true },
+        refresh: RefreshRules {
+            idle_seconds: 600,
+            life_seconds: Some(3_600),
+            grace_seconds: 10,
+            replay_protection: false,
+        },
+        device_grant: DeviceGrantRules {
+            timeout_seconds: 60,
+            interval_seconds: 10,
+            verification_uri: Some("https://bank.example/tv".to_owned()),
+        },
+        keys: Some(ClientKeys::Url("https://bank.example/jwks".to_owned())),
+        dpop_required: true,
+        access_token_seconds: 600,
+        attributes: vec![attribute],
+    }
 }

@@ -2,6 +2,7 @@
 
 mod administer;
 mod advance_flow;
+mod authenticate_client;
 mod change_device;
 mod check_passcode;
 mod check_password;
@@ -12,6 +13,7 @@ mod exchange_code;
 mod fault;
 mod finish_flow;
 mod installation;
+mod issue_tokens;
 mod pair_installation;
 mod read_flow;
 mod read_user_info;
@@ -36,15 +38,17 @@ use countersign_store::{Store, StoreError, Tx, Work, audit};
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
+    authenticate_client::{ClientCredentials, ClientError},
     change_device::{ChangeDeviceError, DeviceChange},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
-    exchange_code::{ClientCredentials, ExchangeCode, ExchangeError, Tokens},
+    exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,
     installation::{DeviceCall, DeviceCallError},
+    issue_tokens::Tokens,
     pair_installation::PairError,
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},

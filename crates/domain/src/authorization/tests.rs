@@ -3,7 +3,7 @@
 use countersign_protocol::{jose::Algorithm, time::Timestamp};
 
 use super::*;
-use crate::application::{Kind, TokenEndpointAuthMethod};
+use crate::application::{Kind, Oidc, Pkce, TokenEndpointAuthMethod};
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -22,8 +22,9 @@ fn application() -> Application {
             "http://127.0.0.1/cb".to_owned(),
             "http://localhost:8080/cb".to_owned(),
         ],
-        pkce_required: false,
+        pkce: Pkce::Optional,
         id_token_algorithm: Algorithm::Es256,
+        oidc: Oidc::default(),
         mobile: None,
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
@@ -104,7 +105,7 @@ fn pkce_is_required_of_public_clients_and_only_as_s256() {
         token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
         ..application()
     };
-    let strict = Application { pkce_required: true, ..confidential.clone() };
+    let strict = Application { pkce: Pkce::Required, ..confidential.clone() };
     let required = "invalid_request: code_challenge is required for this application";
     assert_eq!(outcome(&public, missing), required);
     assert_eq!(outcome(&native_with_secret, missing), required);

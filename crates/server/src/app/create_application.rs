@@ -1,7 +1,7 @@
 //! Makes applications, with a secret where they keep one.
 
 use countersign_domain::{
-    application::{Application, GrantType, Kind, Mobile, TokenEndpointAuthMethod},
+    application::{Application, GrantType, Kind, Mobile, Oidc, Pkce, TokenEndpointAuthMethod},
     environment::Environment,
     id::Id,
 };
@@ -20,10 +20,14 @@ pub struct NewApplication {
     pub kind: Kind,
     /// How it proves itself.
     pub token_endpoint_auth_method: TokenEndpointAuthMethod,
+    /// Which grants it may use.
+    pub grant_types: Vec<GrantType>,
     /// Where its users may be sent back to.
     pub redirect_uris: Vec<String>,
     /// The algorithm of its ID tokens.
     pub id_token_algorithm: Algorithm,
+    /// What else it may ask for, and how.
+    pub oidc: Oidc,
     /// The mobile section.
     pub mobile: Option<Mobile>,
 }
@@ -47,20 +51,11 @@ impl App {
         new: NewApplication,
     ) -> Result<CreatedApplication, AdministerError> {
         let (id, now) = (self.new_id(), self.now());
-        let secret = match new.token_endpoint_auth_method {
-            TokenEndpointAuthMethod::None => None,
-            TokenEndpointAuthMethod::ClientSecretBasic
-            | TokenEndpointAuthMethod::ClientSecretPost => {
-                Some(Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))))
-            }
-        };
+        let new_secret = || Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())));
+        let secret = new.token_endpoint_auth_method.has_secret().then(new_secret);
         let seal = |secret: &Secret<String>| {
             let place = Place { column: SECRET, row: id.as_bytes() };
             self.vault.seal(place, secret.expose().as_bytes(), self.entropy.as_ref())
-        };
-        let grant_type = match new.kind {
-            Kind::Worker => GrantType::ClientCredentials,
-            Kind::Web | Kind::Native | Kind::SinglePage => GrantType::AuthorizationCode,
         };
         let application = Application {
             id,
@@ -70,10 +65,11 @@ impl App {
             enabled: true,
             token_endpoint_auth_method: new.token_endpoint_auth_method,
             secret: secret.as_ref().map(seal).transpose()?,
-            grant_types: vec![grant_type],
+            grant_types: new.grant_types,
             redirect_uris: new.redirect_uris,
-            pkce_required: false,
+            pkce: Pkce::Optional,
             id_token_algorithm: new.id_token_algorithm,
+            oidc: new.oidc,
             mobile: new.mobile,
             created_at: now,
             updated_at: now,

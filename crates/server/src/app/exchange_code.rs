@@ -3,43 +3,28 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    application::{Application, GrantType, TokenEndpointAuthMethod},
+    application::{Application, GrantType},
     audit,
-    authorization::Scope,
     flow::Method,
-    grant::{self, Effect, Event, Grant, TOKEN_SECONDS},
+    grant::{self, Effect, Event, Grant},
     id::Id,
     installation::Installation,
     pairing::{self, NoOffer, State, Ticket},
     user::User,
 };
 use countersign_protocol::{
-    encoding,
-    entropy::random,
-    id_token,
-    jose::{self, Algorithm},
-    pairing::PairingClaim,
-    secret::Secret,
-    time::Timestamp,
+    encoding, entropy::random, jose, pairing::PairingClaim, secret::Secret,
 };
 use countersign_store::{
-    Tx, Work, application, device, grant as grants, mfa_policy, mfa_settings, pairing as tickets,
-    user,
+    Tx, Work, device, grant as grants, mfa_policy, mfa_settings, pairing as tickets, user,
 };
-use serde::Serialize;
 
-use super::{App, Call, Fault, Realm, create_application::open_secret, fault::faults};
-
-/// How a client proves itself at the token endpoint.
-#[derive(Clone, Debug)]
-pub struct ClientCredentials {
-    /// `client_id`
-    pub client_id: String,
-    /// The way in which it came.
-    pub method: TokenEndpointAuthMethod,
-    /// `client_secret`, for the ways that have one.
-    pub secret: Option<Secret<String>>,
-}
+use super::{
+    App, Call, Fault, Realm,
+    authenticate_client::{ClientCredentials, ClientError},
+    fault::faults,
+    issue_tokens::{Issue, Tokens},
+};
 
 /// A token request of the grant type `authorization_code`.
 #[derive(Clone, Debug)]
@@ -56,25 +41,12 @@ pub struct ExchangeCode {
     pub correlation: String,
 }
 
-/// What the application gets (RFC 6749, section 5.1; OIDC Core, section 3.1.3.3).
-#[derive(Clone, Debug)]
-pub struct Tokens {
-    /// For userinfo.
-    pub access_token: Secret<String>,
-    /// Who signed in.
-    pub id_token: Secret<String>,
-    /// Life of the access token.
-    pub expires_in_seconds: i64,
-    /// What was granted.
-    pub scope: String,
-}
-
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The client is unknown, or did not prove itself as registered.
-    #[error("client authentication failed")]
-    InvalidClient,
+    /// The client did not prove itself.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The client may not use this grant type.
     #[error("the application may not use authorization codes")]
     UnauthorizedClient,
@@ -107,36 +79,9 @@ impl App {
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
         let work = Exchange { app, realm, call, request, code_challenge, ticket, ticket_secret };
         let (realm, now) = (Arc::clone(&work.realm), work.call.now);
-        let redeemed = self.store.write(work).await?;
-        // Signed after the commit: a code that is spent can only lose its tokens, never give them twice.
-        let redeemed = redeemed.ok_or(grant::Refusal::Revoked)?;
-        Ok(redeemed.sign(&realm, now)?)
-    }
-
-    /// The application that a token request comes from.
-    async fn authenticate_client(
-        &self,
-        tx: &mut Tx<'_>,
-        realm: &Realm,
-        client: &ClientCredentials,
-    ) -> Result<Application, ExchangeError> {
-        let id = client.client_id.parse().map_err(|_| ExchangeError::InvalidClient)?;
-        let application = application::load(tx, realm.environment, id).await?;
-        let application = application
-            .filter(|application| application.enabled)
-            .ok_or(ExchangeError::InvalidClient)?;
-        // Exactly the registered way: a public client with a secret, or a secret sent elsewhere, is refused.
-        if application.token_endpoint_auth_method != client.method {
-            return Err(ExchangeError::InvalidClient);
-        }
-        let expected = open_secret(&self.vault, &application)?;
-        let given =
-            client.secret.as_ref().map(|secret| Secret::new(secret.expose().as_bytes().to_vec()));
-        if expected == given {
-            Ok(application.into_value())
-        } else {
-            Err(ExchangeError::InvalidClient)
-        }
+        let issued = self.store.write(work).await?;
+        let issue = issued.ok_or(grant::Refusal::Revoked)?;
+        Ok(issue.sign(&realm, now)?)
     }
 }
 
@@ -160,22 +105,15 @@ struct Exchange {
     ticket_secret: Secret<[u8; 32]>,
 }
 
-/// What is signed once it is committed.
-struct Redeemed {
-    grant: Grant,
-    algorithm: Algorithm,
-    pairing: Option<PairingClaim>,
-}
-
 impl Work for Exchange {
     /// Nothing when the code came a second time: that must be committed, although the request is refused.
-    type Output = Option<Redeemed>;
+    type Output = Option<Issue>;
     type Error = ExchangeError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Redeemed>, ExchangeError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Issue>, ExchangeError> {
         let application =
             self.app.authenticate_client(tx, &self.realm, &self.request.client).await?;
-        if !application.grant_types.contains(&GrantType::AuthorizationCode) {
+        if !application.may(GrantType::AuthorizationCode) {
             return Err(ExchangeError::UnauthorizedClient);
         }
         let id = self.realm.grant_of(self.request.code.expose());
@@ -190,7 +128,7 @@ impl Work for Exchange {
         let step = grant::apply(&old, &event, self.call.now)?;
         let grant = Grant { state: step.state, ..(*old).clone() };
         grants::swap(tx, &old, &grant).await?;
-        let mut redeemed = None;
+        let mut issue = None;
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens => {
@@ -199,7 +137,7 @@ impl Work for Exchange {
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
                     let algorithm = application.id_token_algorithm;
-                    redeemed = Some(Redeemed { grant: grant.clone(), algorithm, pairing });
+                    issue = Some(Issue { grant: grant.clone(), algorithm, pairing });
                 }
                 Effect::Audit(action) => {
                     let event = audit::Event::failed(action, "code_used_twice");
@@ -208,7 +146,7 @@ impl Work for Exchange {
                 }
             }
         }
-        Ok(redeemed)
+        Ok(issue)
     }
 }
 
@@ -305,90 +243,5 @@ const fn claim(no_offer: NoOffer) -> PairingClaim {
         NoOffer::Disabled => PairingClaim::Disabled,
         NoOffer::Compromised => PairingClaim::Compromised,
         NoOffer::LimitReached { .. } => PairingClaim::LimitReached,
-    }
-}
-
-/// `typ` of access tokens (RFC 9068, section 2.1), which keeps them from passing as ID tokens.
-pub(super) const ACCESS_TOKEN_TYP: &str = "at+jwt";
-
-#[derive(Serialize)]
-struct AccessTokenClaims<'a> {
-    iss: &'a str,
-    sub: String,
-    aud: [&'a str; 1],
-    client_id: String,
-    scope: &'a str,
-    iat: i64,
-    exp: i64,
-    jti: String,
-    auth_time: Option<i64>,
-    acr: &'a str,
-    env: String,
-}
-
-#[derive(Serialize)]
-struct IdTokenClaims<'a> {
-    iss: &'a str,
-    sub: String,
-    aud: String,
-    iat: i64,
-    exp: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auth_time: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
-    acr: &'a str,
-    amr: Vec<&'static str>,
-    at_hash: String,
-    env: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    countersign_pairing: Option<&'a PairingClaim>,
-}
-
-impl Redeemed {
-    fn sign(&self, realm: &Realm, now: Timestamp) -> Result<Tokens, crate::keys::KeyError> {
-        let Grant { identity, application, scopes, acr, .. } = &self.grant;
-        let (iat, exp) = (now.unix_seconds(), now.plus_seconds(TOKEN_SECONDS).unix_seconds());
-        let auth_time = identity.authenticated_at.map(Timestamp::unix_seconds);
-        let (iss, env) = (realm.issuer.as_str(), realm.environment.to_string());
-        let scope = Scope::join(scopes);
-        let access = AccessTokenClaims {
-            iss,
-            sub: identity.user.to_string(),
-            aud: [iss],
-            client_id: application.to_string(),
-            scope: &scope,
-            iat,
-            exp,
-            jti: self.grant.id.to_string(),
-            auth_time,
-            acr,
-            env: env.clone(),
-        };
-        let access_token = realm.keys.sign(Algorithm::Es256, ACCESS_TOKEN_TYP, &access)?;
-        // OIDC Core, section 3.1.3.6: the left half of the hash.
-        let hash = jose::digest(&access_token);
-        let (half, _) = hash.split_at(hash.len() / 2);
-        let id = IdTokenClaims {
-            iss,
-            sub: identity.user.to_string(),
-            aud: application.to_string(),
-            iat,
-            exp,
-            auth_time,
-            nonce: self.grant.nonce.as_deref(),
-            acr,
-            amr: identity.methods.iter().map(|method| method.name()).collect(),
-            at_hash: encoding::encode(half),
-            env,
-            countersign_pairing: self.pairing.as_ref(),
-        };
-        let id_token = realm.keys.sign(self.algorithm, id_token::TYP, &id)?;
-        Ok(Tokens {
-            access_token: Secret::new(access_token),
-            id_token: Secret::new(id_token),
-            expires_in_seconds: TOKEN_SECONDS,
-            scope,
-        })
     }
 }

@@ -12,7 +12,7 @@ use countersign_protocol::{platform_token, time::Timestamp};
 use countersign_store::{Tx, Versioned, Work, grant as grants, user};
 use serde::{Deserialize, Serialize};
 
-use super::{App, Fault, Realm, exchange_code::ACCESS_TOKEN_TYP, fault::faults};
+use super::{App, Fault, Realm, fault::faults, issue_tokens::ACCESS_TOKEN_TYP};
 
 /// The claims of the scopes that were granted (OIDC Core, section 5.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

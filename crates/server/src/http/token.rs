@@ -17,7 +17,7 @@ use super::{
     form::{FormError, Members},
     problem::mark_fault,
 };
-use crate::app::{App, ClientCredentials, ExchangeCode, ExchangeError, Tokens};
+use crate::app::{App, ClientCredentials, ClientError, ExchangeCode, ExchangeError, Tokens};
 
 /// `POST /{environment}/as/token`
 pub(crate) async fn exchange(
@@ -37,7 +37,7 @@ pub(crate) async fn exchange(
     };
     match app.exchange_code(&realm, request).await {
         Ok(tokens) => success(&tokens),
-        Err(ExchangeError::Fault(fault)) => {
+        Err(ExchangeError::Fault(fault) | ExchangeError::Client(ClientError::Fault(fault))) => {
             let error = TokenError::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "");
             mark_fault(error.into_response(), &fault)
         }
@@ -127,13 +127,17 @@ impl TokenError {
 
     fn of(error: &ExchangeError, by_basic: bool) -> Self {
         let (status, code) = match error {
-            ExchangeError::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            ExchangeError::Client(ClientError::InvalidClient) => {
+                (StatusCode::UNAUTHORIZED, "invalid_client")
+            }
             ExchangeError::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             ExchangeError::MalformedVerifier => (StatusCode::BAD_REQUEST, "invalid_request"),
             ExchangeError::UnknownCode | ExchangeError::Grant(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_grant")
             }
-            ExchangeError::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            ExchangeError::Client(ClientError::Fault(_)) | ExchangeError::Fault(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error")
+            }
         };
         let challenge = by_basic && status == StatusCode::UNAUTHORIZED;
         Self { challenge, ..Self::new(status, code, &error.to_string()) }

@@ -76,7 +76,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use countersign_domain::{
-        application::{Kind, TokenEndpointAuthMethod},
+        application::{GrantType, Kind, Oidc, TokenEndpointAuthMethod},
         authorization::Parameters,
     };
     use countersign_protocol::{
@@ -118,8 +118,10 @@ mod tests {
             name: "a".to_owned(),
             kind: Kind::Web,
             token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::AuthorizationCode],
             redirect_uris: vec![],
             id_token_algorithm: Algorithm::Es256,
+            oidc: Oidc::default(),
             mobile: None,
         };
         let application = app.create_application(environment, new).await.unwrap().application;

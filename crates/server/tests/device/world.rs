@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use countersign_domain::{
-    application::{Kind, Mobile, TokenEndpointAuthMethod},
+    application::{GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
     audit::{Action, Record},
     device::Device,
     environment::Environment,
@@ -315,8 +315,10 @@ async fn set_up(app: &App, name: &str) -> Bank {
         name: "Bank app".to_owned(),
         kind: Kind::Native,
         token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode],
         redirect_uris: vec![REDIRECT_URI.to_owned()],
         id_token_algorithm: Algorithm::Es256,
+        oidc: Oidc::default(),
         mobile: Some(Mobile { package_name: Some("org.bank.app".to_owned()), ..Mobile::default() }),
     };
     let native = app.create_application(environment, native).await.unwrap().application.id;

@@ -1,7 +1,7 @@
 //! An environment as an administrator sets it up, and the ways in which tests change it.
 
 use countersign_domain::{
-    application::{Application, Kind, Mobile, TokenEndpointAuthMethod},
+    application::{Application, GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -140,8 +140,10 @@ fn public(name: &str, redirect_uri: &str, id_token_algorithm: Algorithm) -> NewA
         name: name.to_owned(),
         kind: Kind::SinglePage,
         token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode],
         redirect_uris: vec![redirect_uri.to_owned()],
         id_token_algorithm,
+        oidc: Oidc::default(),
         mobile: None,
     }
 }
