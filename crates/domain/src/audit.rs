@@ -104,6 +104,15 @@ pub enum Action {
     /// Wrong passcodes over all devices locked a user's MFA.
     #[serde(rename = "USER.LOCKED")]
     UserLocked,
+    /// A session began.
+    #[serde(rename = "SESSION.CREATED")]
+    SessionCreated,
+    /// Somebody proved something more in a session.
+    #[serde(rename = "SESSION.UPDATED")]
+    SessionUpdated,
+    /// A session was ended.
+    #[serde(rename = "SESSION.DELETED")]
+    SessionDeleted,
 }
 
 impl Action {
@@ -128,7 +137,10 @@ impl Action {
             | Self::DeviceUnblocked
             | Self::DeviceLocked
             | Self::DeviceUnlocked
-            | Self::UserLocked => false,
+            | Self::UserLocked
+            | Self::SessionCreated
+            | Self::SessionUpdated
+            | Self::SessionDeleted => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use countersign_domain::{
         Application, GrantType, Kind, Mobile, Oidc, Pkce, ResponseType, TokenEndpointAuthMethod,
     },
     audit,
-    authorization::{Answer, AuthorizationRequest, Scope},
+    authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     device::{self, Device},
     environment::Environment,
     flow::{self, Failure, Flow, Identity, Method},
@@ -22,6 +22,7 @@ use countersign_domain::{
     pairing::{self, Ticket},
     population::Population,
     sealed::Sealed,
+    session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
 };
@@ -205,6 +206,17 @@ pub fn identity() -> Identity {
     }
 }
 
+/// Ann's browser, in which the bank's app takes part.
+pub fn session(state: session::State) -> Session {
+    let expires_at = NOW.plus_seconds(3_600);
+    Session { id: id(1), environment: id(1), created_at: NOW, expires_at, state }
+}
+
+/// The bank's app in a session.
+pub fn participant() -> session::Participant {
+    session::Participant { application: id(1), grant: id(1) }
+}
+
 /// A sign-on of Ann in the bank's app.
 pub fn flow(state: flow::State) -> Flow {
     Flow {
@@ -213,15 +225,23 @@ pub fn flow(state: flow::State) -> Flow {
         request: AuthorizationRequest {
             application: id(1),
             answer: Answer::Query { redirect_uri: "org.bank.app:/cb".to_owned() },
+            response_types: vec![ResponseType::Code],
             scopes: vec![Scope::OpenId],
             state: Some("xyz".to_owned()),
             nonce: None,
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
             login_hint: None,
+            user: None,
+            prompt: Prompt::AsNeeded,
+            max_age: None,
+            acr_values: Vec::new(),
+            dpop_jkt: None,
         },
         acr: "Multi_Factor".to_owned(),
         actions: vec![ActionKind::Login, MFA],
         installation: Some(installation(1)),
+        session: None,
+        resumed: None,
         browser: "browser".to_owned(),
         created_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
@@ -258,6 +278,7 @@ pub fn grant(state: grant::State) -> Grant {
         redirect_uri: Some("org.bank.app:/cb".to_owned()),
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
+        session: Some(id(1)),
         issued_at: NOW,
         state,
     }
@@ -316,7 +337,8 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Flow }
+    Answer { Query, FormPost, Fragment, Flow }
+    Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
@@ -326,7 +348,8 @@ named! {
         FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
         PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized,
         DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
-        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked,
+        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated,
+        SessionDeleted,
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
@@ -337,8 +360,8 @@ named! {
     }
     flow::Effect { Audit, IssueGrant }
     flow::Refusal { NotNow, OtherUser }
-    Failure { Mfa, Cancelled }
-    mfa::Decision { Authorize, Bypass, Passcode, Select, Block }
+    Failure { Mfa, Cancelled, OtherUser }
+    mfa::Decision { Continue, Authorize, Bypass, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible }
     Reason {
         NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
@@ -353,6 +376,10 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
+    session::State { Active, Ended }
+    session::Event { SignedOn, End }
+    session::Effect { Audit, EndParticipation }
+    session::Refusal { Ended, OtherUser }
     grant::State { Issued, Redeemed, Revoked }
     grant::Event { Redeem }
     grant::Effect { IssueTokens, Audit }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, audit, authorization::Scope, environment::Environment,
-    flow::Identity, id::Id, installation::Installation,
+    flow::Identity, id::Id, installation::Installation, session::Session,
 };
 
 /// Life of an authorization code, in seconds (FAPI 2.0 Security Profile, section 5.3.2.1: at most 60).
@@ -41,6 +41,9 @@ pub struct Grant {
     /// The phone on which the user signed in, if the request carried a mobile payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
+    /// The session in which the flow completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Id<Session>>,
     /// When the code was made.
     pub issued_at: Timestamp,
     /// How far it has come.

@@ -13,6 +13,7 @@
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | flow | one run of authorize, from request to code or error |
+//! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | grant | what an authorization code stands for |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
@@ -46,6 +47,8 @@ pub mod mfa_settings;
 pub mod pairing;
 pub mod password;
 pub mod population;
+pub mod pushed_request;
 pub mod sealed;
+pub mod session;
 pub mod sign_on_policy;
 pub mod user;

@@ -12,11 +12,12 @@ use crate::{
         TokenEndpointAuthMethod,
     },
     audit,
-    authorization::{Answer, Scope},
+    authorization::{Answer, Prompt, Scope},
     device::{self, Device},
     fixture::{
         MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
-        identity, mfa_policy, mfa_settings, population, record, sign_on_policy, ticket, user,
+        identity, mfa_policy, mfa_settings, participant, population, record, session,
+        sign_on_policy, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -26,6 +27,7 @@ use crate::{
     pairing,
     password::{Password, PasswordHash},
     sealed::Sealed,
+    session,
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
 };
 
@@ -131,6 +133,19 @@ fn grants_are_stored_as_ever() {
 }
 
 #[test]
+fn sessions_are_stored_as_ever() {
+    use session::State;
+    let active = State::Active { identity: identity(), participants: vec![participant()] };
+    let states = vec![active.clone(), State::Ended { user: id(1) }];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&session(state.clone()));
+    }
+    assert_pinned("session", &session(active));
+    assert_pinned("session_states", &states);
+}
+
+#[test]
 fn what_administrators_make_is_stored_as_ever() {
     let mut application = application();
     application.secret = Some(Sealed::new(vec![1, 2, 3]));
@@ -192,7 +207,8 @@ fn the_words_are_stored_as_ever() {
     let redirect_uri = "https://bank.example/cb".to_owned();
     let answers = [
         Answer::Query { redirect_uri: redirect_uri.clone() },
-        Answer::FormPost { redirect_uri },
+        Answer::FormPost { redirect_uri: redirect_uri.clone() },
+        Answer::Fragment { redirect_uri },
         Answer::Flow { redirect_uri: None },
     ];
     insta::assert_json_snapshot!(
@@ -200,6 +216,7 @@ fn the_words_are_stored_as_ever() {
         json!({
             "flow.method": words(&[Method::Pwd, Method::Otp, Method::Swk, Method::Mfa]),
             "authorization.answer": words(&answers),
+            "authorization.prompt": words(&[Prompt::AsNeeded, Prompt::None, Prompt::Login]),
             "authorization.scope": Scope::ALL,
             "application.kind": words(&[Kind::Web, Kind::Native, Kind::SinglePage, Kind::Worker]),
             "application.token_endpoint_auth_method":
@@ -231,7 +248,8 @@ fn the_reasons_of_failures_are_stored_as_ever() {
         Reason::ExtraVerificationFailed,
     ];
     insta::assert_json_snapshot!("mfa_reasons", words(&reasons));
-    let failures = reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled]);
+    let failures =
+        reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled, Failure::OtherUser]);
     insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());
 }
 
@@ -258,6 +276,9 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::DeviceLocked,
         Action::DeviceUnlocked,
         Action::UserLocked,
+        Action::SessionCreated,
+        Action::SessionUpdated,
+        Action::SessionDeleted,
     ];
     insta::assert_json_snapshot!("audit_actions", words(&actions));
 }

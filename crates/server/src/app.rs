@@ -15,10 +15,13 @@ mod finish_flow;
 mod installation;
 mod issue_tokens;
 mod pair_installation;
+mod push_request;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod resolve_request;
 mod run_flow;
+mod session;
 mod start_flow;
 mod unpair_installation;
 
@@ -31,6 +34,7 @@ use countersign_domain::{
     audit::{Event, Record},
     environment::Environment,
     id::Id,
+    session::Lifetimes,
 };
 use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
 use countersign_store::{Store, StoreError, Tx, Work, audit};
@@ -50,6 +54,7 @@ pub use self::{
     installation::{DeviceCall, DeviceCallError},
     issue_tokens::Tokens,
     pair_installation::PairError,
+    push_request::{PushError, PushRequest, Pushed},
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
@@ -109,7 +114,8 @@ impl App {
 
     fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {
         let (now, entropy) = (self.now(), Arc::clone(&self.entropy));
-        Call { environment, now, correlation: correlation.to_owned(), entropy }
+        let sessions = self.settings.sessions;
+        Call { environment, now, correlation: correlation.to_owned(), entropy, sessions }
     }
 
     /// Writes a line of the audit log that belongs to no other change.
@@ -149,6 +155,7 @@ struct Call {
     now: Timestamp,
     correlation: String,
     entropy: Arc<dyn Entropy>,
+    sessions: Lifetimes,
 }
 
 impl Call {

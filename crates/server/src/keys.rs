@@ -101,6 +101,10 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
+    /// The secret half of session cookies.
+    Session,
+    /// The secret half of `request_uri`.
+    PushedRequest,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use countersign_domain::session::Lifetimes;
+
 use crate::passwords;
 
 /// What the server is told when it is made.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Password hashing.
     pub passwords: passwords::Settings,
+    /// How long sessions last.
+    pub sessions: Lifetimes,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -33,6 +37,7 @@ impl Settings {
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
+            sessions: Lifetimes::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
         }

@@ -112,6 +112,22 @@ CREATE TABLE flows (
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE TABLE sessions (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE pushed_requests (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
 CREATE TABLE grants (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,

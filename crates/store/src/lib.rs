@@ -33,6 +33,8 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod pushed_request;
+pub mod session;
 pub mod sign_on_policy;
 pub mod spent_proof;
 mod sqlite;
@@ -66,6 +68,8 @@ pub const STATEMENTS: &[&[&str]] = &[
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    pushed_request::STATEMENTS,
+    session::STATEMENTS,
     sign_on_policy::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,

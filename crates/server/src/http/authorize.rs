@@ -10,14 +10,14 @@ use axum::{
 };
 use countersign_domain::{
     authorization::{Answer, Parameters},
-    flow::Flow,
+    flow::{Flow, State as FlowState},
     id::Id,
 };
 use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
-    caller::{Browser, cookie_name, realm},
+    caller::{Browser, cookie_name, realm, session_cookie_name},
     correlation::Correlation,
     flow::flow_json,
     form::{FormError, Members},
@@ -25,7 +25,10 @@ use super::{
     problem::{Detail, FaultResponse, Problem},
     sign_on::{Visit, fault_page, html},
 };
-use crate::app::{App, Ending, Realm, StartError, StartFlow, Started};
+use crate::{
+    app::{App, Ending, Realm, StartError, StartFlow, Started},
+    settings::Settings,
+};
 
 /// The environment of a page's address. Without one there is a page that says so.
 pub(crate) struct PageAt(pub Arc<Realm>);
@@ -84,10 +87,9 @@ async fn authorize(
     };
     let draws_itself = members.text("response_mode").as_deref() == Some("pi.flow");
     let request = StartFlow {
-        client_id: members.text("client_id"),
-        parameters: parameters(&members),
-        mobile_payload: members.text("mobilePayload"),
+        parameters: Parameters::read(|name| members.text(name)),
         cookie: browser.cookie,
+        session: browser.session,
         correlation: correlation.clone(),
     };
     match app.start_flow(realm, request).await {
@@ -109,23 +111,6 @@ async fn authorize(
     }
 }
 
-fn parameters(members: &Members) -> Parameters {
-    Parameters {
-        response_type: members.text("response_type"),
-        redirect_uri: members.text("redirect_uri"),
-        response_mode: members.text("response_mode"),
-        scope: members.text("scope"),
-        state: members.text("state"),
-        nonce: members.text("nonce"),
-        code_challenge: members.text("code_challenge"),
-        code_challenge_method: members.text("code_challenge_method"),
-        prompt: members.text("prompt"),
-        login_hint: members.text("login_hint"),
-        request: members.text("request"),
-        request_uri: members.text("request_uri"),
-    }
-}
-
 /// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
 fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
     let flow = &started.view.flow;
@@ -133,23 +118,43 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
-        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(&started.view) {
-            Some(ending) => answer_with(&ending),
-            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
-        },
+        Answer::Query { .. } | Answer::FormPost { .. } | Answer::Fragment { .. } => {
+            match realm.ending(&started.view) {
+                Some(ending) => answer_with(&ending),
+                None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
+            }
+        }
     };
-    let cookie = set_cookie(app.settings().is_https(), &started.cookie);
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    let cookie =
+        set_cookie(app.settings(), cookie_name(app.settings().is_https()), &started.cookie);
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    with_session(response, app, realm, flow)
+}
+
+/// Adds the cookie of the session that a flow has completed in.
+pub(crate) fn with_session(
+    mut response: Response,
+    app: &App,
+    realm: &Realm,
+    flow: &Flow,
+) -> Response {
+    let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) else {
+        return response;
+    };
+    let environment = realm.environment.to_string();
+    let name = session_cookie_name(app.settings().is_https(), &environment);
+    let cookie = set_cookie(app.settings(), &name, &realm.session_cookie(session));
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
 /// Lax, because an application sends its user here from another site. It lasts as long as the browser.
-fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
-    let name = cookie_name(https);
-    let secure = if https { "; Secure" } else { "" };
-    format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose())
+fn set_cookie(settings: &Settings, name: &str, cookie: &Secret<String>) -> Option<HeaderValue> {
+    let secure = if settings.is_https() { "; Secure" } else { "" };
+    let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose());
+    HeaderValue::from_str(&text).ok()
 }
 
 /// Address of the hosted page of a flow.
@@ -181,7 +186,9 @@ pub(crate) async fn resume(visit: Visit) -> Response {
     match visit.read().await {
         Ok(view) if view.answered => gone(),
         Ok(view) => match visit.realm.ending(&view) {
-            Some(ending) => answer_with(&ending),
+            Some(ending) => {
+                with_session(answer_with(&ending), &visit.app, &visit.realm, &view.flow)
+            }
             None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
         },
         Err(response) => response,
@@ -192,7 +199,11 @@ pub(crate) async fn resume(visit: Visit) -> Response {
 fn answer_with(ending: &Ending) -> Response {
     match &ending.answer {
         Answer::Query { redirect_uri } => {
-            see(StatusCode::FOUND, &with_members(redirect_uri, ending))
+            let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+            see(StatusCode::FOUND, &with_members(redirect_uri, separator, ending))
+        }
+        Answer::Fragment { redirect_uri } => {
+            see(StatusCode::FOUND, &with_members(redirect_uri, '#', ending))
         }
         Answer::FormPost { redirect_uri } => {
             let members =
@@ -207,12 +218,11 @@ fn answer_with(ending: &Ending) -> Response {
 }
 
 /// A redirect URI with the members of the answer after its own (RFC 6749, section 3.1.2).
-fn with_members(redirect_uri: &str, ending: &Ending) -> String {
+fn with_members(redirect_uri: &str, separator: char, ending: &Ending) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in &ending.members {
         query.append_pair(name, value.expose());
     }
-    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
     format!("{redirect_uri}{separator}{}", query.finish())
 }
 

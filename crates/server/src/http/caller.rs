@@ -26,6 +26,8 @@ pub(crate) struct Anyone;
 /// A browser, or an app in its place: the cookie shows which flows are its own.
 pub(crate) struct Browser {
     pub cookie: Option<Secret<String>>,
+    /// What shows that somebody has signed in at it.
+    pub session: Option<Secret<String>>,
 }
 
 /// An OIDC client, by HTTP Basic if it uses it. Form members are the token endpoint's to read.
@@ -84,8 +86,15 @@ pub(crate) const fn cookie_name(https: bool) -> &'static str {
     if https { "__Host-ST" } else { "ST" }
 }
 
+/// Name of the cookie of a session. Each environment has its own, so that signing in to one does not sign off another.
+pub(crate) fn session_cookie_name(https: bool, environment: &str) -> String {
+    format!("{}{environment}", if https { "__Host-SID-" } else { "SID-" })
+}
+
 /// 32 bytes in base64url.
 const COOKIE_CHARACTERS: usize = 43;
+/// An id and a keyed hash in base64url.
+const SESSION_CHARACTERS: usize = 64;
 
 impl FromRequestParts<Arc<App>> for Browser {
     type Rejection = std::convert::Infallible;
@@ -94,15 +103,24 @@ impl FromRequestParts<Arc<App>> for Browser {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
-        let name = cookie_name(app.settings().is_https());
-        let cookies = parts.headers.get_all(header::COOKIE).into_iter();
-        let pairs = cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-        let cookie = pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(found, value)| *found == name && value.len() == COOKIE_CHARACTERS)
-            .map(|(_, value)| Secret::new(value.to_owned()));
-        Ok(Self { cookie })
+        let https = app.settings().is_https();
+        let environment = parts.uri.path().split('/').nth(1).unwrap_or_default();
+        let session = session_cookie_name(https, environment);
+        Ok(Self {
+            cookie: cookie(parts, cookie_name(https), COOKIE_CHARACTERS),
+            session: cookie(parts, &session, SESSION_CHARACTERS),
+        })
     }
+}
+
+/// The cookie of this name, if it can be one of ours.
+fn cookie(parts: &Parts, name: &str, characters: usize) -> Option<Secret<String>> {
+    let lines = parts.headers.get_all(header::COOKIE).into_iter();
+    let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(found, value)| *found == name && value.len() == characters)
+        .map(|(_, value)| Secret::new(value.to_owned()))
 }
 
 impl<S: Sync> FromRequestParts<S> for Client {

@@ -15,7 +15,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
-    authorize::resume_url,
+    authorize::{resume_url, with_session},
     caller::{At, Browser, media_type, too_large},
     correlation::Correlation,
     problem::{Detail, FaultResponse, Problem},
@@ -81,7 +81,10 @@ pub(crate) async fn act(
         Some(_) | None => Err(unknown_action()),
     };
     match answer {
-        Ok(view) => Json(flow_json(call.app.settings(), &call.realm, &view)).into_response(),
+        Ok(view) => {
+            let body = Json(flow_json(call.app.settings(), &call.realm, &view)).into_response();
+            with_session(body, &call.app, &call.realm, &view.flow)
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -300,6 +303,9 @@ pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> 
             members.insert(name.to_owned(), value);
         }
     };
+    if let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) {
+        set("session", json!({ "id": session }));
+    }
     if let FlowState::Passcode { device, .. } = &flow.state {
         set("selectedDevice", json!({ "id": device }));
     }

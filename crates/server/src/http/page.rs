@@ -107,6 +107,8 @@ pub enum FailureText {
     ExtraVerificationFailed,
     /// The person gave up.
     Cancelled,
+    /// The application asked for somebody else.
+    OtherUser,
 }
 
 impl Page<'_> {
@@ -215,6 +217,9 @@ impl fmt::Display for FailureText {
             Self::ExtraVerificationFailed => {
                 "We could not reach your phone to check that it is you. \
                  Make sure that it is online, then start again."
+            }
+            Self::OtherUser => {
+                "The application asked for another user. Start again and sign in as that one."
             }
             Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
         })

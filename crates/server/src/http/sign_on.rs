@@ -63,7 +63,7 @@ impl FromRequestParts<Arc<App>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let PageAt(realm) = PageAt::from_request_parts(parts, app).await?;
-        let Ok(Browser { cookie }) = Browser::from_request_parts(parts, app).await;
+        let Ok(Browser { cookie, .. }) = Browser::from_request_parts(parts, app).await;
         let correlation = Correlation::from_request_parts(parts, app).await;
         let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;
         let named = Query::<Named>::from_request_parts(parts, app).await.map_err(|_| gone())?;
@@ -279,6 +279,7 @@ impl Choosable {
 const fn failure_text(why: Failure) -> FailureText {
     match why {
         Failure::Cancelled => FailureText::Cancelled,
+        Failure::OtherUser => FailureText::OtherUser,
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => FailureText::NoUsableDevice,
             Reason::DeviceBlocked => FailureText::DeviceBlocked,
