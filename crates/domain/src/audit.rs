@@ -42,6 +42,9 @@ pub struct Event {
     /// The device that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Id<Device>>,
+    /// The `kid` of the signing key that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The actions, in the vendor's words, which administrators know.
@@ -104,6 +107,15 @@ pub enum Action {
     /// Wrong passcodes over all devices locked a user's MFA.
     #[serde(rename = "USER.LOCKED")]
     UserLocked,
+    /// A signing key was made and published.
+    #[serde(rename = "KEY.CREATED")]
+    KeyCreated,
+    /// A signing key signs from now on, in place of the one before.
+    #[serde(rename = "KEY.ROTATED")]
+    KeyRotated,
+    /// A signing key is no longer published.
+    #[serde(rename = "KEY.DELETED")]
+    KeyDeleted,
 }
 
 impl Action {
@@ -128,7 +140,10 @@ impl Action {
             | Self::DeviceUnblocked
             | Self::DeviceLocked
             | Self::DeviceUnlocked
-            | Self::UserLocked => false,
+            | Self::UserLocked
+            | Self::KeyCreated
+            | Self::KeyRotated
+            | Self::KeyDeleted => false,
         }
     }
 }
@@ -144,7 +159,15 @@ impl Event {
     /// Something that succeeded.
     #[must_use]
     pub const fn succeeded(action: Action) -> Self {
-        Self { action, succeeded: true, reason: None, application: None, user: None, device: None }
+        Self {
+            action,
+            succeeded: true,
+            reason: None,
+            application: None,
+            user: None,
+            device: None,
+            key: None,
+        }
     }
 
     /// Something that failed, and why.
@@ -169,5 +192,11 @@ impl Event {
     #[must_use]
     pub fn on(self, device: impl Into<Option<Id<Device>>>) -> Self {
         Self { device: device.into(), ..self }
+    }
+
+    /// Adds the signing key.
+    #[must_use]
+    pub fn of_key(self, kid: &str) -> Self {
+        Self { key: Some(kid.to_owned()), ..self }
     }
 }

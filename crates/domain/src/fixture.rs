@@ -23,11 +23,12 @@ use countersign_domain::{
     population::Population,
     sealed::Sealed,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    signing_key::{self, SigningKey},
     user::{Name, User},
 };
 use countersign_protocol::{
     jose::Algorithm,
-    jwk::EcPublicKey,
+    jwk::{EcPublicKey, PublicJwk, PublicKey},
     mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
     private_key::EcPrivateKey,
     time::Timestamp,
@@ -273,6 +274,17 @@ pub fn redemption() -> grant::Event {
     }
 }
 
+/// The `n`th signing key of the bank, an ES256 one.
+pub fn signing_key(n: u8, state: signing_key::State) -> SigningKey {
+    SigningKey {
+        id: id(n),
+        environment: id(1),
+        public: PublicJwk::of(PublicKey::Ec(key(n))),
+        created_at: NOW,
+        state,
+    }
+}
+
 pub fn record() -> audit::Record {
     audit::Record {
         id: id(1),
@@ -326,7 +338,8 @@ named! {
         FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
         PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized,
         DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
-        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked,
+        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, KeyCreated,
+        KeyRotated, KeyDeleted,
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
@@ -356,6 +369,10 @@ named! {
     grant::State { Issued, Redeemed, Revoked }
     grant::Event { Redeem }
     grant::Effect { IssueTokens, Audit }
+    signing_key::State { Next, Current, Retired, Removed }
+    signing_key::Event { Activate, Retire, Withdraw, Tick }
+    signing_key::Effect { Delete, Audit }
+    signing_key::Refusal { Unused, Forgotten }
     grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
 }
 

@@ -14,6 +14,7 @@
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | flow | one run of authorize, from request to code or error |
 //! | grant | what an authorization code stands for |
+//! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
 //! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
@@ -48,4 +49,5 @@ pub mod password;
 pub mod population;
 pub mod sealed;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod user;
