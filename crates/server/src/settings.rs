@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use countersign_domain::signing_key;
+
 use crate::passwords;
 
 /// What the server is told when it is made.
@@ -21,6 +23,10 @@ pub struct Settings {
     pub expiry_batch: u32,
     /// Time between two sweeps.
     pub expiry_interval: Duration,
+    /// How long signing keys are published, before and after they sign, and after how many days they are replaced.
+    pub keys: signing_key::Rules,
+    /// Time between two looks at whether a signing key is due to be replaced.
+    pub keys_interval: Duration,
 }
 
 impl Settings {
@@ -35,6 +41,8 @@ impl Settings {
             passwords: passwords::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
+            keys: signing_key::Rules::default(),
+            keys_interval: Duration::from_secs(30),
         }
     }
 

@@ -34,6 +34,7 @@ pub mod password;
 pub mod population;
 mod postgres;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -67,6 +68,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     password::STATEMENTS,
     population::STATEMENTS,
     sign_on_policy::STATEMENTS,
+    signing_key::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::audit::Action::{KeyCreated, KeyDeleted, KeyRotated};
 use crate::fixture::{NOW, assert_told, signing_key};
 
 const RULES: Rules = Rules { publish_seconds: 600, retired_seconds: 4_200, rotate_after_days: 90 };
@@ -136,7 +137,6 @@ fn what_changes_is_audited() {
             })
             .collect()
     };
-    use audit::Action::{KeyCreated, KeyDeleted, KeyRotated};
     assert_eq!(told(Occasion::Rotate, 0), [(KeyCreated, None)]);
     assert_eq!(told(Occasion::Tick, 600), [(KeyRotated, None)]);
     assert_eq!(told(Occasion::Tick, 4_800), [(KeyDeleted, Some("expired"))]);

@@ -60,19 +60,23 @@ impl World {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
-        let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
-        let server = open(Parts {
-            store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
-            key_encryption_key: Secret::new([7; 32]),
-            clock: Arc::<SetClock>::clone(&clock),
-            entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, ..Settings::new(base_url) },
-        })
-        .await
-        .unwrap();
+        let server = serve(base_url, &database, (&clock, &entropy)).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
         Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+    }
+
+    /// Another node over the same database, which must be PostgreSQL.
+    pub async fn another_node(&self) -> (Arc<App>, Wire) {
+        let server = serve(&self.base_url, &self.database, (&self.clock, &self.entropy)).await;
+        let wire = Wire::new(router(Arc::clone(&server)));
+        (server, wire)
+    }
+
+    /// The same data under a new server.
+    pub async fn restart(&mut self) {
+        self.server.store().close().await;
+        (self.server, self.wire) = self.another_node().await;
     }
 
     /// Ends the world and removes what it kept.
@@ -158,4 +162,21 @@ impl World {
         sign_on.password(username, PASSWORD).await.must_be(200);
         sign_on
     }
+}
+
+async fn serve(
+    base_url: &str,
+    database: &Database,
+    (clock, entropy): (&Arc<SetClock>, &Arc<Seeded>),
+) -> Arc<App> {
+    let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+    open(Parts {
+        store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
+        key_encryption_key: Secret::new([7; 32]),
+        clock: Arc::<SetClock>::clone(clock),
+        entropy: Arc::<Seeded>::clone(entropy),
+        settings: Settings { passwords, ..Settings::new(base_url) },
+    })
+    .await
+    .unwrap()
 }
