@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit,
     environment::Environment,
-    grant::TOKEN_SECONDS,
+    grant::MAX_TOKEN_SECONDS,
     id::Id,
     invalid::{Check, Invalid},
     sealed::Sealed,
@@ -40,8 +40,8 @@ pub struct Rules {
 impl Rules {
     /// What every cache and every node needs to learn of a key.
     pub const MIN_PUBLISH_SECONDS: i64 = CACHE_SECONDS + NODE_SECONDS;
-    /// What the last token that a node signs needs to expire everywhere.
-    pub const MIN_RETIRED_SECONDS: i64 = TOKEN_SECONDS + NODE_SECONDS + LEEWAY_SECONDS;
+    /// What the last token that a node signs with it needs to expire everywhere.
+    pub const MIN_RETIRED_SECONDS: i64 = MAX_TOKEN_SECONDS + NODE_SECONDS + LEEWAY_SECONDS;
 
     const MAX_SECONDS: i64 = 30 * DAY_SECONDS;
 
@@ -65,7 +65,11 @@ impl Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { publish_seconds: 600, retired_seconds: TOKEN_SECONDS + 600, rotate_after_days: 90 }
+        Self {
+            publish_seconds: 600,
+            retired_seconds: MAX_TOKEN_SECONDS + 600,
+            rotate_after_days: 90,
+        }
     }
 }
 

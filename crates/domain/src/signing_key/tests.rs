@@ -207,7 +207,7 @@ proptest! {
             }
             for change in changes.iter().filter(|change| change.key.state == State::Removed) {
                 let seconds = now.seconds_since(stopped[&change.key.id]);
-                prop_assert!(seconds >= Rules::MIN_RETIRED_SECONDS, "{seconds}");
+                prop_assert!(seconds >= RULES.retired_seconds, "{seconds}");
             }
         }
     }
@@ -221,8 +221,8 @@ fn each_broken_rule_is_told() {
         &[
             (|r| r.publish_seconds = 360, ""),
             (|r| r.publish_seconds = 359, "keys.publish_seconds must be from 360 to 2592000"),
-            (|r| r.retired_seconds = 3_720, ""),
-            (|r| r.retired_seconds = 3_719, "keys.retired_seconds must be from 3720 to 2592000"),
+            (|r| r.retired_seconds = 86_520, ""),
+            (|r| r.retired_seconds = 86_519, "keys.retired_seconds must be from 86520 to 2592000"),
             (|r| r.rotate_after_days = 0, ""),
             (|r| r.rotate_after_days = 3_651, "keys.rotate_after_days must be from 0 to 3650"),
         ],

@@ -67,7 +67,7 @@ async fn a_key_is_not_withdrawn_later_than_it_would_go_by_itself() {
         let rotation = Rotation::AtOnce { withdraw_after_seconds };
         let refused = w.server.rotate_keys(w.bank.environment.id, None, rotation).await;
         let Err(AdministerError::Invalid(invalid)) = refused else { panic!("{refused:?}") };
-        let told = "withdraw_after_seconds must be from 0 to 4200";
+        let told = "withdraw_after_seconds must be from 0 to 87000";
         assert_eq!(invalid.to_string(), told);
     }
 }
