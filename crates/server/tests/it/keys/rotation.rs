@@ -1,6 +1,6 @@
 //! Keys that are replaced in order, which nobody notices.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_domain::audit::{
     Action::{KeyCreated, KeyRotated},
@@ -8,6 +8,8 @@ use countersign_domain::audit::{
 };
 use countersign_protocol::jose::Algorithm;
 use countersign_server::app::{AdministerError, Rotation};
+
+use tokio::task::JoinSet;
 
 use super::{
     key_set, kid, kids, publish_seconds, retired_seconds, rotate, rotate_and_wait, states,
@@ -19,6 +21,7 @@ on_both_engines!(
     a_token_holds_after_the_key_that_signed_it_has_retired,
     a_key_is_published_before_it_signs_and_after,
     keys_are_replaced_by_themselves_after_ninety_days,
+    of_many_who_rotate_at_a_time_one_makes_the_successors,
 );
 
 async fn a_phone_that_knows_the_old_keys_is_enrolled_with_the_new_ones(w: &mut World) {
@@ -100,6 +103,20 @@ async fn keys_are_replaced_by_themselves_after_ninety_days(w: &mut World) {
     assert_eq!(kids(&told[..2]), kids(&told[2..]));
 }
 
+async fn of_many_who_rotate_at_a_time_one_makes_the_successors(w: &mut World) {
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let (server, environment) = (Arc::clone(&w.server), w.bank.environment.id);
+        callers
+            .spawn(async move { server.rotate_keys(environment, None, Rotation::InOrder).await });
+    }
+    let made = callers.join_all().await;
+    let mut sizes: Vec<_> = made.into_iter().map(|made| made.unwrap().len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [0, 0, 0, 0, 0, 0, 0, 2]);
+    assert_eq!(states(w, Algorithm::Rs256).await, ["current", "next"]);
+}
+
 #[tokio::test]
 async fn one_algorithm_can_be_rotated_alone() {
     let w = World::new().await;
@@ -132,6 +149,15 @@ async fn keys_outlive_a_restart_in_the_middle_of_a_rotation() {
     w.server.tend_keys().await.unwrap();
     let after = kids(&w, &w.wire).await;
     assert_eq!((&after[..2], &after[2..]), (&before[2..], &before[..2]));
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_ask_goes_on_with_the_keys_it_knows() {
+    let w = World::new().await;
+    let known = kids(&w, &w.wire).await;
+    w.server.store().close().await;
+    w.advance(86_400);
+    assert_eq!(kids(&w, &w.wire).await, known);
 }
 
 #[tokio::test]
