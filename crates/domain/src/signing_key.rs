@@ -26,6 +26,9 @@ pub const LEEWAY_SECONDS: i64 = 60;
 
 const DAY_SECONDS: i64 = 86_400;
 
+/// The most keys that the key set of an environment may have before another is asked for. Who reads it reads all of it.
+pub const MAX_KEYS: usize = 32;
+
 /// How long keys stay in each state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {

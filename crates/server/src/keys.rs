@@ -16,6 +16,7 @@ use countersign_protocol::{
     jwk::JwkSet,
     secret::Secret,
 };
+use countersign_store::sealed::COLUMNS;
 use serde::Serialize;
 
 pub(crate) use self::signer::Signer;
@@ -58,6 +59,12 @@ impl Vault {
         plain: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<Sealed, KeyError> {
+        // What is not listed there would be lost with the next change of the key-encryption key.
+        debug_assert!(
+            COLUMNS.iter().any(|column| column.name == place.column),
+            "{} is not listed in store/src/sealed.rs",
+            place.column
+        );
         let nonce: [u8; NONCE_BYTES] = random(entropy);
         let mut body = plain.to_vec();
         let aad = Aad::from(place.associated_data());

@@ -33,6 +33,7 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod sealed;
 pub mod sign_on_policy;
 pub mod signing_key;
 pub mod spent_proof;
@@ -67,6 +68,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    sealed::STATEMENTS,
     sign_on_policy::STATEMENTS,
     signing_key::STATEMENTS,
     spent_proof::STATEMENTS,

@@ -7,7 +7,7 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
-    signing_key::{Change, Effect, Occasion, Rules, SigningKey, State, needs_key, turn},
+    signing_key::{Change, Effect, MAX_KEYS, Occasion, Rules, SigningKey, State, needs_key, turn},
 };
 use countersign_protocol::jose::Algorithm;
 use countersign_store::{StoreError, Tx, Versioned, Work, signing_key};
@@ -95,6 +95,7 @@ impl App {
         occasion: Occasion,
     ) -> Result<Vec<SigningKey>, AdministerError> {
         let keys = self.list_keys(environment).await?;
+        check_room(&keys, occasion)?;
         let rules = self.settings.keys;
         let mut turns = Vec::new();
         for algorithm in algorithms {
@@ -148,6 +149,20 @@ impl App {
         let state = State::Next { private, at: now };
         Ok(SigningKey { id, environment, public, created_at: now, state })
     }
+}
+
+/// A rotation that leaves old keys in the set is refused while it is full. One that is due by itself comes too rarely to fill it.
+fn check_room(keys: &[SigningKey], occasion: Occasion) -> Result<(), Invalid> {
+    let leaves_old_keys = match occasion {
+        Occasion::Rotate => true,
+        Occasion::Replace { withdraw_after_seconds } => withdraw_after_seconds > 0,
+        Occasion::Tick => false,
+    };
+    if leaves_old_keys && keys.len() >= MAX_KEYS {
+        let form = "at most 32: wait until one has expired, or withdraw the others at once";
+        return Err(Invalid::new("keys", Rule::Form { form }));
+    }
+    Ok(())
 }
 
 struct Turn {

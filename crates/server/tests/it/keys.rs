@@ -2,6 +2,7 @@
 
 mod emergency;
 mod nodes;
+mod reseal;
 mod rotation;
 
 use countersign_domain::signing_key::{Rules, SigningKey};

@@ -1,6 +1,6 @@
 //! Keys that others may know: replaced at once, with what they signed.
 
-use countersign_domain::audit::Action;
+use countersign_domain::{audit::Action, signing_key::MAX_KEYS};
 use countersign_protocol::jose::Algorithm;
 use countersign_server::app::{AdministerError, Rotation};
 
@@ -58,6 +58,22 @@ async fn an_offer_outlives_the_key_that_signed_it(w: &mut World) {
     offer.approve().await.unwrap();
     // Codes, cookies and forms are not signed but hashed, under a key of its own.
     begun.password("ann", crate::world::PASSWORD).await.must_be(200);
+}
+
+#[tokio::test]
+async fn a_key_set_does_not_grow_without_bound() {
+    let w = World::new().await;
+    let rotate = |withdraw_after_seconds| {
+        let rotation = Rotation::AtOnce { withdraw_after_seconds };
+        w.server.rotate_keys(w.bank.environment.id, Some(Algorithm::Es256), rotation)
+    };
+    for _ in 2..MAX_KEYS {
+        rotate(60).await.unwrap();
+    }
+    let full = rotate(60).await;
+    assert!(matches!(full, Err(AdministerError::Invalid(_))), "{full:?}");
+    rotate(0).await.unwrap();
+    assert_eq!(kids(&w, &w.wire).await.len(), 2);
 }
 
 #[tokio::test]
