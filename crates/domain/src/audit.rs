@@ -42,6 +42,9 @@ pub struct Event {
     /// The device that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Id<Device>>,
+    /// The `kid` of the signing key that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The actions, in the vendor's words, which administrators know.
@@ -113,6 +116,15 @@ pub enum Action {
     /// A session was ended.
     #[serde(rename = "SESSION.DELETED")]
     SessionDeleted,
+    /// A signing key was made and published.
+    #[serde(rename = "KEY.CREATED")]
+    KeyCreated,
+    /// A signing key signs from now on, in place of the one before.
+    #[serde(rename = "KEY.ROTATED")]
+    KeyRotated,
+    /// A signing key is no longer published.
+    #[serde(rename = "KEY.DELETED")]
+    KeyDeleted,
 }
 
 impl Action {
@@ -140,7 +152,10 @@ impl Action {
             | Self::UserLocked
             | Self::SessionCreated
             | Self::SessionUpdated
-            | Self::SessionDeleted => false,
+            | Self::SessionDeleted
+            | Self::KeyCreated
+            | Self::KeyRotated
+            | Self::KeyDeleted => false,
         }
     }
 }
@@ -156,7 +171,15 @@ impl Event {
     /// Something that succeeded.
     #[must_use]
     pub const fn succeeded(action: Action) -> Self {
-        Self { action, succeeded: true, reason: None, application: None, user: None, device: None }
+        Self {
+            action,
+            succeeded: true,
+            reason: None,
+            application: None,
+            user: None,
+            device: None,
+            key: None,
+        }
     }
 
     /// Something that failed, and why.
@@ -181,5 +204,11 @@ impl Event {
     #[must_use]
     pub fn on(self, device: impl Into<Option<Id<Device>>>) -> Self {
         Self { device: device.into(), ..self }
+    }
+
+    /// Adds the signing key.
+    #[must_use]
+    pub fn of_key(self, kid: &str) -> Self {
+        Self { key: Some(kid.to_owned()), ..self }
     }
 }

@@ -24,11 +24,12 @@ use countersign_domain::{
     sealed::Sealed,
     session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    signing_key::{self, SigningKey},
     user::{Name, User},
 };
 use countersign_protocol::{
     jose::Algorithm,
-    jwk::EcPublicKey,
+    jwk::{EcPublicKey, PublicJwk, PublicKey},
     mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
     private_key::EcPrivateKey,
     time::Timestamp,
@@ -294,6 +295,17 @@ pub fn redemption() -> grant::Event {
     }
 }
 
+/// The `n`th signing key of the bank, an ES256 one.
+pub fn signing_key(n: u8, state: signing_key::State) -> SigningKey {
+    SigningKey {
+        id: id(n),
+        environment: id(1),
+        public: PublicJwk::of(PublicKey::Ec(key(n))),
+        created_at: NOW,
+        state,
+    }
+}
+
 pub fn record() -> audit::Record {
     audit::Record {
         id: id(1),
@@ -345,11 +357,7 @@ named! {
     NoDevicesMode { Block, Bypass }
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
-        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
-        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized,
-        DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
-        DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated,
-        SessionDeleted,
+        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
@@ -383,6 +391,10 @@ named! {
     grant::State { Issued, Redeemed, Revoked }
     grant::Event { Redeem }
     grant::Effect { IssueTokens, Audit }
+    signing_key::State { Next, Current, Retired, Removed }
+    signing_key::Event { Activate, Retire, Withdraw, Tick }
+    signing_key::Effect { Delete, Audit }
+    signing_key::Refusal { Unused, Forgotten }
     grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
 }
 

@@ -14,6 +14,9 @@ pub const CODE_SECONDS: i64 = 60;
 /// Life of access and ID tokens, in seconds.
 pub const TOKEN_SECONDS: i64 = 3_600;
 
+/// The longest life of a token that an application may have, in seconds. The key that signed it is published for longer.
+pub const MAX_TOKEN_SECONDS: i64 = 86_400;
+
 /// What a completed flow gives to its application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {

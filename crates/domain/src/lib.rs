@@ -15,6 +15,7 @@
 //! | flow | one run of authorize, from request to code or error |
 //! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | grant | what an authorization code stands for |
+//! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
 //! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
@@ -51,4 +52,5 @@ pub mod pushed_request;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod user;

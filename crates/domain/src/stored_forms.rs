@@ -17,7 +17,7 @@ use crate::{
     fixture::{
         MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
         identity, mfa_policy, mfa_settings, participant, population, record, session,
-        sign_on_policy, ticket, user,
+        sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -29,6 +29,7 @@ use crate::{
     sealed::Sealed,
     session,
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
+    signing_key,
 };
 
 /// The value is stored as the snapshot says, and read back as it was.
@@ -279,6 +280,9 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::SessionCreated,
         Action::SessionUpdated,
         Action::SessionDeleted,
+        Action::KeyCreated,
+        Action::KeyRotated,
+        Action::KeyDeleted,
     ];
     insta::assert_json_snapshot!("audit_actions", words(&actions));
 }
@@ -316,4 +320,19 @@ fn oidc() -> Oidc {
         access_token_seconds: 600,
         attributes: vec![attribute],
     }
+}
+
+#[test]
+fn signing_keys_are_stored_as_ever() {
+    use signing_key::State;
+    let private = || Sealed::new(vec![1, 2, 3]);
+    let states = [
+        State::Next { private: private(), at: NOW },
+        State::Current { private: private(), at: NOW },
+        State::Retired { until: NOW },
+        State::Removed,
+    ];
+    assert_complete(&states);
+    let keys: Vec<_> = states.into_iter().map(|state| key(1, state)).collect();
+    assert_pinned("signing_keys", &keys);
 }

@@ -19,16 +19,15 @@ mod push_request;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod realms;
 mod resolve_request;
+mod rotate_keys;
 mod run_flow;
 mod session;
 mod start_flow;
 mod unpair_installation;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::Arc;
 
 use countersign_domain::{
     audit::{Event, Record},
@@ -39,6 +38,7 @@ use countersign_domain::{
 use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
 use countersign_store::{Store, StoreError, Tx, Work, audit};
 
+use self::realms::Realms;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
@@ -58,6 +58,7 @@ pub use self::{
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
+    rotate_keys::Rotation,
     start_flow::{StartError, StartFlow, Started},
 };
 use crate::{keys::Vault, passwords::Passwords, settings::Settings};
@@ -70,7 +71,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
-    realms: RwLock<BTreeMap<Id<Environment>, Arc<Realm>>>,
+    realms: Realms,
 }
 
 impl App {
@@ -84,7 +85,7 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
-        let realms = RwLock::default();
+        let realms = Realms::default();
         Self { store, vault, passwords, clock, entropy, settings, realms }
     }
 
@@ -121,16 +122,6 @@ impl App {
     /// Writes a line of the audit log that belongs to no other change.
     async fn note(&self, call: Call, event: Event) -> Result<(), StoreError> {
         self.store.write(Note { call, event }).await
-    }
-
-    fn known_realm(&self, id: Id<Environment>) -> Option<Arc<Realm>> {
-        self.realms.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    fn remember_realm(&self, realm: Realm) -> Arc<Realm> {
-        let realm = Arc::new(realm);
-        let mut realms = self.realms.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(realms.entry(realm.environment).or_insert(realm))
     }
 }
 

@@ -4,11 +4,13 @@ pub mod app;
 mod http;
 mod keys;
 mod passwords;
+mod reseal;
 mod serve;
 mod settings;
 mod worker;
 
 pub use keys::{KeyError, Vault};
 pub use passwords::Settings as PasswordSettings;
+pub use reseal::{ResealError, reseal};
 pub use serve::{Parts, ServeError, Server, open, router};
 pub use settings::Settings;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::session::Lifetimes;
+use countersign_domain::{session::Lifetimes, signing_key};
 
 use crate::passwords;
 
@@ -25,6 +25,10 @@ pub struct Settings {
     pub expiry_batch: u32,
     /// Time between two sweeps.
     pub expiry_interval: Duration,
+    /// How long signing keys are published, before and after they sign, and after how many days they are replaced.
+    pub keys: signing_key::Rules,
+    /// Time between two looks at whether a signing key is due to be replaced.
+    pub keys_interval: Duration,
 }
 
 impl Settings {
@@ -40,6 +44,8 @@ impl Settings {
             sessions: Lifetimes::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
+            keys: signing_key::Rules::default(),
+            keys_interval: Duration::from_secs(30),
         }
     }
 

@@ -1,3 +1,4 @@
 //! What runs beside requests.
 
 pub(crate) mod expiry;
+pub(crate) mod rotation;

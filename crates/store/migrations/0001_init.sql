@@ -8,13 +8,24 @@ CREATE TABLE environments (
     data TEXT NOT NULL
 );
 
--- Sealed under the key-encryption key.
+-- The key of keyed hashes, sealed, and the version of the signing keys: every change of one of them raises it, so that they change
+-- together, and nodes see by one number whether they know them as they are.
 CREATE TABLE environment_keys (
     environment_id BYTEA NOT NULL PRIMARY KEY REFERENCES environments (id),
-    rs256 BYTEA NOT NULL,
-    es256 BYTEA NOT NULL,
-    mac BYTEA NOT NULL
+    mac BYTEA NOT NULL,
+    version BIGINT NOT NULL
 );
+
+-- `since` is when the key came to its state; of a retired key, when it leaves it.
+CREATE TABLE signing_keys (
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    id BYTEA NOT NULL,
+    state TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (environment_id, id)
+);
+CREATE INDEX signing_keys_by_age ON signing_keys (state, since);
 
 CREATE TABLE populations (
     id BYTEA NOT NULL PRIMARY KEY,

@@ -34,8 +34,10 @@ pub mod password;
 pub mod population;
 mod postgres;
 pub mod pushed_request;
+pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -70,7 +72,9 @@ pub const STATEMENTS: &[&[&str]] = &[
     population::STATEMENTS,
     pushed_request::STATEMENTS,
     session::STATEMENTS,
+    sealed::STATEMENTS,
     sign_on_policy::STATEMENTS,
+    signing_key::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

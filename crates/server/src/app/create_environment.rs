@@ -6,12 +6,17 @@ use countersign_domain::{
     lockout::Limit,
     mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
     population::Population,
+    sealed::Sealed,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    signing_key::SigningKey,
 };
-use countersign_store::{Tx, Work, environment, mfa_policy, population, sign_on_policy};
+use countersign_protocol::{entropy::random, secret::Secret};
+use countersign_store::{
+    Tx, Work, environment, mfa_policy, population, sign_on_policy, signing_key,
+};
 
-use super::{AdministerError, App, Call, Fault, realm::seal_keys};
-use crate::keys::KeyMaterial;
+use super::{AdministerError, App, Call, realms::MAC};
+use crate::keys::{MAC_BYTES, Place};
 
 impl App {
     /// Makes an environment of this name.
@@ -19,13 +24,12 @@ impl App {
         let environment =
             Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
         environment.validate()?;
-        let entropy = std::sync::Arc::clone(&self.entropy);
-        let material = tokio::task::spawn_blocking(move || KeyMaterial::generate(entropy.as_ref()))
-            .await
-            .map_err(|_| Fault::broken("key generation panicked"))??;
-        let keys = seal_keys(&self.vault, environment.id, &material, self.entropy.as_ref())?;
+        let mac = Secret::new(random::<MAC_BYTES>(self.entropy.as_ref()));
+        let place = Place { column: MAC, row: environment.id.as_bytes() };
+        let mac = self.vault.seal(place, mac.expose(), self.entropy.as_ref())?;
+        let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
-        let work = CreateEnvironment { defaults: Defaults::new(&call), environment, keys };
+        let work = CreateEnvironment { defaults: Defaults::new(&call), environment, mac, keys };
         let environment = work.environment.clone();
         self.store.write(work).await?;
         Ok(environment)
@@ -34,7 +38,8 @@ impl App {
 
 struct CreateEnvironment {
     environment: Environment,
-    keys: environment::SealedKeys,
+    mac: Sealed,
+    keys: Vec<SigningKey>,
     defaults: Defaults,
 }
 
@@ -50,7 +55,10 @@ impl Work for CreateEnvironment {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         environment::insert(tx, &self.environment).await?;
-        environment::insert_keys(tx, self.environment.id, &self.keys).await?;
+        let id = self.environment.id;
+        environment::insert_mac(tx, id, &self.mac).await?;
+        let none = signing_key::list(tx, id).await?.ok_or(AdministerError::NotFound)?;
+        signing_key::swap(tx, id, &none, &self.keys).await?;
         population::insert(tx, &self.defaults.population).await?;
         mfa_policy::insert(tx, &self.defaults.mfa_policy).await?;
         for policy in &self.defaults.sign_on_policies {

@@ -1,16 +1,12 @@
 //! A realm: an environment as an issuer, with its addresses and its keys in memory.
 
-use std::sync::Arc;
-
 use countersign_domain::{
     environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
     pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::{encoding, secret::Secret};
-use countersign_store::{StoreError, Tx, Work, environment};
 
-use super::{App, Fault};
-use crate::keys::{EnvironmentKeys, KeyError, KeyMaterial, Place, Purpose, Vault};
+use crate::keys::{EnvironmentKeys, Purpose};
 
 /// An environment as an issuer.
 pub struct Realm {
@@ -22,60 +18,8 @@ pub struct Realm {
     pub device_base: String,
     /// What it signs and hashes with.
     pub keys: EnvironmentKeys,
-}
-
-impl App {
-    /// The realm of an environment, or nothing if there is no such environment.
-    pub async fn realm(&self, id: Id<Environment>) -> Result<Option<Arc<Realm>>, Fault> {
-        if let Some(realm) = self.known_realm(id) {
-            return Ok(Some(realm));
-        }
-        let Some(sealed) = self.store.read(LoadKeys { id }).await? else { return Ok(None) };
-        let open = |column, sealed| self.vault.open(Place { column, row: id.as_bytes() }, sealed);
-        let material = KeyMaterial {
-            rs256: open(RS256, &sealed.rs256)?,
-            es256: open(ES256, &sealed.es256)?,
-            mac: open(MAC, &sealed.mac)?,
-        };
-        let keys = EnvironmentKeys::open(&material)?;
-        let base = format!("{}/{id}", self.settings.base_url);
-        let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
-        Ok(Some(self.remember_realm(Realm { environment: id, issuer, device_base, keys })))
-    }
-}
-
-const RS256: &str = "environment_keys.rs256";
-const ES256: &str = "environment_keys.es256";
-const MAC: &str = "environment_keys.mac";
-
-/// New keys of an environment, sealed for its row.
-pub(super) fn seal_keys(
-    vault: &Vault,
-    id: Id<Environment>,
-    material: &KeyMaterial,
-    entropy: &dyn countersign_protocol::entropy::Entropy,
-) -> Result<environment::SealedKeys, KeyError> {
-    let seal = |column, plain: &Secret<Vec<u8>>| {
-        vault.seal(Place { column, row: id.as_bytes() }, plain.expose(), entropy)
-    };
-    Ok(environment::SealedKeys {
-        rs256: seal(RS256, &material.rs256)?,
-        es256: seal(ES256, &material.es256)?,
-        mac: seal(MAC, &material.mac)?,
-    })
-}
-
-struct LoadKeys {
-    id: Id<Environment>,
-}
-
-impl Work for LoadKeys {
-    type Output = Option<environment::SealedKeys>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
-        environment::load_keys(tx, self.id).await
-    }
+    /// Which version of its signing keys that is.
+    pub(super) keys_version: i64,
 }
 
 /// How the `request_uri` of a pushed request begins.

@@ -14,5 +14,6 @@ mod device;
 mod endpoints;
 mod flows;
 mod fuzz;
+mod keys;
 mod oidc;
 mod signon;

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use countersign_domain::user::User;
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
-use countersign_server::{Parts, PasswordSettings, Settings, app::App, open, router};
+use countersign_server::{
+    Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
+};
 use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
@@ -43,6 +45,7 @@ pub struct World {
     base_url: String,
     clock: Arc<SetClock>,
     entropy: Arc<Seeded>,
+    key_encryption_key: Secret<[u8; 32]>,
     database: Database,
 }
 
@@ -60,19 +63,44 @@ impl World {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
-        let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
-        let server = open(Parts {
-            store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
-            key_encryption_key: Secret::new([7; 32]),
-            clock: Arc::<SetClock>::clone(&clock),
-            entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, ..Settings::new(base_url) },
-        })
-        .await
-        .unwrap();
+        let key_encryption_key = Secret::new([7; 32]);
+        let parts = (&clock, &entropy, &key_encryption_key);
+        let server = serve(base_url, &database, parts).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
-        Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+        let base_url = base_url.to_owned();
+        Self { server, wire, bank, base_url, clock, entropy, key_encryption_key, database }
+    }
+
+    /// Another node over the same database, which must be PostgreSQL.
+    pub async fn another_node(&self) -> (Arc<App>, Wire) {
+        let parts = (&self.clock, &self.entropy, &self.key_encryption_key);
+        let server = serve(&self.base_url, &self.database, parts).await;
+        let wire = Wire::new(router(Arc::clone(&server)));
+        (server, wire)
+    }
+
+    /// The same data under a new server.
+    pub async fn restart(&mut self) {
+        self.server.store().close().await;
+        (self.server, self.wire) = self.another_node().await;
+    }
+
+    /// What the operator takes for the key-encryption key.
+    pub fn key_is(&mut self, key: [u8; 32]) {
+        self.key_encryption_key = Secret::new(key);
+    }
+
+    /// Stops the server, encrypts everything under another key-encryption key, and starts again. Returns how many ciphertexts
+    /// were changed.
+    pub async fn reseal(&mut self, new: [u8; 32]) -> Result<u64, ResealError> {
+        self.server.store().close().await;
+        let (settings, new) = (StoreSettings::new(self.database.url()), Secret::new(new));
+        let entropy = Arc::<Seeded>::clone(&self.entropy);
+        let changed = reseal(&settings, (&self.key_encryption_key, &new), entropy).await?;
+        self.key_encryption_key = new;
+        (self.server, self.wire) = self.another_node().await;
+        Ok(changed)
     }
 
     /// Ends the world and removes what it kept.
@@ -158,4 +186,21 @@ impl World {
         sign_on.password(username, PASSWORD).await.must_be(200);
         sign_on
     }
+}
+
+async fn serve(
+    base_url: &str,
+    database: &Database,
+    (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
+) -> Arc<App> {
+    let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+    open(Parts {
+        store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
+        key_encryption_key: key.clone(),
+        clock: Arc::<SetClock>::clone(clock),
+        entropy: Arc::<Seeded>::clone(entropy),
+        settings: Settings { passwords, ..Settings::new(base_url) },
+    })
+    .await
+    .unwrap()
 }
