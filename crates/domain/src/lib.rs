@@ -46,6 +46,7 @@ pub mod mfa_settings;
 pub mod pairing;
 pub mod password;
 pub mod population;
+pub mod rate;
 pub mod sealed;
 pub mod sign_on_policy;
 pub mod user;
