@@ -101,6 +101,10 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
+    /// User names whose wrong passwords are counted.
+    Attempts,
+    /// Cookies of browsers in which a user has given the password.
+    KnownBrowser,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::passwords;
+use crate::{limits, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Password hashing.
     pub passwords: passwords::Settings,
+    /// Who may ask how often.
+    pub limits: limits::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -33,6 +35,7 @@ impl Settings {
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
+            limits: limits::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
         }

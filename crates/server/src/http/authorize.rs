@@ -17,15 +17,20 @@ use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
-    caller::{Browser, cookie_name, realm},
+    caller::{Browser, cookie_name, known_browser_name, realm},
     correlation::Correlation,
     flow::flow_json,
     form::{FormError, Members},
+    limit::Surface,
     page::{Page, Screen},
     problem::{Detail, FaultResponse, Problem},
     sign_on::{Visit, fault_page, html},
 };
-use crate::app::{App, Ending, Realm, StartError, StartFlow, Started};
+use crate::{
+    app::{App, Ending, Realm, StartError, StartFlow, Started},
+    limits::Group,
+    settings::Settings,
+};
 
 /// The environment of a page's address. Without one there is a page that says so.
 pub(crate) struct PageAt(pub Arc<Realm>);
@@ -83,8 +88,15 @@ async fn authorize(
         Err(error) => return refused(error.status(), &error.to_string(), &correlation),
     };
     let draws_itself = members.text("response_mode").as_deref() == Some("pi.flow");
+    let client_id = members.text("client_id");
+    let named = client_id.as_deref().unwrap_or_default();
+    if let Err(limited) = app.limits().application(Group::Flow, realm.environment, named, app.now())
+    {
+        let surface = if draws_itself { Surface::Envelope } else { Surface::Page };
+        return surface.refuse(limited);
+    }
     let request = StartFlow {
-        client_id: members.text("client_id"),
+        client_id,
         parameters: parameters(&members),
         mobile_payload: members.text("mobilePayload"),
         cookie: browser.cookie,
@@ -129,7 +141,7 @@ fn parameters(members: &Members) -> Parameters {
 /// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
 fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
     let flow = &started.view.flow;
-    let mut response = match &flow.request.answer {
+    let response = match &flow.request.answer {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
@@ -138,18 +150,28 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
             None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
         },
     };
-    let cookie = set_cookie(app.settings().is_https(), &started.cookie);
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
+    // Lax, because an application sends its user here from another site. It lasts as long as the browser.
+    let https = app.settings().is_https();
+    set_cookie(response, https, cookie_name(https), started.cookie.expose())
 }
 
-/// Lax, because an application sends its user here from another site. It lasts as long as the browser.
-fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
-    let name = cookie_name(https);
+/// For how long a browser stays known to a user who does not sign in with it, in seconds: half a year.
+const KNOWN_BROWSER_SECONDS: u32 = 180 * 86_400;
+
+/// The answer to a right password: the browser is known to the user from now on.
+pub(crate) fn knows(settings: &Settings, cookie: &Secret<String>, response: Response) -> Response {
+    let https = settings.is_https();
+    let value = format!("{}; Max-Age={KNOWN_BROWSER_SECONDS}", cookie.expose());
+    set_cookie(response, https, known_browser_name(https), &value)
+}
+
+fn set_cookie(mut response: Response, https: bool, name: &str, value: &str) -> Response {
     let secure = if https { "; Secure" } else { "" };
-    format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose())
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// Address of the hosted page of a flow.

@@ -15,7 +15,7 @@ use super::{
     correlation::Correlation,
     problem::{Detail, FaultResponse, Problem},
 };
-use crate::app::{App, DeviceCall, Realm};
+use crate::app::{App, DeviceCall, MAX_KNOWN_BROWSER_CHARACTERS, Realm};
 
 /// The environment of the address.
 pub(crate) struct At(pub Arc<Realm>);
@@ -26,6 +26,8 @@ pub(crate) struct Anyone;
 /// A browser, or an app in its place: the cookie shows which flows are its own.
 pub(crate) struct Browser {
     pub cookie: Option<Secret<String>>,
+    /// Who has given the password in it before.
+    pub known_browser: Option<Secret<String>>,
 }
 
 /// An OIDC client, by HTTP Basic if it uses it. Form members are the token endpoint's to read.
@@ -84,6 +86,11 @@ pub(crate) const fn cookie_name(https: bool) -> &'static str {
     if https { "__Host-ST" } else { "ST" }
 }
 
+/// Name of the cookie by which a browser is known to its users.
+pub(crate) const fn known_browser_name(https: bool) -> &'static str {
+    if https { "__Host-KB" } else { "KB" }
+}
+
 /// 32 bytes in base64url.
 const COOKIE_CHARACTERS: usize = 43;
 
@@ -94,14 +101,20 @@ impl FromRequestParts<Arc<App>> for Browser {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
-        let name = cookie_name(app.settings().is_https());
-        let cookies = parts.headers.get_all(header::COOKIE).into_iter();
-        let pairs = cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-        let cookie = pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(found, value)| *found == name && value.len() == COOKIE_CHARACTERS)
-            .map(|(_, value)| Secret::new(value.to_owned()));
-        Ok(Self { cookie })
+        let https = app.settings().is_https();
+        let named = |name: &str, fits: &dyn Fn(usize) -> bool| {
+            let cookies = parts.headers.get_all(header::COOKIE).into_iter();
+            cookies
+                .filter_map(|line| line.to_str().ok())
+                .flat_map(|line| line.split(';'))
+                .filter_map(|pair| pair.trim().split_once('='))
+                .find(|(found, value)| *found == name && fits(value.len()))
+                .map(|(_, value)| Secret::new(value.to_owned()))
+        };
+        let cookie = named(cookie_name(https), &|length| length == COOKIE_CHARACTERS);
+        let known = known_browser_name(https);
+        let known_browser = named(known, &|length| length <= MAX_KNOWN_BROWSER_CHARACTERS);
+        Ok(Self { cookie, known_browser })
     }
 }
 

@@ -18,10 +18,11 @@ use countersign_protocol::secret::Secret;
 use url::Url;
 
 use super::{
-    authorize::{Named, PageAt, gone, resume_url, see, sign_on_url},
+    authorize::{Named, PageAt, gone, knows, resume_url, see, sign_on_url},
     caller::Browser,
     correlation::Correlation,
     form::{FormError, Members},
+    limit::retry_after,
     page::{DeviceChoice, FailureText, Form, Page, Problem, Screen},
     problem::{fault_status, mark_fault},
 };
@@ -55,6 +56,7 @@ pub(crate) struct Visit {
     pub realm: Arc<Realm>,
     flow: Id<Flow>,
     cookie: Secret<String>,
+    known_browser: Option<Secret<String>>,
     correlation: String,
 }
 
@@ -63,12 +65,12 @@ impl FromRequestParts<Arc<App>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let PageAt(realm) = PageAt::from_request_parts(parts, app).await?;
-        let Ok(Browser { cookie }) = Browser::from_request_parts(parts, app).await;
+        let Ok(Browser { cookie, known_browser }) = Browser::from_request_parts(parts, app).await;
         let correlation = Correlation::from_request_parts(parts, app).await;
         let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;
         let named = Query::<Named>::from_request_parts(parts, app).await.map_err(|_| gone())?;
         let (flow, cookie) = named.id().zip(cookie).ok_or_else(gone)?;
-        Ok(Self { app: Arc::clone(app), realm, flow, cookie, correlation })
+        Ok(Self { app: Arc::clone(app), realm, flow, cookie, known_browser, correlation })
     }
 }
 
@@ -123,10 +125,13 @@ impl Visit {
             handle: self.handle(),
             username: members.text("username"),
             password,
+            known_browser: self.known_browser.clone(),
             correlation: self.correlation.clone(),
         };
         match self.app.check_password(&self.realm, request).await {
-            Ok(PasswordOutcome::Accepted(view)) => self.moved(&view),
+            Ok(PasswordOutcome::Accepted { view, known_browser }) => {
+                knows(self.app.settings(), &known_browser, self.moved(&view))
+            }
             Ok(PasswordOutcome::Refused(view)) => {
                 self.page_for(&view, members, Problem::WrongCredentials)
             }
@@ -139,6 +144,12 @@ impl Visit {
             }
             Err(CheckPasswordError::NotNow) => self.again(Problem::NotNow).await,
             Err(CheckPasswordError::NotFound) => gone(),
+            Err(CheckPasswordError::Limited(limited)) => {
+                let problem = Problem::TooMany { seconds: limited.seconds };
+                let mut response = retry_after(self.again(problem).await, limited);
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response
+            }
             Err(CheckPasswordError::Fault(fault)) => self.fault(&fault).await,
         }
     }

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use countersign_domain::user::User;
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
-use countersign_server::{Parts, PasswordSettings, Settings, app::App, open, router};
+use countersign_server::{
+    LimitSettings, Parts, PasswordSettings, Settings, app::App, open, router,
+};
 use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
@@ -57,6 +59,17 @@ impl World {
 
     /// A server that browsers reach at this address.
     pub async fn at(base_url: &str, engine: Engine) -> Self {
+        let limits = LimitSettings::off();
+        Self::with(Settings { limits, ..Settings::new(base_url) }, engine).await
+    }
+
+    /// A server with these limits; all others have none, since time stands still in them.
+    pub async fn limited(limits: LimitSettings) -> Self {
+        Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
+    }
+
+    async fn with(settings: Settings, engine: Engine) -> Self {
+        let base_url = settings.base_url.clone();
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
@@ -66,13 +79,13 @@ impl World {
             key_encryption_key: Secret::new([7; 32]),
             clock: Arc::<SetClock>::clone(&clock),
             entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, ..Settings::new(base_url) },
+            settings: Settings { passwords, ..settings },
         })
         .await
         .unwrap();
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
-        Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+        Self { server, wire, bank, base_url, clock, entropy, database }
     }
 
     /// Ends the world and removes what it kept.

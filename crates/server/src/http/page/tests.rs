@@ -22,7 +22,7 @@ const FAILURES: [FailureText; 8] = [
     FailureText::Cancelled,
 ];
 
-const PROBLEMS: [Problem; 9] = [
+const PROBLEMS: [Problem; 11] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -30,6 +30,8 @@ const PROBLEMS: [Problem; 9] = [
     Problem::Required("username"),
     Problem::Required("device"),
     Problem::Busy,
+    Problem::TooMany { seconds: 1 },
+    Problem::TooMany { seconds: 30 },
     Problem::Expired,
     Problem::NotNow,
 ];
@@ -50,11 +52,12 @@ fn asking<'a>(
     ]
 }
 
-/// The four screens that end a sign-on.
-fn closing(text: &str) -> [(&'static str, Screen<'_>); 4] {
+/// The screens that end a sign-on.
+fn closing(text: &str) -> [(&'static str, Screen<'_>); 5] {
     [
         ("failed", Screen::Failed { reason: FailureText::DeviceBlocked, continue_url: text }),
         ("refused", Screen::Refused { description: text, correlation: text }),
+        ("too_many", Screen::TooMany { seconds: 30 }),
         ("gone", Screen::Gone),
         ("form_post", Screen::FormPost { action: "https://app.example/cb", members: MEMBERS }),
     ]

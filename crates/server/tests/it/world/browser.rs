@@ -1,5 +1,7 @@
 //! A browser without JavaScript: one cookie, forms as they are on the page, and redirects until they leave the server.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use http::Request;
 use url::Url;
@@ -11,7 +13,7 @@ use super::wire::{Answer, FORM, Members, Wire, get, post, with};
 pub struct Browser {
     pub wire: Wire,
     base_url: String,
-    cookie: Option<String>,
+    cookies: BTreeMap<String, String>,
 }
 
 /// What a person sees, or the address of an application to which the browser was sent.
@@ -23,28 +25,30 @@ pub struct Page {
 
 impl Browser {
     pub fn new(wire: Wire, base_url: &str) -> Self {
-        Self { wire, base_url: base_url.to_owned(), cookie: None }
+        Self { wire, base_url: base_url.to_owned(), cookies: BTreeMap::new() }
     }
 
-    /// Name and value of the cookie.
+    /// Name and value of the cookie of its flows.
     pub fn cookie(&self) -> &str {
-        self.cookie.as_deref().expect("a cookie")
+        let named = |cookie: &&String| cookie.contains("ST=");
+        self.cookies.values().find(named).expect("a cookie")
     }
 
-    pub fn forget_cookie(&mut self) {
-        self.cookie = None;
+    pub fn forget_cookies(&mut self) {
+        self.cookies.clear();
     }
 
     pub async fn send(&mut self, request: Request<Body>) -> Answer {
-        let request = match &self.cookie {
-            Some(cookie) => with(request, "cookie", cookie),
-            None => request,
+        let cookies: Vec<&str> = self.cookies.values().map(String::as_str).collect();
+        let request = match cookies.as_slice() {
+            [] => request,
+            cookies => with(request, "cookie", &cookies.join("; ")),
         };
         let answer = self.wire.send(request).await;
-        if let Some(cookie) =
-            answer.header("set-cookie").split(';').next().filter(|c| !c.is_empty())
-        {
-            self.cookie = Some(cookie.to_owned());
+        for set in answer.headers.get_all("set-cookie") {
+            let cookie = set.to_str().unwrap().split(';').next().unwrap_or_default();
+            let name = cookie.split('=').next().unwrap_or_default();
+            self.cookies.insert(name.to_owned(), cookie.to_owned());
         }
         answer
     }
