@@ -13,6 +13,7 @@ mod page;
 mod peer;
 mod problem;
 mod sign_on;
+mod size;
 mod token;
 mod user_info;
 
@@ -46,6 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(settings.body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), size::layer))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn_with_state(settings.request_timeout, problem::in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), correlation::layer))

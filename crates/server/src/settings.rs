@@ -11,6 +11,10 @@ pub struct Settings {
     pub base_url: String,
     /// The most bytes of a request body.
     pub body_bytes: usize,
+    /// The most bytes of path and query of a request.
+    pub target_bytes: usize,
+    /// The most bytes of the header fields of a request, names and values.
+    pub header_bytes: usize,
     /// How long a request may take, body and answer, in all.
     pub request_timeout: Duration,
     /// How long open connections may finish what they do when the server stops.
@@ -32,6 +36,8 @@ impl Settings {
         Self {
             base_url: base_url.into(),
             body_bytes: 64 * 1024,
+            target_bytes: 16 * 1024,
+            header_bytes: 16 * 1024,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),

@@ -1,4 +1,4 @@
-//! Whose attempts at a password are counted together (`docs/adr/0008`): everybody's under one user name, whether anybody
+//! Whose attempts at a password are counted together (`docs/adr/0010`): everybody's under one user name, whether anybody
 //! has it or not, except those from browsers in which its user has given the password before.
 
 use countersign_domain::{id::Id, user::User};

@@ -207,8 +207,8 @@ impl fmt::Display for FailureText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoUsableDevice => {
-                "Signing in takes a second step, and you have no device set up for it yet. \
-                 Ask your administrator how to add one."
+                "Signing in takes a second step, and you have no device that can be used for it now. \
+                 Ask your administrator how to add one, or start again in a while."
             }
             Self::DeviceBlocked => {
                 "Your device is blocked. Ask your administrator to unblock it, then start again."

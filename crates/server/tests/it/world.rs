@@ -63,12 +63,12 @@ impl World {
         Self::with(Settings { limits, ..Settings::new(base_url) }, engine).await
     }
 
-    /// A server with these limits; all others have none, since time stands still in them.
+    /// A server with these limits. All other worlds have none, since time stands still in them.
     pub async fn limited(limits: LimitSettings) -> Self {
         Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
     }
 
-    async fn with(settings: Settings, engine: Engine) -> Self {
+    pub async fn with(settings: Settings, engine: Engine) -> Self {
         let base_url = settings.base_url.clone();
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
