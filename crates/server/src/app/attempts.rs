@@ -50,10 +50,11 @@ impl Realm {
     /// The browser, if the cookie shows that this user has given the password in it.
     pub(super) fn known_browser(&self, cookie: &str, owner: Owner) -> Option<BrowserId> {
         // Every entry is looked at, whoever is asked for.
-        let own = entries(cookie).into_iter().filter(|(browser, mac)| {
-            self.keys.verify_mac(Purpose::KnownBrowser, &bound(*browser, owner), mac)
-        });
-        own.map(|(browser, _)| browser).last()
+        entries(cookie).into_iter().fold(None, |found, (browser, mac)| {
+            let bytes = bound(browser, owner);
+            let own = self.keys.verify_mac(Purpose::KnownBrowser, &bytes, &mac);
+            if own { Some(browser) } else { found }
+        })
     }
 
     /// The cookie that says that this user has given the password here, beside what it said before.

@@ -5,3 +5,4 @@ mod guessing;
 mod headers;
 mod rates;
 mod sizes;
+mod timing;
