@@ -105,6 +105,20 @@ impl Limits {
         environment: Option<Id<Environment>>,
         now: Timestamp,
     ) -> Result<(), Limited> {
+        let counted = self.count_request(group, address, environment, now);
+        counted.inspect_err(|limited| {
+            let seconds = limited.seconds;
+            tracing::debug!(?group, ?address, ?environment, seconds, "one request too many");
+        })
+    }
+
+    fn count_request(
+        &self,
+        group: Group,
+        address: Option<IpAddr>,
+        environment: Option<Id<Environment>>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
         let counters = self.of(group);
         let environment = environment.as_ref().map(Id::as_bytes);
         if !address.is_some_and(|address| self.is_trusted(address)) {
