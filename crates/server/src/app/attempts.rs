@@ -22,7 +22,7 @@ const ENTRY_BYTES: usize = size_of::<BrowserId>() + MAC_BYTES;
 /// Users that one browser is remembered by.
 const MAX_USERS: usize = 4;
 
-/// The most characters of the cookie: [`MAX_USERS`] entries in base64url.
+/// The most characters of the cookie: four users in base64url.
 pub const MAX_COOKIE_CHARACTERS: usize = MAX_USERS * ENTRY_BYTES * 4 / 3;
 
 /// Who may have given the password in a browser before. A new password makes all browsers strangers again.

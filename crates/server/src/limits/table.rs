@@ -10,7 +10,7 @@ const WAYS: usize = 8;
 
 /// Buckets of one rate, by key.
 ///
-/// The table has sets of [`WAYS`] places. Where a set is full, the newcomer takes the place of the fullest bucket, and takes
+/// The table has sets of `WAYS` places. Where a set is full, the newcomer takes the place of the fullest bucket, and takes
 /// over what is in it. So what is in a place only ever becomes full later, and the fullest of a set with it: whoever was
 /// put out and comes back finds a bucket that is no fuller than the one that was left. Nobody wins a new budget by
 /// making the table forget the old one.
