@@ -414,7 +414,15 @@ fn decided(
         Decision::Continue | Decision::Bypass => next(plan, step + 1, identity),
         Decision::Passcode { device } => Step::to(passcode(step, &identity, *device)),
         Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
-        Decision::Block(reason) => failed(Some(identity.user), Failure::Mfa(*reason)),
+        Decision::Block(reason) => {
+            let mut end = failed(Some(identity.user), Failure::Mfa(*reason));
+            // Whoever has only named a user hears what a name that nobody has gets. The audit log has the reason.
+            if identity.authenticated_at.is_none() {
+                let why = Failure::Mfa(Reason::NoUsableDevice);
+                end.state = State::Failed { user: Some(identity.user), why };
+            }
+            end
+        }
     }
 }
 

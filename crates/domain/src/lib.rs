@@ -49,6 +49,7 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 pub mod pushed_request;
+pub mod rate;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;

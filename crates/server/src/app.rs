@@ -2,6 +2,7 @@
 
 mod administer;
 mod advance_flow;
+mod attempts;
 mod authenticate_client;
 mod change_device;
 mod check_passcode;
@@ -42,6 +43,7 @@ use self::realms::Realms;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
+    attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
     change_device::{ChangeDeviceError, DeviceChange},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
@@ -61,7 +63,7 @@ pub use self::{
     rotate_keys::Rotation,
     start_flow::{StartError, StartFlow, Started},
 };
-use crate::{keys::Vault, passwords::Passwords, settings::Settings};
+use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
 
 /// Everything that use cases share.
 pub struct App {
@@ -71,6 +73,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
+    limits: Limits,
     realms: Realms,
 }
 
@@ -85,14 +88,21 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
+        let limits = Limits::new(&settings.limits, entropy.as_ref());
         let realms = Realms::default();
-        Self { store, vault, passwords, clock, entropy, settings, realms }
+        Self { store, vault, passwords, clock, entropy, settings, limits, realms }
     }
 
     /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Who may ask how often, and how many were refused.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The store, to sweep it and to ask whether it is well.

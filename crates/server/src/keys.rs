@@ -113,6 +113,10 @@ pub enum Purpose {
     Session,
     /// The secret half of `request_uri`.
     PushedRequest,
+    /// User names whose wrong passwords are counted.
+    Attempts,
+    /// Cookies of browsers in which a user has given the password.
+    KnownBrowser,
 }
 
 /// The keys of one environment, opened once and kept in memory.
@@ -204,7 +208,7 @@ fn published(keys: &[SigningKey]) -> JwkSet {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use countersign_domain::id::Id;
     use countersign_protocol::{encoding, entropy::SystemEntropy, time::Timestamp};
 
@@ -258,7 +262,13 @@ mod tests {
     fn open(keys: &[SigningKey]) -> Result<EnvironmentKeys, KeyError> {
         let unsealed =
             |_: &SigningKey, sealed: &Sealed| Ok(Secret::new(sealed.ciphertext().to_vec()));
-        EnvironmentKeys::open(&Secret::new(vec![1; MAC_BYTES]), keys, unsealed)
+        let mac = random::<MAC_BYTES>(&SystemEntropy);
+        EnvironmentKeys::open(&Secret::new(mac.to_vec()), keys, unsealed)
+    }
+
+    /// Keys that nobody else has.
+    pub(crate) fn new_keys() -> EnvironmentKeys {
+        open(&[key(1, Algorithm::Es256, current), key(2, Algorithm::Rs256, current)]).unwrap()
     }
 
     #[test]

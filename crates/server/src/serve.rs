@@ -79,6 +79,8 @@ impl Server {
         let router = http::router(Arc::clone(&app));
         let until = wait(stopped.clone());
         let serving = tokio::spawn(async move {
+            // The limits need to know where requests come from.
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
             if let Err(error) = served {
                 tracing::error!(%error, "the listener has failed");

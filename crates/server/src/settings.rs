@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::{session::Lifetimes, signing_key};
 
-use crate::passwords;
+use crate::{limits, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub struct Settings {
     pub base_url: String,
     /// The most bytes of a request body.
     pub body_bytes: usize,
+    /// The most bytes of path and query of a request.
+    pub target_bytes: usize,
+    /// The most bytes of the header fields of a request, names and values.
+    pub header_bytes: usize,
     /// How long a request may take, body and answer, in all.
     pub request_timeout: Duration,
     /// How long open connections may finish what they do when the server stops.
@@ -21,6 +25,8 @@ pub struct Settings {
     pub passwords: passwords::Settings,
     /// How long sessions last.
     pub sessions: Lifetimes,
+    /// Who may ask how often.
+    pub limits: limits::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -38,10 +44,13 @@ impl Settings {
         Self {
             base_url: base_url.into(),
             body_bytes: 64 * 1024,
+            target_bytes: 16 * 1024,
+            header_bytes: 16 * 1024,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
+            limits: limits::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),

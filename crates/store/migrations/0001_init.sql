@@ -53,6 +53,18 @@ CREATE TABLE passwords (
     data TEXT NOT NULL
 );
 
+-- Wrong passwords in a row. The subject is a keyed hash of the user name that was given, whether anybody has it or not, so that the two
+-- are handled alike.
+CREATE TABLE lockouts (
+    environment_id BYTEA NOT NULL,
+    subject BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (environment_id, subject)
+);
+CREATE INDEX lockouts_by_expiry ON lockouts (expires_at);
+
 CREATE TABLE applications (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL REFERENCES environments (id),

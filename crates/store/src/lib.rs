@@ -24,6 +24,7 @@ pub mod environment;
 mod error;
 pub mod flow;
 pub mod grant;
+pub mod lockout;
 pub mod machine;
 pub mod mfa_policy;
 pub mod mfa_settings;
@@ -64,6 +65,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     environment::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
+    lockout::STATEMENTS,
     mfa_policy::STATEMENTS,
     mfa_settings::STATEMENTS,
     migrate::STATEMENTS,

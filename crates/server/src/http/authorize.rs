@@ -17,16 +17,18 @@ use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
-    caller::{Browser, cookie_name, realm, session_cookie_name},
+    caller::{Browser, cookie_name, known_browser_name, realm, session_cookie_name},
     correlation::Correlation,
     flow::flow_json,
     form::{FormError, Members},
+    limit::Surface,
     page::{Page, Screen},
     problem::{Detail, FaultResponse, Problem},
     sign_on::{Visit, fault_page, html},
 };
 use crate::{
     app::{App, Ending, Realm, StartError, StartFlow, Started},
+    limits::Group,
     settings::Settings,
 };
 
@@ -86,6 +88,13 @@ async fn authorize(
         Err(error) => return refused(error.status(), &error.to_string(), &correlation),
     };
     let draws_itself = members.text("response_mode").as_deref() == Some("pi.flow");
+    let client_id = members.text("client_id");
+    let named = client_id.as_deref().unwrap_or_default();
+    if let Err(limited) = app.limits().application(Group::Flow, realm.environment, named, app.now())
+    {
+        let surface = if draws_itself { Surface::Envelope } else { Surface::Page };
+        return surface.refuse(limited);
+    }
     let request = StartFlow {
         parameters: Parameters::read(|name| members.text(name)),
         cookie: browser.cookie,
@@ -114,7 +123,7 @@ async fn authorize(
 /// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
 fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
     let flow = &started.view.flow;
-    let mut response = match &flow.request.answer {
+    let response = match &flow.request.answer {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
@@ -125,36 +134,40 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
             }
         }
     };
-    let cookie =
-        set_cookie(app.settings(), cookie_name(app.settings().is_https()), &started.cookie);
-    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    let https = app.settings().is_https();
+    let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
     with_session(response, app, realm, flow)
 }
 
 /// Adds the cookie of the session that a flow has completed in.
-pub(crate) fn with_session(
-    mut response: Response,
-    app: &App,
-    realm: &Realm,
-    flow: &Flow,
-) -> Response {
+pub(crate) fn with_session(response: Response, app: &App, realm: &Realm, flow: &Flow) -> Response {
     let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) else {
         return response;
     };
-    let environment = realm.environment.to_string();
-    let name = session_cookie_name(app.settings().is_https(), &environment);
-    let cookie = set_cookie(app.settings(), &name, &realm.session_cookie(session));
-    if let Some(cookie) = cookie {
+    let https = app.settings().is_https();
+    let name = session_cookie_name(https, &realm.environment.to_string());
+    set_cookie(response, https, &name, realm.session_cookie(session).expose())
+}
+
+/// For how long a browser stays known to a user who does not sign in with it, in seconds: half a year.
+const KNOWN_BROWSER_SECONDS: u32 = 180 * 86_400;
+
+/// The answer to a right password: the browser is known to the user from now on.
+pub(crate) fn knows(settings: &Settings, cookie: &Secret<String>, response: Response) -> Response {
+    let https = settings.is_https();
+    let value = format!("{}; Max-Age={KNOWN_BROWSER_SECONDS}", cookie.expose());
+    set_cookie(response, https, known_browser_name(https), &value)
+}
+
+/// Lax, because an application sends its user here from another site. It lasts as long as the browser, unless the value says
+/// otherwise.
+fn set_cookie(mut response: Response, https: bool, name: &str, value: &str) -> Response {
+    let secure = if https { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
-}
-
-/// Lax, because an application sends its user here from another site. It lasts as long as the browser.
-fn set_cookie(settings: &Settings, name: &str, cookie: &Secret<String>) -> Option<HeaderValue> {
-    let secure = if settings.is_https() { "; Secure" } else { "" };
-    let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose());
-    HeaderValue::from_str(&text).ok()
 }
 
 /// Address of the hosted page of a flow.

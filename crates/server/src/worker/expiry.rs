@@ -6,7 +6,7 @@ use countersign_domain::{
     flow::Flow, grant::Grant, pairing::Ticket, pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{StoreError, Tx, Work, machine, spent_proof};
+use countersign_store::{StoreError, Tx, Work, lockout, machine, spent_proof};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -69,7 +69,8 @@ impl Work for Sweep {
         let pushed = machine::delete_expired::<PushedRequest>(tx, now, batch).await?;
         let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
         let proofs = spent_proof::delete_expired(tx, now, batch).await?;
-        let all = [flows, grants, sessions, pushed, tickets, proofs];
+        let lockouts = lockout::delete_expired(tx, now, batch).await?;
+        let all = [flows, grants, sessions, pushed, tickets, proofs, lockouts];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }

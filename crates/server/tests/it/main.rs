@@ -7,6 +7,7 @@ mod database;
 #[macro_use]
 mod world;
 
+mod abuse;
 mod answers;
 mod assets;
 mod bars;

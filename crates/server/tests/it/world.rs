@@ -17,7 +17,7 @@ use countersign_domain::user::User;
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{
-    Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
+    LimitSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
 };
 use countersign_store::{Engine, Settings as StoreSettings};
 
@@ -42,7 +42,7 @@ pub struct World {
     pub server: Arc<App>,
     pub wire: Wire,
     pub bank: Bank,
-    base_url: String,
+    settings: Settings,
     clock: Arc<SetClock>,
     entropy: Arc<Seeded>,
     key_encryption_key: Secret<[u8; 32]>,
@@ -60,22 +60,31 @@ impl World {
 
     /// A server that browsers reach at this address.
     pub async fn at(base_url: &str, engine: Engine) -> Self {
+        let limits = LimitSettings::off();
+        Self::with(Settings { limits, ..Settings::new(base_url) }, engine).await
+    }
+
+    /// A server with these limits. All other worlds have none, since time stands still in them.
+    pub async fn limited(limits: LimitSettings) -> Self {
+        Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
+    }
+
+    pub async fn with(settings: Settings, engine: Engine) -> Self {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
         let key_encryption_key = Secret::new([7; 32]);
         let parts = (&clock, &entropy, &key_encryption_key);
-        let server = serve(base_url, &database, parts).await;
+        let server = serve(&settings, &database, parts).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
-        let base_url = base_url.to_owned();
-        Self { server, wire, bank, base_url, clock, entropy, key_encryption_key, database }
+        Self { server, wire, bank, settings, clock, entropy, key_encryption_key, database }
     }
 
     /// Another node over the same database, which must be PostgreSQL.
     pub async fn another_node(&self) -> (Arc<App>, Wire) {
         let parts = (&self.clock, &self.entropy, &self.key_encryption_key);
-        let server = serve(&self.base_url, &self.database, parts).await;
+        let server = serve(&self.settings, &self.database, parts).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         (server, wire)
     }
@@ -114,12 +123,12 @@ impl World {
     }
 
     pub fn issuer(&self) -> String {
-        format!("{}/{}/as", self.base_url, self.bank.environment.id)
+        format!("{}/{}/as", self.settings.base_url, self.bank.environment.id)
     }
 
     /// An address in the environment: `/signon`.
     pub fn url(&self, path: &str) -> String {
-        format!("{}/{}{path}", self.base_url, self.bank.environment.id)
+        format!("{}/{}{path}", self.settings.base_url, self.bank.environment.id)
     }
 
     /// Somebody with everybody's password.
@@ -144,7 +153,7 @@ impl World {
 
     /// A browser without cookies.
     pub fn browser(&self) -> Browser {
-        Browser::new(self.wire.clone(), &self.base_url)
+        Browser::new(self.wire.clone(), &self.settings.base_url)
     }
 
     /// A phone with the bank's app, fresh from the store.
@@ -189,7 +198,7 @@ impl World {
 }
 
 async fn serve(
-    base_url: &str,
+    settings: &Settings,
     database: &Database,
     (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
 ) -> Arc<App> {
@@ -199,7 +208,7 @@ async fn serve(
         key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, ..Settings::new(base_url) },
+        settings: Settings { passwords, ..settings.clone() },
     })
     .await
     .unwrap()

@@ -8,6 +8,7 @@ mod engines;
 mod conformance;
 mod faults;
 mod gate;
+mod lockouts;
 mod machines;
 mod migrations;
 mod races;

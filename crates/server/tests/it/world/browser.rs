@@ -46,7 +46,7 @@ impl Browser {
         self.cookies.retain(|name, _| name.contains("SID-"));
     }
 
-    pub fn forget_cookie(&mut self) {
+    pub fn forget_cookies(&mut self) {
         self.cookies.clear();
     }
 
