@@ -2,7 +2,8 @@
 
 use countersign_domain::{
     application::{
-        Application, GrantType, Kind, Mobile, Oidc, Pkce, ResponseType, TokenEndpointAuthMethod,
+        Application, GrantType, Kind, Mobile, Oidc, Pkce, RefreshRules, ResponseType,
+        TokenEndpointAuthMethod,
     },
     audit,
     authorization::{Answer, AuthorizationRequest, Scope},
@@ -270,7 +271,35 @@ pub fn redemption() -> grant::Event {
         application: grant.application,
         redirect_uri: grant.redirect_uri,
         code_challenge: grant.code_challenge,
+        terms: TERMS,
     }
+}
+
+/// Tokens of an hour, and no refresh tokens.
+pub const TERMS: grant::Terms = grant::Terms { access_seconds: 3_600, refresh: None };
+
+/// Refresh tokens that may rest for ten minutes and live for an hour, with half a minute of grace.
+pub const REFRESH: RefreshRules = RefreshRules {
+    idle_seconds: 600,
+    life_seconds: Some(3_600),
+    grace_seconds: 30,
+    replay_protection: true,
+};
+
+/// The bank's app presents a refresh token as it should.
+pub fn refreshing(generation: u32) -> grant::Event {
+    let terms = grant::Terms { refresh: Some(REFRESH), ..TERMS };
+    grant::Event::Refresh { application: id(1), generation, terms }
+}
+
+/// A grant whose refresh token was rotated this often, now for the last time.
+pub fn refreshable(generation: u32) -> Grant {
+    grant(grant::State::Refreshable {
+        generation,
+        rotated_at: NOW,
+        access_until: NOW.plus_seconds(3_600),
+        refresh_until: NOW.plus_seconds(600),
+    })
 }
 
 pub fn record() -> audit::Record {
@@ -324,7 +353,7 @@ named! {
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
         FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed,
-        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, DeviceAuthorized,
+        PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized,
         DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked,
         DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked,
     }
@@ -353,10 +382,13 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
-    grant::State { Issued, Redeemed, Revoked }
-    grant::Event { Redeem }
+    grant::State { Issued, Redeemed, Refreshable, Revoked }
+    grant::Event { Redeem, Refresh, Revoke }
     grant::Effect { IssueTokens, Audit }
-    grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
+    grant::Refusal {
+        CodeExpired, OtherApplication, OtherRedirectUri, WrongVerifier, RefreshExpired, NotNewest,
+        Revoked,
+    }
 }
 
 /// Each variant stands among the values, so that a new one is not forgotten.

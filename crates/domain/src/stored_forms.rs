@@ -121,7 +121,17 @@ fn tickets_are_stored_as_ever() {
 #[test]
 fn grants_are_stored_as_ever() {
     use grant::State;
-    let states = vec![State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
+    let states = vec![
+        State::Issued,
+        State::Redeemed { at: NOW, access_until: NOW },
+        State::Refreshable {
+            generation: 7,
+            rotated_at: NOW,
+            access_until: NOW,
+            refresh_until: NOW,
+        },
+        State::Revoked { at: NOW },
+    ];
     assert_complete(&states);
     for state in &states {
         assert_read_back(&grant(state.clone()));
@@ -247,6 +257,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::PasscodeCheckSucceeded,
         Action::PasscodeCheckFailed,
         Action::GrantReused,
+        Action::GrantRevoked,
         Action::DeviceAuthorized,
         Action::DevicePayloadRefused,
         Action::DeviceCreated,

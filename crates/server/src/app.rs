@@ -1,5 +1,6 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
+mod access_token;
 mod administer;
 mod advance_flow;
 mod authenticate_client;
@@ -13,11 +14,15 @@ mod exchange_code;
 mod fault;
 mod finish_flow;
 mod installation;
+mod introspect_token;
+mod issue_client_token;
 mod issue_tokens;
 mod pair_installation;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod refresh_tokens;
+mod revoke_token;
 mod run_flow;
 mod start_flow;
 mod unpair_installation;
@@ -48,11 +53,15 @@ pub use self::{
     fault::Fault,
     finish_flow::Ending,
     installation::{DeviceCall, DeviceCallError},
+    introspect_token::{IntrospectError, IntrospectToken, Introspection},
+    issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
     pair_installation::PairError,
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
+    refresh_tokens::{RefreshError, RefreshTokens},
+    revoke_token::{RevokeError, RevokeToken},
     start_flow::{StartError, StartFlow, Started},
 };
 use crate::{keys::Vault, passwords::Passwords, settings::Settings};

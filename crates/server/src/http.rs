@@ -3,13 +3,17 @@
 mod asset;
 mod authorize;
 mod caller;
+mod client;
 mod correlation;
 mod device;
 mod discovery;
 mod flow;
 mod form;
+mod introspect;
+mod oauth_error;
 mod page;
 mod problem;
+mod revoke;
 mod sign_on;
 mod token;
 mod user_info;
@@ -62,7 +66,9 @@ fn openid_provider() -> Router<Arc<App>> {
     Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks))
-        .route("/{environment}/as/token", post(token::exchange))
+        .route("/{environment}/as/token", post(token::issue))
+        .route("/{environment}/as/introspect", post(introspect::introspect))
+        .route("/{environment}/as/revoke", post(revoke::revoke))
         .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read))
         // Set below the layer, which otherwise would not see the preflight.
         .method_not_allowed_fallback(no_such_method)

@@ -101,6 +101,8 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
+    /// The secret part of refresh tokens.
+    Refresh,
 }
 
 /// The keys of one environment, opened once and kept in memory.

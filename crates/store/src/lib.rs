@@ -33,6 +33,7 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod revoked_token;
 pub mod sign_on_policy;
 pub mod spent_proof;
 mod sqlite;
@@ -66,6 +67,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    revoked_token::STATEMENTS,
     sign_on_policy::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,

@@ -19,6 +19,8 @@ pub struct Realm {
     pub issuer: String,
     /// Address of its device API.
     pub device_base: String,
+    /// Address of the platform API, which all environments share.
+    pub platform_base: String,
     /// What it signs and hashes with.
     pub keys: EnvironmentKeys,
 }
@@ -39,7 +41,9 @@ impl App {
         let keys = EnvironmentKeys::open(&material)?;
         let base = format!("{}/{id}", self.settings.base_url);
         let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
-        Ok(Some(self.remember_realm(Realm { environment: id, issuer, device_base, keys })))
+        let platform_base = format!("{}/v1", self.settings.base_url);
+        let realm = Realm { environment: id, issuer, device_base, platform_base, keys };
+        Ok(Some(self.remember_realm(realm)))
     }
 }
 
@@ -96,6 +100,25 @@ impl Realm {
         self.keys.verify_mac(Purpose::Code, &id, &proof).then_some(Id::from_bytes(id))
     }
 
+    /// The refresh token of one generation of a grant, made like a code.
+    #[must_use]
+    pub fn refresh_token(&self, grant: Id<Grant>, generation: u32) -> Secret<String> {
+        let named = refresh_bytes(grant, generation);
+        let proof = self.keys.mac(Purpose::Refresh, &named);
+        Secret::new(encoding::encode([named.as_slice(), &proof].concat()))
+    }
+
+    /// Grant and generation that a refresh token names, if this realm made it.
+    #[must_use]
+    pub fn refresh_of(&self, token: &str) -> Option<(Id<Grant>, u32)> {
+        let bytes = encoding::decode(token).ok()?;
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (generation, proof) = rest.split_first_chunk::<4>()?;
+        let (grant, generation) = (Id::from_bytes(*id), u32::from_be_bytes(*generation));
+        let named = refresh_bytes(grant, generation);
+        self.keys.verify_mac(Purpose::Refresh, &named, proof).then_some((grant, generation))
+    }
+
     /// The value of a ticket: its id and its secret.
     #[must_use]
     pub fn ticket_value(&self, ticket: Id<Ticket>, secret: &[u8; 32]) -> Secret<String> {
@@ -142,6 +165,10 @@ impl Realm {
         let token = encoding::decode(token).unwrap_or_default();
         self.keys.verify_mac(Purpose::Form, &form_bytes(flow, cookie), &token)
     }
+}
+
+fn refresh_bytes(grant: Id<Grant>, generation: u32) -> Vec<u8> {
+    [grant.as_bytes().as_slice(), &generation.to_be_bytes()].concat()
 }
 
 fn form_bytes(flow: Id<Flow>, cookie: &str) -> Vec<u8> {

@@ -1,10 +1,12 @@
-//! Forgets what has ended: flows, grants, tickets and proofs that no longer count.
+//! Forgets what has ended: flows, grants, tickets, proofs and revoked tokens that no longer count.
 
 use std::{pin::pin, sync::Arc};
 
 use countersign_domain::{flow::Flow, grant::Grant, pairing::Ticket};
 use countersign_protocol::time::Timestamp;
-use countersign_store::{StoreError, Tx, Work, machine, spent_proof};
+use countersign_store::{
+    StoreError, Tx, Work, grant as grants, machine, revoked_token, spent_proof,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -62,10 +64,12 @@ impl Work for Sweep {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Forgotten, StoreError> {
         let Self { now, batch } = *self;
         let flows = machine::delete_expired::<Flow>(tx, now, batch).await?;
-        let grants = machine::delete_expired::<Grant>(tx, now, batch).await?;
+        let short = machine::delete_expired::<Grant>(tx, now, batch).await?;
         let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
         let proofs = spent_proof::delete_expired(tx, now, batch).await?;
-        let all = [flows, grants, tickets, proofs];
+        let lasting = grants::delete_expired_lasting(tx, now, batch).await?;
+        let tokens = revoked_token::delete_expired(tx, now, batch).await?;
+        let all = [flows, short, tickets, proofs, lasting, tokens];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }

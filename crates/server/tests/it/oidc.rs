@@ -1,8 +1,12 @@
 //! `/{environment}/as`: the OpenID provider.
 
 mod authorize;
+mod client_credentials;
 mod discovery;
 mod id_token;
+mod introspect;
+mod refresh;
 mod refusals;
+mod revoke;
 mod token;
 mod user_info;

@@ -104,6 +104,18 @@ impl Bank {
         app.create_application(self.environment.id, new).await.unwrap()
     }
 
+    /// An application that acts for itself.
+    pub async fn worker(&self, app: &App) -> CreatedApplication {
+        let new = NewApplication {
+            kind: Kind::Worker,
+            token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::ClientCredentials],
+            redirect_uris: vec![],
+            ..public("Bank worker", SITE_ADDRESS, Algorithm::Es256)
+        };
+        app.create_application(self.environment.id, new).await.unwrap()
+    }
+
     /// An application like the web site's, changed as no use case changes it yet.
     pub async fn unusual_site(
         &self,
