@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::{
     application::{Application, GrantType, is_loopback},
+    device_code::DeviceCode,
     id::Id,
 };
 
@@ -70,6 +71,8 @@ pub enum Answer {
     FormPost { redirect_uri: String },
     /// In the flow itself, for applications that draw their own screens (`pi.flow`).
     Flow { redirect_uri: Option<String> },
+    /// Not at all: a device waits for it, and the person is told to go back there (RFC 8628).
+    Device { device_code: Id<DeviceCode> },
 }
 
 impl Answer {
@@ -79,6 +82,7 @@ impl Answer {
         match self {
             Self::Query { redirect_uri } | Self::FormPost { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
+            Self::Device { .. } => None,
         }
     }
 }

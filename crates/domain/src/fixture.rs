@@ -8,6 +8,7 @@ use countersign_domain::{
     audit,
     authorization::{Answer, AuthorizationRequest, Scope},
     device::{self, Device},
+    device_code::{self, DeviceCode},
     environment::Environment,
     flow::{self, Failure, Flow, Identity, Method},
     grant::{self, Grant},
@@ -246,6 +247,19 @@ pub fn ticket(state: pairing::State) -> Ticket {
     }
 }
 
+/// A request of a device with the bank's app, good for ten minutes.
+pub fn device_code(state: device_code::State) -> DeviceCode {
+    DeviceCode {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        scopes: vec![Scope::OpenId],
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(600),
+        state,
+    }
+}
+
 /// What a sign-on of Ann gave to the bank's app.
 pub fn grant(state: grant::State) -> Grant {
     Grant {
@@ -345,7 +359,7 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Flow }
+    Answer { Query, FormPost, Flow, Device }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
@@ -377,6 +391,10 @@ named! {
     device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove, Unpair }
     device::Effect { Audit, CountUserFailure, Delete }
     device::Refusal { Blocked, Locked, Removed, PasscodeSpent }
+    device_code::State { Pending, Approved, Denied, Redeemed }
+    device_code::Event { Poll, Approve, Deny }
+    device_code::Effect { IssueTokens, TellPending, TellSlowDown, Audit }
+    device_code::Refusal { OtherApplication, Expired, Denied, Spent, Answered }
     pairing::State { Open, Claimed, Denied, Expired }
     pairing::Event { Approve, Deny, Tick }
     pairing::Effect { CreateDevice, Audit }

@@ -13,7 +13,8 @@
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | flow | one run of authorize, from request to code or error |
-//! | grant | what an authorization code stands for |
+//! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |
+//! | grant | what an authorization code or a refresh token stands for |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
 //! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
@@ -33,6 +34,7 @@ pub mod application;
 pub mod audit;
 pub mod authorization;
 pub mod device;
+pub mod device_code;
 pub mod environment;
 pub mod flow;
 pub mod grant;

@@ -14,9 +14,11 @@ use crate::{
     audit,
     authorization::{Answer, Scope},
     device::{self, Device},
+    device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
-        identity, mfa_policy, mfa_settings, population, record, sign_on_policy, ticket, user,
+        MFA, NOW, Named, application, assert_complete, device, device_code, environment, flow,
+        grant, id, identity, mfa_policy, mfa_settings, population, record, sign_on_policy, ticket,
+        user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -119,6 +121,23 @@ fn tickets_are_stored_as_ever() {
 }
 
 #[test]
+fn device_codes_are_stored_as_ever() {
+    use device_code::State;
+    let states = vec![
+        State::Pending { interval_seconds: 5, polled_at: None },
+        State::Approved { identity: identity(), acr: "Multi_Factor".to_owned() },
+        State::Denied,
+        State::Redeemed { at: NOW },
+    ];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&device_code(state.clone()));
+    }
+    assert_pinned("device_code", &device_code(State::Denied));
+    assert_pinned("device_code_states", &states);
+}
+
+#[test]
 fn grants_are_stored_as_ever() {
     use grant::State;
     let states = vec![
@@ -204,6 +223,7 @@ fn the_words_are_stored_as_ever() {
         Answer::Query { redirect_uri: redirect_uri.clone() },
         Answer::FormPost { redirect_uri },
         Answer::Flow { redirect_uri: None },
+        Answer::Device { device_code: id(1) },
     ];
     insta::assert_json_snapshot!(
         "words",

@@ -4,12 +4,14 @@ mod access_token;
 mod administer;
 mod advance_flow;
 mod authenticate_client;
+mod authorize_device;
 mod change_device;
 mod check_passcode;
 mod check_password;
 mod create_application;
 mod create_environment;
 mod create_user;
+mod decide_device;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -21,11 +23,13 @@ mod pair_installation;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod redeem_device_code;
 mod refresh_tokens;
 mod revoke_token;
 mod run_flow;
 mod start_flow;
 mod unpair_installation;
+mod verify_user_code;
 
 use std::{
     collections::BTreeMap,
@@ -37,18 +41,26 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
 };
-use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
+use countersign_protocol::{
+    encoding,
+    entropy::{Entropy, random},
+    secret::Secret,
+    time::{Clock, Timestamp},
+};
 use countersign_store::{Store, StoreError, Tx, Work, audit};
 
+use self::verify_user_code::Guesses;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     authenticate_client::{ClientCredentials, ClientError},
+    authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
+    decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,
@@ -60,9 +72,11 @@ pub use self::{
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
+    redeem_device_code::{RedeemDeviceCode, RedeemDeviceCodeError},
     refresh_tokens::{RefreshError, RefreshTokens},
     revoke_token::{RevokeError, RevokeToken},
     start_flow::{StartError, StartFlow, Started},
+    verify_user_code::{UserCodeError, VerifyUserCode},
 };
 use crate::{keys::Vault, passwords::Passwords, settings::Settings};
 
@@ -75,6 +89,7 @@ pub struct App {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     realms: RwLock<BTreeMap<Id<Environment>, Arc<Realm>>>,
+    user_code_guesses: Guesses,
 }
 
 impl App {
@@ -89,7 +104,8 @@ impl App {
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
         let realms = RwLock::default();
-        Self { store, vault, passwords, clock, entropy, settings, realms }
+        let user_code_guesses = Guesses::new(settings.user_code_guesses);
+        Self { store, vault, passwords, clock, entropy, settings, realms, user_code_guesses }
     }
 
     /// The settings.
@@ -114,6 +130,12 @@ impl App {
     #[must_use]
     pub fn new_id<T>(&self) -> Id<T> {
         Id::new(self.now(), self.entropy.as_ref())
+    }
+
+    /// A new cookie for a browser or an app in its place.
+    #[must_use]
+    pub fn new_cookie(&self) -> Secret<String> {
+        Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())))
     }
 
     fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {

@@ -6,6 +6,7 @@ mod caller;
 mod client;
 mod correlation;
 mod device;
+mod device_authorization;
 mod discovery;
 mod flow;
 mod form;
@@ -16,6 +17,7 @@ mod problem;
 mod revoke;
 mod sign_on;
 mod token;
+mod user_code;
 mod user_info;
 
 use std::sync::Arc;
@@ -67,6 +69,7 @@ fn openid_provider() -> Router<Arc<App>> {
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks))
         .route("/{environment}/as/token", post(token::issue))
+        .route("/{environment}/as/device_authorization", post(device_authorization::authorize))
         .route("/{environment}/as/introspect", post(introspect::introspect))
         .route("/{environment}/as/revoke", post(revoke::revoke))
         .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read))
@@ -81,6 +84,7 @@ fn openid_provider() -> Router<Arc<App>> {
 fn people() -> Router<Arc<App>> {
     Router::new()
         .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/device", get(user_code::show).post(user_code::act))
         .route("/{environment}/flows/{flow}", get(flow::read).post(flow::act))
         .route("/assets/{name}", get(asset::read))
 }

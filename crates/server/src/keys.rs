@@ -103,6 +103,12 @@ pub enum Purpose {
     Form,
     /// The secret part of refresh tokens.
     Refresh,
+    /// The secret half of device codes.
+    DeviceCode,
+    /// User codes.
+    UserCode,
+    /// The token of the form that asks for a user code, before there is a flow.
+    UserCodeForm,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -17,6 +17,9 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Password hashing.
     pub passwords: passwords::Settings,
+    /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
+    /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
+    pub user_code_guesses: u32,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -33,6 +36,7 @@ impl Settings {
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
+            user_code_guesses: 30,
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
         }

@@ -138,6 +138,16 @@ CREATE TABLE revoked_tokens (
     environment_id BYTEA NOT NULL,
     PRIMARY KEY (expires_at, environment_id, token_id)
 );
+-- What the person types is kept as a keyed hash.
+CREATE TABLE device_codes (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    user_code_hash BYTEA NOT NULL UNIQUE,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
 CREATE TABLE pairing_tickets (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,

@@ -19,6 +19,7 @@ pub mod application;
 pub mod audit;
 mod callers;
 pub mod device;
+pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
@@ -58,6 +59,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
     device::STATEMENTS,
+    device_code::STATEMENTS,
     environment::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
+    device_code::DeviceCode, environment::Environment, flow::Flow, grant::Grant, id::Id,
+    pairing::Ticket,
 };
 use countersign_protocol::{encoding, secret::Secret};
 use countersign_store::{StoreError, Tx, Work, environment};
@@ -19,6 +20,8 @@ pub struct Realm {
     pub issuer: String,
     /// Address of its device API.
     pub device_base: String,
+    /// Address at which people type the codes of their devices.
+    pub device_page: String,
     /// Address of the platform API, which all environments share.
     pub platform_base: String,
     /// What it signs and hashes with.
@@ -42,7 +45,9 @@ impl App {
         let base = format!("{}/{id}", self.settings.base_url);
         let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
         let platform_base = format!("{}/v1", self.settings.base_url);
-        let realm = Realm { environment: id, issuer, device_base, platform_base, keys };
+        let device_page = format!("{base}/device");
+        let realm =
+            Realm { environment: id, issuer, device_base, device_page, platform_base, keys };
         Ok(Some(self.remember_realm(realm)))
     }
 }
@@ -117,6 +122,39 @@ impl Realm {
         let (grant, generation) = (Id::from_bytes(*id), u32::from_be_bytes(*generation));
         let named = refresh_bytes(grant, generation);
         self.keys.verify_mac(Purpose::Refresh, &named, proof).then_some((grant, generation))
+    }
+
+    /// The device code that stands for a request of a device, made like a code.
+    #[must_use]
+    pub fn device_code(&self, id: Id<DeviceCode>) -> Secret<String> {
+        let proof = self.keys.mac(Purpose::DeviceCode, id.as_bytes());
+        Secret::new(encoding::encode([id.as_bytes().as_slice(), &proof].concat()))
+    }
+
+    /// The request that a device code names, if this realm made the code.
+    #[must_use]
+    pub fn device_code_of(&self, code: &str) -> Option<Id<DeviceCode>> {
+        let (id, proof) = split_handle(code)?;
+        self.keys.verify_mac(Purpose::DeviceCode, &id, &proof).then_some(Id::from_bytes(id))
+    }
+
+    /// What is stored of a user code in its normal form.
+    #[must_use]
+    pub fn user_code_hash(&self, normalized: &str) -> [u8; 32] {
+        self.keys.mac(Purpose::UserCode, normalized.as_bytes())
+    }
+
+    /// The token of the form that asks this browser for a user code.
+    #[must_use]
+    pub fn user_code_form(&self, cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::UserCodeForm, cookie.as_bytes()))
+    }
+
+    /// Whether that form carries its token, in constant time.
+    #[must_use]
+    pub fn owns_user_code_form(&self, cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::UserCodeForm, cookie.as_bytes(), &token)
     }
 
     /// The value of a ticket: its id and its secret.

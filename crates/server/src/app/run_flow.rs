@@ -3,6 +3,7 @@
 use countersign_domain::{
     application::Application,
     audit,
+    authorization::Answer,
     device::Device,
     environment::Environment,
     flow::{self, Effect, Event, Flow, State},
@@ -104,6 +105,10 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &Flow) -> Result<(), Ru
         return Err(Fault::broken("only a completed flow gives a grant").into());
     };
     let request = &flow.request;
+    // A device gets its grant when it asks for it, after the person has allowed it.
+    if let Answer::Device { .. } = request.answer {
+        return Ok(());
+    }
     let grant = Grant {
         id: flow.id.cast(),
         environment: flow.environment,

@@ -10,8 +10,6 @@ use countersign_domain::{
     sign_on_policy::{ActionKind, SignOnPolicy},
 };
 use countersign_protocol::{
-    encoding,
-    entropy::random,
     mobile_payload::{self, MobilePayload},
     proof::{ProofError, Verified},
     secret::Secret,
@@ -82,9 +80,7 @@ impl App {
         // The signature is checked before the transaction, which must not wait for it.
         let payload =
             request.mobile_payload.map(|jws| mobile_payload::verify(&jws, &realm.issuer, call.now));
-        let cookie = request
-            .cookie
-            .unwrap_or_else(|| Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))));
+        let cookie = request.cookie.unwrap_or_else(|| self.new_cookie());
         let browser = realm.browser_hash(cookie.expose());
         let parameters = request.parameters;
         let view =
@@ -118,22 +114,9 @@ impl Work for Start {
             Ok(installation) => installation,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let policy = policy_of(tx, &application).await?;
-        let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
-        let mut flow = Flow {
-            id: self.call.new_id(),
-            environment: self.call.environment,
-            state: Flow::first(&actions),
-            request,
-            acr: policy.name,
-            actions,
-            installation,
-            browser: self.browser.clone(),
-            created_at: self.call.now,
-            expires_at: Flow::expiry(self.call.now, self.call.now),
-        };
-        let created = audit::Event::succeeded(audit::Action::FlowCreated);
-        self.call.audit(tx, created.through(application.id)).await?;
+        let browser = self.browser.clone();
+        let mut flow = begin(tx, &self.call, &application, request, browser).await?;
+        flow.installation = installation;
         self.identify_by_hint(tx, &mut flow).await?;
         flows::insert(tx, &flow).await?;
         Ok(Ok(view(tx, flow, self.call.now).await?))
@@ -189,7 +172,33 @@ impl Start {
     }
 }
 
-async fn policy_of(tx: &mut Tx<'_>, application: &Application) -> Result<SignOnPolicy, StartError> {
+/// A new flow under the policy of its application. The caller stores it.
+pub(super) async fn begin(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    application: &Application,
+    request: AuthorizationRequest,
+    browser: String,
+) -> Result<Flow, Fault> {
+    let policy = policy_of(tx, application).await?;
+    let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+    let created = audit::Event::succeeded(audit::Action::FlowCreated);
+    call.audit(tx, created.through(application.id)).await?;
+    Ok(Flow {
+        id: call.new_id(),
+        environment: call.environment,
+        state: Flow::first(&actions),
+        request,
+        acr: policy.name,
+        actions,
+        installation: None,
+        browser,
+        created_at: call.now,
+        expires_at: Flow::expiry(call.now, call.now),
+    })
+}
+
+async fn policy_of(tx: &mut Tx<'_>, application: &Application) -> Result<SignOnPolicy, Fault> {
     let policy = match sign_on_policy::load_assigned(tx, application.id).await? {
         Some(policy) => Some(policy),
         None => sign_on_policy::load_default(tx, application.environment).await?,

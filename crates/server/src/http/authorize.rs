@@ -133,10 +133,12 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
-        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(&started.view) {
-            Some(ending) => answer_with(&ending),
-            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
-        },
+        Answer::Query { .. } | Answer::FormPost { .. } | Answer::Device { .. } => {
+            match realm.ending(&started.view) {
+                Some(ending) => answer_with(&ending),
+                None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
+            }
+        }
     };
     let cookie = set_cookie(app.settings().is_https(), &started.cookie);
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
@@ -146,7 +148,7 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
 }
 
 /// Lax, because an application sends its user here from another site. It lasts as long as the browser.
-fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
+pub(crate) fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
     let name = cookie_name(https);
     let secure = if https { "; Secure" } else { "" };
     format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose())
@@ -180,6 +182,10 @@ impl Named {
 pub(crate) async fn resume(visit: Visit) -> Response {
     match visit.read().await {
         Ok(view) if view.answered => gone(),
+        Ok(view) if matches!(view.flow.request.answer, Answer::Device { .. }) => {
+            let url = format!("{}?flowId={}", visit.realm.device_page, view.flow.id);
+            see(StatusCode::FOUND, &url)
+        }
         Ok(view) => match visit.realm.ending(&view) {
             Some(ending) => answer_with(&ending),
             None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
@@ -202,7 +208,7 @@ fn answer_with(ending: &Ending) -> Response {
             html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
-        Answer::Flow { .. } => gone(),
+        Answer::Flow { .. } | Answer::Device { .. } => gone(),
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("token"),
         "userinfo_endpoint": at("userinfo"),
+        "device_authorization_endpoint": at("device_authorization"),
         "introspection_endpoint": at("introspect"),
         "revocation_endpoint": at("revoke"),
         "jwks_uri": at("jwks"),

@@ -8,6 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use countersign_domain::device_code::Refusal;
 use serde::Serialize;
 
 use super::{
@@ -18,15 +19,17 @@ use super::{
 };
 use crate::app::{
     App, ClientCredentials, ClientTokenError, ExchangeCode, ExchangeError, IssueClientToken, Realm,
-    RefreshError, RefreshTokens, Tokens,
+    RedeemDeviceCode, RedeemDeviceCodeError, RefreshError, RefreshTokens, Tokens,
 };
 
 /// The grant types that are offered, as discovery tells them.
-pub(crate) const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS];
+pub(crate) const GRANT_TYPES: [&str; 4] =
+    [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE];
 
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const REFRESH_TOKEN: &str = "refresh_token";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// `POST /{environment}/as/token`
 pub(crate) async fn issue(
@@ -66,6 +69,7 @@ impl Call {
                     IssueClientToken { client: credentials, scope: members.text("scope") };
                 Ok(self.app.issue_client_token(&self.realm, request).await?)
             }
+            DEVICE_CODE => self.redeem_device_code(credentials, &members).await,
             _ => {
                 let description = format!("grant_type must be one of {}", GRANT_TYPES.join(", "));
                 Err(OAuthError::new("unsupported_grant_type", description))
@@ -86,6 +90,19 @@ impl Call {
             correlation: self.correlation,
         };
         Ok(self.app.exchange_code(&self.realm, request).await?)
+    }
+
+    async fn redeem_device_code(
+        self,
+        client: ClientCredentials,
+        members: &Members,
+    ) -> Result<Tokens, OAuthError> {
+        let request = RedeemDeviceCode {
+            client,
+            device_code: members.required_secret("device_code")?,
+            correlation: self.correlation,
+        };
+        Ok(self.app.redeem_device_code(&self.realm, request).await?)
     }
 
     async fn refresh(
@@ -156,6 +173,27 @@ impl From<RefreshError> for OAuthError {
             RefreshError::WiderScope => Self::new("invalid_scope", description),
             RefreshError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<RedeemDeviceCodeError> for OAuthError {
+    /// RFC 8628, section 3.5.
+    fn from(error: RedeemDeviceCodeError) -> Self {
+        let description = error.to_string();
+        let code = match error {
+            RedeemDeviceCodeError::Client(error) => return error.into(),
+            RedeemDeviceCodeError::Fault(fault) => return fault.into(),
+            RedeemDeviceCodeError::UnauthorizedClient => "unauthorized_client",
+            RedeemDeviceCodeError::Pending => "authorization_pending",
+            RedeemDeviceCodeError::SlowDown => "slow_down",
+            RedeemDeviceCodeError::Refused(Refusal::Expired) => "expired_token",
+            RedeemDeviceCodeError::Refused(Refusal::Denied) => "access_denied",
+            RedeemDeviceCodeError::UnknownCode
+            | RedeemDeviceCodeError::Refused(
+                Refusal::OtherApplication | Refusal::Spent | Refusal::Answered,
+            ) => "invalid_grant",
+        };
+        Self::new(code, description)
     }
 }
 

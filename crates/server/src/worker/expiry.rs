@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use countersign_domain::{flow::Flow, grant::Grant, pairing::Ticket};
+use countersign_domain::{device_code::DeviceCode, flow::Flow, grant::Grant, pairing::Ticket};
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
     StoreError, Tx, Work, grant as grants, machine, revoked_token, spent_proof,
@@ -65,11 +65,12 @@ impl Work for Sweep {
         let Self { now, batch } = *self;
         let flows = machine::delete_expired::<Flow>(tx, now, batch).await?;
         let short = machine::delete_expired::<Grant>(tx, now, batch).await?;
+        let devices = machine::delete_expired::<DeviceCode>(tx, now, batch).await?;
         let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
         let proofs = spent_proof::delete_expired(tx, now, batch).await?;
         let lasting = grants::delete_expired_lasting(tx, now, batch).await?;
         let tokens = revoked_token::delete_expired(tx, now, batch).await?;
-        let all = [flows, short, tickets, proofs, lasting, tokens];
+        let all = [flows, short, devices, tickets, proofs, lasting, tokens];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }

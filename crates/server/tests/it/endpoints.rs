@@ -30,10 +30,13 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 21] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 24] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
     ("POST", "/{environment}/as/token", Client, OAuth),
+    ("POST", "/{environment}/as/device_authorization", Client, OAuth),
+    ("GET", "/{environment}/device", Anyone, Page),
+    ("POST", "/{environment}/device", Browser, Page),
     ("POST", "/{environment}/as/introspect", Client, OAuth),
     ("POST", "/{environment}/as/revoke", Client, OAuth),
     ("GET", "/{environment}/as/userinfo", Bearer, OAuth),
@@ -61,12 +64,14 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 10] = [
+const HANDLERS: [(&str, &str); 12] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("device", include_str!("../../src/http/device.rs")),
     ("discovery", include_str!("../../src/http/discovery.rs")),
     ("flow", include_str!("../../src/http/flow.rs")),
+    ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
+    ("user_code", include_str!("../../src/http/user_code.rs")),
     ("introspect", include_str!("../../src/http/introspect.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),

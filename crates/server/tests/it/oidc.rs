@@ -2,6 +2,7 @@
 
 mod authorize;
 mod client_credentials;
+mod device_grant;
 mod discovery;
 mod id_token;
 mod introspect;

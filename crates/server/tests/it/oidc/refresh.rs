@@ -205,7 +205,7 @@ async fn a_refresh_token_that_was_changed_is_unknown() {
     let (site, first) = signed_in(&w, NO_GRACE).await;
     let token = first.refresh_token();
     let code = site.code_for("ann").await;
-    let bent = format!("A{}", &token[1..]);
+    let bent = format!("B{}", &token[1..]);
     let end = if token.ends_with('A') { "B" } else { "A" };
     let bent_end = format!("{}{end}", &token[..token.len() - 1]);
     for unknown in ["x", &bent, &bent_end, &token[1..], &code, first.access_token.as_str()] {

@@ -99,6 +99,7 @@ impl Bank {
         let new = NewApplication {
             kind: Kind::Web,
             token_endpoint_auth_method: method,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::DeviceCode],
             ..public("Bank portal", "https://portal.example/callback", Algorithm::Es256)
         };
         app.create_application(self.environment.id, new).await.unwrap()
