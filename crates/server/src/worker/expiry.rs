@@ -78,15 +78,25 @@ impl Work for Sweep {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicI64, Ordering},
+    };
 
     use countersign_domain::{
         application::{GrantType, Kind, Oidc, TokenEndpointAuthMethod},
         authorization::Parameters,
+        device_code,
+        environment::Environment,
+        flow::Identity,
+        grant::State,
+        id::Id,
     };
     use countersign_protocol::{
         entropy::SystemEntropy, jose::Algorithm, secret::Secret, time::Clock,
     };
+
+    use countersign_store::device_code as device_codes;
 
     use super::*;
     use crate::{
@@ -103,20 +113,24 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_has_ended_is_forgotten_batch_by_batch_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("x.db");
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
-        let app = open(Parts {
+    async fn app_in(folder: &Path, clock: &Arc<SetClock>) -> Arc<App> {
+        let file = folder.join("x.db");
+        open(Parts {
             store: countersign_store::Settings::new(file.display().to_string()),
             key_encryption_key: Secret::new([1; 32]),
-            clock: Arc::<SetClock>::clone(&clock),
+            clock: Arc::<SetClock>::clone(clock),
             entropy: Arc::new(SystemEntropy),
             settings: Settings { expiry_batch: 2, ..Settings::new("https://id.example") },
         })
         .await
-        .unwrap();
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_is_forgotten_batch_by_batch_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
+        let app = app_in(folder.path(), &clock).await;
         let environment = app.create_environment("e").await.unwrap().id;
         let realm = app.realm(environment).await.unwrap().unwrap();
         let new = NewApplication {
@@ -151,5 +165,84 @@ mod tests {
         app.start_flow(&realm, request).await.unwrap();
         assert_eq!(sweep(&app).await.unwrap(), 5);
         assert_eq!(sweep(&app).await.unwrap(), 0);
+    }
+
+    /// Something of each kind that lives for its own time, one of which has ended.
+    struct Leave {
+        environment: Id<Environment>,
+        now: Timestamp,
+    }
+
+    impl Work for Leave {
+        type Output = ();
+        type Error = StoreError;
+
+        async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+            for (n, until) in [(1, self.now), (2, self.now.plus_seconds(1))] {
+                let grant = grant(self.environment, n, until);
+                grants::insert_redeemed(tx, &grant).await?;
+                let token_id = n.to_string();
+                let key = revoked_token::Key {
+                    environment: self.environment,
+                    expires_at: until,
+                    token_id: &token_id,
+                };
+                revoked_token::insert(tx, key).await?;
+                let code = DeviceCode {
+                    id: Id::from_bytes([n; 16]),
+                    environment: self.environment,
+                    application: grant.application,
+                    scopes: vec![],
+                    issued_at: self.now,
+                    expires_at: until,
+                    state: device_code::State::Denied,
+                };
+                device_codes::insert(tx, &code, &[n; 32]).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// A grant whose refresh tokens end then.
+    fn grant(environment: Id<Environment>, n: u8, refresh_until: Timestamp) -> Grant {
+        let identity = Identity {
+            user: Id::from_bytes([1; 16]),
+            methods: vec![],
+            authenticated_at: None,
+            mfa_policy: None,
+        };
+        let at = refresh_until;
+        Grant {
+            id: Id::from_bytes([n; 16]),
+            environment,
+            application: Id::from_bytes([1; 16]),
+            identity,
+            scopes: vec![],
+            acr: String::new(),
+            nonce: None,
+            redirect_uri: None,
+            code_challenge: None,
+            installation: None,
+            issued_at: at,
+            state: State::Refreshable {
+                generation: 1,
+                rotated_at: at,
+                access_until: at,
+                refresh_until,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn refresh_tokens_revocations_and_device_codes_are_forgotten_each_in_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
+        let app = app_in(folder.path(), &clock).await;
+        let environment = app.create_environment("e").await.unwrap().id;
+        app.store().write(Leave { environment, now: app.now() }).await.unwrap();
+        assert_eq!(sweep(&app).await.unwrap(), 3);
+        assert_eq!(sweep(&app).await.unwrap(), 0);
+        clock.0.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(sweep(&app).await.unwrap(), 3);
     }
 }
