@@ -71,9 +71,12 @@ pub enum Action {
     /// A passcode was wrong.
     #[serde(rename = "OTP.CHECK_FAILED")]
     PasscodeCheckFailed,
-    /// An authorization code was redeemed twice, and what it gave was revoked.
+    /// An authorization code or a refresh token came twice, and what it gave was revoked.
     #[serde(rename = "GRANT.REUSED")]
     GrantReused,
+    /// An application gave up its tokens.
+    #[serde(rename = "GRANT.REVOKED")]
+    GrantRevoked,
     /// A paired phone passed an MFA step by itself.
     #[serde(rename = "DEVICE_PAYLOAD.CHECK_SUCCESS")]
     DeviceAuthorized,
@@ -142,6 +145,7 @@ impl Action {
             | Self::AccessAllowed
             | Self::PasswordCheckSucceeded
             | Self::PasscodeCheckSucceeded
+            | Self::GrantRevoked
             | Self::DeviceAuthorized
             | Self::DeviceCreated
             | Self::DeviceDeleted

@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::{
     application::{Application, ResponseType},
+    device_code::DeviceCode,
     id::Id,
     user::User,
 };
@@ -99,6 +100,8 @@ pub enum Answer {
     Fragment { redirect_uri: String },
     /// In the flow itself, for applications that draw their own screens (`pi.flow`).
     Flow { redirect_uri: Option<String> },
+    /// Not at all: a device waits for it, and the person is told to go back there (RFC 8628).
+    Device { device_code: Id<DeviceCode> },
 }
 
 impl Answer {
@@ -110,6 +113,7 @@ impl Answer {
             | Self::FormPost { redirect_uri }
             | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
+            Self::Device { .. } => None,
         }
     }
 }

@@ -3,18 +3,24 @@
 mod asset;
 mod authorize;
 mod caller;
+mod client;
 mod correlation;
 mod device;
+mod device_authorization;
 mod discovery;
 mod flow;
 mod form;
+mod introspect;
 mod limit;
+mod oauth_error;
 mod page;
 mod peer;
 mod problem;
+mod revoke;
 mod sign_on;
 mod size;
 mod token;
+mod user_code;
 mod user_info;
 
 use std::sync::Arc;
@@ -81,7 +87,10 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks));
     let tokens = Router::new()
-        .route("/{environment}/as/token", post(token::exchange))
+        .route("/{environment}/as/token", post(token::issue))
+        .route("/{environment}/as/device_authorization", post(device_authorization::authorize))
+        .route("/{environment}/as/introspect", post(introspect::introspect))
+        .route("/{environment}/as/revoke", post(revoke::revoke))
         .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read));
     let pages = Router::new()
         .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
@@ -96,7 +105,9 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// For people who sign in: on hosted pages, or on screens that an app draws itself.
 fn people(app: &Arc<App>) -> Router<Arc<App>> {
-    let pages = Router::new().route("/{environment}/signon", get(sign_on::show).post(sign_on::act));
+    let pages = Router::new()
+        .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/device", get(user_code::show).post(user_code::act));
     let flows = Router::new().route("/{environment}/flows/{flow}", get(flow::read).post(flow::act));
     let assets = Router::new().route("/assets/{name}", get(asset::read));
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)

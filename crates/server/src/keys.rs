@@ -117,6 +117,14 @@ pub enum Purpose {
     Attempts,
     /// Cookies of browsers in which a user has given the password.
     KnownBrowser,
+    /// The secret part of refresh tokens.
+    Refresh,
+    /// The secret half of device codes.
+    DeviceCode,
+    /// User codes.
+    UserCode,
+    /// The token of the form that asks for a user code, before there is a flow.
+    UserCodeForm,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -27,6 +27,9 @@ pub struct Settings {
     pub sessions: Lifetimes,
     /// Who may ask how often.
     pub limits: limits::Settings,
+    /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
+    /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
+    pub user_code_guesses: u32,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -51,6 +54,7 @@ impl Settings {
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
+            user_code_guesses: 30,
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),

@@ -19,6 +19,7 @@ pub mod application;
 pub mod audit;
 mod callers;
 pub mod device;
+pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
@@ -35,6 +36,7 @@ pub mod password;
 pub mod population;
 mod postgres;
 pub mod pushed_request;
+pub mod revoked_token;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
@@ -62,6 +64,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
     device::STATEMENTS,
+    device_code::STATEMENTS,
     environment::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
@@ -75,6 +78,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     pushed_request::STATEMENTS,
     session::STATEMENTS,
     sealed::STATEMENTS,
+    revoked_token::STATEMENTS,
     sign_on_policy::STATEMENTS,
     signing_key::STATEMENTS,
     spent_proof::STATEMENTS,

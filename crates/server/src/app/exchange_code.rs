@@ -6,7 +6,7 @@ use countersign_domain::{
     application::{Application, GrantType},
     audit,
     flow::Method,
-    grant::{self, Effect, Event, Grant},
+    grant::{self, Effect, Event, Grant, Terms},
     id::Id,
     installation::Installation,
     pairing::{self, NoOffer, State, Ticket},
@@ -81,7 +81,7 @@ impl App {
         let (realm, now) = (Arc::clone(&work.realm), work.call.now);
         let issued = self.store.write(work).await?;
         let issue = issued.ok_or(grant::Refusal::Revoked)?;
-        Ok(issue.sign(&realm, now)?)
+        Ok(issue.sign(&realm, now, self.entropy.as_ref())?)
     }
 }
 
@@ -124,6 +124,7 @@ impl Work for Exchange {
             application: application.id,
             redirect_uri: self.request.redirect_uri.clone(),
             code_challenge: self.code_challenge.clone(),
+            terms: Terms::of(&application),
         };
         let step = grant::apply(&old, &event, self.call.now)?;
         let grant = Grant { state: step.state, ..(*old).clone() };
@@ -131,16 +132,16 @@ impl Work for Exchange {
         let mut issue = None;
         for effect in step.effects {
             match effect {
-                Effect::IssueTokens => {
+                Effect::IssueTokens { refresh } => {
                     let user = user::load(tx, grant.environment, grant.identity.user).await?;
                     let user = user.filter(|user| user.enabled);
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
-                    let algorithm = application.id_token_algorithm;
-                    issue = Some(Issue { grant: grant.clone(), algorithm, pairing });
+                    let whole = Issue::whole(grant.clone(), &application, refresh);
+                    issue = Some(Issue { pairing, ..whole });
                 }
-                Effect::Audit(action) => {
-                    let event = audit::Event::failed(action, "code_used_twice");
+                Effect::Audit { action, reason } => {
+                    let event = audit::Event::of(action, Some(reason));
                     let event = event.through(application.id).about(grant.identity.user);
                     self.call.audit(tx, event).await?;
                 }

@@ -8,7 +8,10 @@ use axum::{
 use countersign_domain::{authorization::Scope, signing_key::CACHE_SECONDS};
 use serde_json::json;
 
-use super::caller::{Anyone, At};
+use super::{
+    caller::{Anyone, At},
+    token::GRANT_TYPES,
+};
 
 /// Keys and addresses change rarely, and a key is in the set for longer than this before it signs and after.
 fn cache() -> [(header::HeaderName, String); 1] {
@@ -18,20 +21,25 @@ fn cache() -> [(header::HeaderName, String); 1] {
 /// `GET /{environment}/as/.well-known/openid-configuration`
 pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
     let at = |path: &str| format!("{}/{path}", realm.issuer);
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
     let document = json!({
         "issuer": realm.issuer,
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("token"),
         "userinfo_endpoint": at("userinfo"),
+        "device_authorization_endpoint": at("device_authorization"),
+        "introspection_endpoint": at("introspect"),
+        "revocation_endpoint": at("revoke"),
         "jwks_uri": at("jwks"),
         "scopes_supported": Scope::ALL.map(Scope::name),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post", "pi.flow"],
-        "grant_types_supported": ["authorization_code"],
+        "grant_types_supported": GRANT_TYPES,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "token_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash",

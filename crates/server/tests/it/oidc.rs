@@ -1,8 +1,13 @@
 //! `/{environment}/as`: the OpenID provider.
 
 mod authorize;
+mod client_credentials;
+mod device_grant;
 mod discovery;
 mod id_token;
+mod introspect;
+mod refresh;
 mod refusals;
+mod revoke;
 mod token;
 mod user_info;

@@ -13,7 +13,10 @@ mod wire;
 
 use std::sync::Arc;
 
-use countersign_domain::user::User;
+use countersign_domain::{
+    application::{GrantType, RefreshRules},
+    user::User,
+};
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{
@@ -25,7 +28,7 @@ use self::time::{Seeded, SetClock};
 pub use self::{
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
-    client::{Client, NATIVE_ADDRESS, SignOn, basic},
+    client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
     snapshot::named_ids,
     time::START,
@@ -139,6 +142,21 @@ impl World {
     /// The bank's app, which draws its own screens.
     pub fn app(&self) -> Client {
         self.client(&self.bank.native.id.to_string(), NATIVE_ADDRESS)
+    }
+
+    /// A web site of the bank that renews its tokens by these rules.
+    pub async fn refreshing_site(&self, rules: RefreshRules) -> Client {
+        let site = self.bank.unusual_site(&self.server, |site| {
+            site.grant_types.push(GrantType::RefreshToken);
+            site.oidc.refresh = rules;
+        });
+        self.client(&site.await.id.to_string(), SITE_ADDRESS)
+    }
+
+    /// A worker application of the bank.
+    pub async fn worker(&self) -> Client {
+        let created = self.bank.worker(&self.server).await;
+        self.client(&created.application.id.to_string(), SITE_ADDRESS).with_secret(&created)
     }
 
     /// The bank's web site, which shows the hosted pages.

@@ -11,7 +11,7 @@ const DEVICES: &[DeviceChoice<'static>] = &[
 
 const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
 
-const FAILURES: [FailureText; 8] = [
+const FAILURES: [FailureText; 9] = [
     FailureText::NoUsableDevice,
     FailureText::DeviceBlocked,
     FailureText::DeviceLocked,
@@ -20,13 +20,17 @@ const FAILURES: [FailureText; 8] = [
     FailureText::Compromised,
     FailureText::ExtraVerificationFailed,
     FailureText::Cancelled,
+    FailureText::OtherUser,
 ];
 
-const PROBLEMS: [Problem; 11] = [
+const PROBLEMS: [Problem; 14] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
     Problem::WrongPasscode,
+    Problem::WrongUserCode,
+    Problem::TooManyUserCodes,
+    Problem::Required("user_code"),
     Problem::Required("username"),
     Problem::Required("device"),
     Problem::Busy,
@@ -49,6 +53,17 @@ fn asking<'a>(
         ("password", Screen::Password { form, username: text, problem }),
         ("device_selection", Screen::DeviceSelection { form, devices, problem }),
         ("passcode", Screen::Passcode { form, device: text, can_choose: true, problem }),
+    ]
+}
+
+/// The screens for a person with a device, whose forms have no way out but to go away.
+fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_>); 4] {
+    let form = FORM;
+    [
+        ("user_code", Screen::UserCode { form, user_code: text, problem }),
+        ("device_consent", Screen::DeviceConsent { form, username: text }),
+        ("device_allowed", Screen::DeviceDone { allowed: true }),
+        ("device_refused", Screen::DeviceDone { allowed: false }),
     ]
 }
 
@@ -84,7 +99,9 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 #[test]
 fn the_screens_read_as_agreed() {
     let closing = closing("https://app.example/cb?error=access_denied&state=s");
-    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing) {
+    let connecting = connecting("ann", None);
+    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing).chain(connecting)
+    {
         // The names of assets change with every change of the looks, which is no change of the markup.
         let html = html(screen)
             .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
@@ -109,6 +126,8 @@ fn every_text_is_escaped() {
     let own = [
         ("form", Screen::Login { form, username: text, problem: None }),
         ("form_post", Screen::FormPost { action: text, members: &members }),
+        ("user_code", Screen::UserCode { form, user_code: text, problem: None }),
+        ("device_consent", Screen::DeviceConsent { form, username: text }),
     ];
     let screens = asking(text, &devices, Some(Problem::Busy)).into_iter().chain(closing(text));
     for (name, screen) in screens.chain(own) {

@@ -52,7 +52,7 @@ async fn a_body_beyond_the_limit_is_refused_on_every_surface_that_reads_one() {
         (w.url("/device/v1/info"), JSON),
         (sign_on.url(), CHECK),
     ] {
-        let request = with(post(&url, media_type, large()), "cookie", cookie);
+        let request = with(post(&url, media_type, large()), "cookie", &cookie);
         w.wire.send(request).await.must_be(413);
     }
 }
@@ -93,7 +93,7 @@ async fn json_that_is_deep_double_or_not_alone_is_refused() {
     ];
     for body in bodies {
         for (url, media_type) in [(sign_on.url(), CHECK), (w.url("/device/v1/info"), JSON)] {
-            let request = with(post(&url, media_type, body.clone()), "cookie", cookie);
+            let request = with(post(&url, media_type, body.clone()), "cookie", &cookie);
             let answer = w.wire.send(request).await.must_be(400);
             assert_eq!(answer.problem().0, "INVALID_REQUEST", "{body:.60}");
         }
