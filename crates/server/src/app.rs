@@ -29,6 +29,7 @@ mod revoke_token;
 mod run_flow;
 mod start_flow;
 mod unpair_installation;
+mod verify_signed;
 mod verify_user_code;
 
 use std::{
@@ -78,13 +79,17 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
-use crate::{keys::Vault, passwords::Passwords, settings::Settings};
+use crate::{
+    client_keys::ClientKeys, keys::Vault, outbound::Outbound, passwords::Passwords,
+    settings::Settings,
+};
 
 /// Everything that use cases share.
 pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
@@ -103,9 +108,21 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
+        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
+        let client_keys = ClientKeys::new(Arc::new(outbound));
         let realms = RwLock::default();
         let user_code_guesses = Guesses::new(settings.user_code_guesses);
-        Self { store, vault, passwords, clock, entropy, settings, realms, user_code_guesses }
+        Self {
+            store,
+            vault,
+            passwords,
+            client_keys,
+            clock,
+            entropy,
+            settings,
+            realms,
+            user_code_guesses,
+        }
     }
 
     /// The settings.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::passwords;
+use crate::{outbound, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Settings {
     /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
     /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
     pub user_code_guesses: u32,
+    /// Calls to addresses that clients have registered.
+    pub outbound: outbound::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -37,6 +39,7 @@ impl Settings {
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
             user_code_guesses: 30,
+            outbound: outbound::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
         }

@@ -36,6 +36,7 @@ pub mod population;
 mod postgres;
 pub mod revoked_token;
 pub mod sign_on_policy;
+pub mod spent_jwt;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -71,6 +72,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     population::STATEMENTS,
     revoked_token::STATEMENTS,
     sign_on_policy::STATEMENTS,
+    spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

@@ -90,6 +90,15 @@ impl Work for LoadKeys {
 const ID_BYTES: usize = 16;
 
 impl Realm {
+    /// Who a client may say that its assertion is for: the issuer, or an endpoint at which it proves itself (RFC 7523,
+    /// section 3; RFC 9126, section 2).
+    #[must_use]
+    pub fn audiences_of_clients(&self) -> Vec<String> {
+        let endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
+        let at = |endpoint| format!("{}/{endpoint}", self.issuer);
+        std::iter::once(self.issuer.clone()).chain(endpoints.map(at)).collect()
+    }
+
     /// The code of a grant: its id, and a keyed hash of it that nobody else can make. So a code need not be stored, and
     /// asking for the result of a flow again gives the same one.
     #[must_use]

@@ -60,7 +60,7 @@ impl Call {
         members: Result<Members, FormError>,
     ) -> Result<Tokens, OAuthError> {
         let members = members?;
-        let credentials = client.credentials(&members)?;
+        let credentials = client.credentials(&self.app, &self.realm, &members).await?;
         match members.required("grant_type")?.as_str() {
             AUTHORIZATION_CODE => self.exchange(credentials, &members).await,
             REFRESH_TOKEN => self.refresh(credentials, &members).await,

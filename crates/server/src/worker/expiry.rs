@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc};
 use countersign_domain::{device_code::DeviceCode, flow::Flow, grant::Grant, pairing::Ticket};
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, grant as grants, machine, revoked_token, spent_proof,
+    StoreError, Tx, Work, grant as grants, machine, revoked_token, spent_jwt, spent_proof,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -70,7 +70,8 @@ impl Work for Sweep {
         let proofs = spent_proof::delete_expired(tx, now, batch).await?;
         let lasting = grants::delete_expired_lasting(tx, now, batch).await?;
         let tokens = revoked_token::delete_expired(tx, now, batch).await?;
-        let all = [flows, short, devices, tickets, proofs, lasting, tokens];
+        let jwts = spent_jwt::delete_expired(tx, now, batch).await?;
+        let all = [flows, short, devices, tickets, proofs, lasting, tokens, jwts];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }

@@ -6,6 +6,7 @@ mod client;
 #[macro_use]
 mod engines;
 mod phone;
+mod signer;
 #[macro_use]
 mod snapshot;
 mod time;
@@ -19,7 +20,9 @@ use countersign_domain::{
 };
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
-use countersign_server::{Parts, PasswordSettings, Settings, app::App, open, router};
+use countersign_server::{
+    OutboundSettings, Parts, PasswordSettings, Settings, app::App, open, router,
+};
 use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
@@ -28,6 +31,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
+    signer::{KeyPage, by_key, by_secret, key_set},
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},
@@ -64,12 +68,14 @@ impl World {
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
         let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+        // Clients of the tests publish their keys on this machine.
+        let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
         let server = open(Parts {
             store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
             key_encryption_key: Secret::new([7; 32]),
             clock: Arc::<SetClock>::clone(&clock),
             entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, ..Settings::new(base_url) },
+            settings: Settings { passwords, outbound, ..Settings::new(base_url) },
         })
         .await
         .unwrap();
