@@ -273,6 +273,7 @@ pub fn grant(state: grant::State) -> Grant {
         redirect_uri: Some("org.bank.app:/cb".to_owned()),
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
+        confirmation: None,
         issued_at: NOW,
         state,
     }

@@ -6,6 +6,7 @@ mod advance_flow;
 mod authenticate_client;
 mod authorize_device;
 mod change_device;
+mod check_dpop;
 mod check_passcode;
 mod check_password;
 mod create_application;
@@ -57,6 +58,7 @@ pub use self::{
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},

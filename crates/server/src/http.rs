@@ -8,6 +8,7 @@ mod correlation;
 mod device;
 mod device_authorization;
 mod discovery;
+mod dpop;
 mod flow;
 mod form;
 mod introspect;
@@ -63,8 +64,8 @@ fn openid_provider() -> Router<Arc<App>> {
     let anywhere = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static("correlation-id")]);
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, dpop::DPOP])
+        .expose_headers([HeaderName::from_static("correlation-id"), dpop::DPOP_NONCE]);
     Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks))

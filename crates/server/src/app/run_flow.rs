@@ -120,6 +120,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &Flow) -> Result<(), Ru
         redirect_uri: request.answer.redirect_uri().map(str::to_owned),
         code_challenge: request.code_challenge.clone(),
         installation: flow.installation.clone(),
+        confirmation: None,
         issued_at: call.now,
         state: grant::State::Issued,
     };

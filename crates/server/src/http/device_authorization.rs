@@ -15,7 +15,7 @@ use super::{
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
-use crate::app::{App, AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization};
+use crate::app::{App, AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization, Realm};
 
 /// `POST /{environment}/as/device_authorization`
 pub(crate) async fn authorize(

@@ -8,12 +8,13 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use countersign_domain::device_code::Refusal;
+use countersign_domain::{device_code::Refusal, dpop::DpopProof};
 use serde::Serialize;
 
 use super::{
     caller::{At, Client},
     correlation::Correlation,
+    dpop::Dpop,
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
@@ -36,11 +37,12 @@ pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     At(realm): At,
     client: Client,
+    dpop: Dpop,
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
     let call = Call { app, realm, correlation };
-    match call.tokens(&client, members).await {
+    match call.tokens(&client, &dpop, members).await {
         Ok(tokens) => success(&tokens),
         Err(error) => error.told_to(&client),
     }
@@ -57,16 +59,19 @@ impl Call {
     async fn tokens(
         self,
         client: &Client,
+        dpop: &Dpop,
         members: Result<Members, FormError>,
     ) -> Result<Tokens, OAuthError> {
         let members = members?;
         let credentials = client.credentials(&self.app, &self.realm, &members).await?;
+        let address = format!("{}/token", self.realm.issuer);
+        let dpop = dpop.verify(&self.app, &self.realm, &address)?;
         match members.required("grant_type")?.as_str() {
-            AUTHORIZATION_CODE => self.exchange(credentials, &members).await,
-            REFRESH_TOKEN => self.refresh(credentials, &members).await,
+            AUTHORIZATION_CODE => self.exchange(credentials, dpop, &members).await,
+            REFRESH_TOKEN => self.refresh(credentials, dpop, &members).await,
             CLIENT_CREDENTIALS => {
                 let request =
-                    IssueClientToken { client: credentials, scope: members.text("scope") };
+                    IssueClientToken { client: credentials, scope: members.text("scope"), dpop };
                 Ok(self.app.issue_client_token(&self.realm, request).await?)
             }
             DEVICE_CODE => self.redeem_device_code(credentials, &members).await,
@@ -80,6 +85,7 @@ impl Call {
     async fn exchange(
         self,
         client: ClientCredentials,
+        dpop: Option<DpopProof>,
         members: &Members,
     ) -> Result<Tokens, OAuthError> {
         let request = ExchangeCode {
@@ -87,6 +93,7 @@ impl Call {
             code: members.required_secret("code")?,
             redirect_uri: members.text("redirect_uri"),
             code_verifier: members.secret("code_verifier"),
+            dpop,
             correlation: self.correlation,
         };
         Ok(self.app.exchange_code(&self.realm, request).await?)
@@ -108,12 +115,14 @@ impl Call {
     async fn refresh(
         self,
         client: ClientCredentials,
+        dpop: Option<DpopProof>,
         members: &Members,
     ) -> Result<Tokens, OAuthError> {
         let request = RefreshTokens {
             client,
             refresh_token: members.required_secret("refresh_token")?,
             scope: members.text("scope"),
+            dpop,
             correlation: self.correlation,
         };
         Ok(self.app.refresh_tokens(&self.realm, request).await?)
@@ -136,7 +145,7 @@ struct Body<'a> {
 fn success(tokens: &Tokens) -> Response {
     let body = Body {
         access_token: tokens.access_token.expose(),
-        token_type: "Bearer",
+        token_type: tokens.token_type,
         expires_in: tokens.expires_in_seconds,
         scope: &tokens.scope,
         id_token: tokens.id_token.as_ref().map(|token| token.expose().as_str()),
@@ -156,6 +165,7 @@ impl From<ExchangeError> for OAuthError {
             ExchangeError::UnknownCode | ExchangeError::Grant(_) => {
                 Self::new("invalid_grant", description)
             }
+            ExchangeError::Dpop(refusal) => refusal.into(),
             ExchangeError::Fault(fault) => fault.into(),
         }
     }
@@ -171,6 +181,7 @@ impl From<RefreshError> for OAuthError {
                 Self::new("invalid_grant", description)
             }
             RefreshError::WiderScope => Self::new("invalid_scope", description),
+            RefreshError::Dpop(refusal) => refusal.into(),
             RefreshError::Fault(fault) => fault.into(),
         }
     }
@@ -204,6 +215,7 @@ impl From<ClientTokenError> for OAuthError {
             ClientTokenError::Client(error) => error.into(),
             ClientTokenError::UnauthorizedClient => Self::new("unauthorized_client", description),
             ClientTokenError::NoScopes => Self::new("invalid_scope", description),
+            ClientTokenError::Dpop(refusal) => refusal.into(),
             ClientTokenError::Fault(fault) => fault.into(),
         }
     }

@@ -31,7 +31,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
-    signer::{KeyPage, by_key, by_secret, key_set},
+    signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},
@@ -64,24 +64,36 @@ impl World {
 
     /// A server that browsers reach at this address.
     pub async fn at(base_url: &str, engine: Engine) -> Self {
+        Self::of(Settings::new(base_url), engine).await
+    }
+
+    /// A server with other settings.
+    pub async fn with_settings(engine: Engine, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::new(HTTPS);
+        change(&mut settings);
+        Self::of(settings, engine).await
+    }
+
+    async fn of(settings: Settings, engine: Engine) -> Self {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
         let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
         // Clients of the tests publish their keys on this machine.
         let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
+        let base_url = settings.base_url.clone();
         let server = open(Parts {
             store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
             key_encryption_key: Secret::new([7; 32]),
             clock: Arc::<SetClock>::clone(&clock),
             entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, outbound, ..Settings::new(base_url) },
+            settings: Settings { passwords, outbound, ..settings },
         })
         .await
         .unwrap();
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
-        Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+        Self { server, wire, bank, base_url, clock, entropy, database }
     }
 
     /// Ends the world and removes what it kept.
