@@ -238,6 +238,8 @@ pub fn flow(state: flow::State) -> Flow {
             prompt: Prompt::AsNeeded,
             max_age: None,
             acr_values: Vec::new(),
+            template: None,
+            client_context: None,
             dpop_jkt: None,
         },
         acr: "Multi_Factor".to_owned(),
@@ -295,6 +297,7 @@ pub fn grant(state: grant::State) -> Grant {
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
         session: Some(id(1)),
+        confirmation: None,
         issued_at: NOW,
         state,
     }
@@ -443,7 +446,7 @@ named! {
     grant::Event { Redeem, Refresh, Revoke }
     grant::Effect { IssueTokens, Audit }
     grant::Refusal {
-        CodeExpired, OtherApplication, OtherRedirectUri, WrongVerifier, RefreshExpired, NotNewest,
+        OtherKey, CodeExpired, OtherApplication, OtherRedirectUri, WrongVerifier, RefreshExpired, NotNewest,
         Revoked,
     }
 }

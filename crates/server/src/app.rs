@@ -7,6 +7,7 @@ mod attempts;
 mod authenticate_client;
 mod authorize_device;
 mod change_device;
+mod check_dpop;
 mod check_passcode;
 mod check_password;
 mod create_application;
@@ -33,8 +34,10 @@ mod revoke_token;
 mod rotate_keys;
 mod run_flow;
 mod session;
+mod sign_off;
 mod start_flow;
 mod unpair_installation;
+mod verify_signed;
 mod verify_user_code;
 
 use std::sync::Arc;
@@ -60,6 +63,7 @@ pub use self::{
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},
@@ -81,17 +85,22 @@ pub use self::{
     refresh_tokens::{RefreshError, RefreshTokens},
     revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
+    sign_off::{SignOff, SignOffError, SignedOff},
     start_flow::{StartError, StartFlow, Started},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
 use self::{realms::Realms, verify_user_code::Guesses};
-use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
+use crate::{
+    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
+    settings::Settings,
+};
 
 /// Everything that use cases share.
 pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
@@ -111,6 +120,8 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
+        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
+        let client_keys = ClientKeys::new(Arc::new(outbound));
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
@@ -118,6 +129,7 @@ impl App {
             store,
             vault,
             passwords,
+            client_keys,
             clock,
             entropy,
             settings,

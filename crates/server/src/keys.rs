@@ -111,6 +111,8 @@ pub enum Purpose {
     Form,
     /// The secret half of session cookies.
     Session,
+    /// The token of the page that asks whether to sign off.
+    SignOff,
     /// The secret half of `request_uri`.
     PushedRequest,
     /// User names whose wrong passwords are counted.

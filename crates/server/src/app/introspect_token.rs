@@ -40,7 +40,7 @@ pub struct Introspection {
     /// What a refresh token stands for.
     #[serde(flatten)]
     pub refresh: Option<RefreshTokenClaims>,
-    /// `Bearer`, for access tokens.
+    /// `Bearer` or `DPoP`, for access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     /// Name of the user.
@@ -88,7 +88,8 @@ impl App {
         let now = self.now();
         let access = AccessToken::verify(self, request.token.expose(), realm, now).await;
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
-        self.store.read(Introspect { app, realm, request, access, now }).await
+        let client = request.client.clone();
+        self.read_for(&client, Introspect { app, realm, request, access, now }).await
     }
 }
 
@@ -136,7 +137,7 @@ impl Introspect {
                 Some(user) => Some(user.into_value().username),
             },
         };
-        let (access, token_type) = (Some(token.clone()), Some("Bearer"));
+        let (access, token_type) = (Some(token.clone()), Some(token.token_type()));
         Ok(Some(Introspection { active: true, access, token_type, username, refresh: None }))
     }
 

@@ -5,12 +5,15 @@ use countersign_domain::{
     application::Application,
     authorization::Scope,
     grant::{Grant, TOKEN_SECONDS, Terms},
+    id::Id,
+    session::Session,
 };
 use countersign_protocol::{
     encoding,
     entropy::{Entropy, random},
     id_token,
     jose::{self, Algorithm},
+    jwk::Thumbprint,
     pairing::PairingClaim,
     secret::Secret,
     time::Timestamp,
@@ -19,7 +22,7 @@ use serde::Serialize;
 
 use super::{
     Realm,
-    access_token::{self, AccessToken},
+    access_token::{self, AccessToken, Confirmation},
 };
 use crate::keys::KeyError;
 
@@ -32,6 +35,8 @@ pub struct Tokens {
     pub id_token: Option<Secret<String>>,
     /// For new ones, if the application may have it.
     pub refresh_token: Option<Secret<String>>,
+    /// How the access token is sent: `Bearer` or `DPoP`.
+    pub token_type: &'static str,
     /// Life of the access token.
     pub expires_in_seconds: i64,
     /// What was granted; empty if the tokens are about no user.
@@ -52,6 +57,8 @@ pub(super) struct Issue {
     pub algorithm: Algorithm,
     /// What the ID token says about pairing.
     pub pairing: Option<PairingClaim>,
+    /// The key that the access token is bound to.
+    pub key: Option<Thumbprint>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +75,8 @@ struct IdTokenClaims<'a> {
     acr: &'a str,
     amr: Vec<&'static str>,
     at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Id<Session>>,
     env: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     countersign_pairing: Option<&'a PairingClaim>,
@@ -83,6 +92,7 @@ impl Issue {
             refresh,
             algorithm: application.id_token_algorithm,
             pairing: None,
+            key: None,
         }
     }
 
@@ -106,8 +116,11 @@ impl Issue {
             jti: access_token::id_of(self.grant.id, &random(entropy)),
             auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
             acr: Some(acr.clone()),
+            sid: self.grant.session,
             env: realm.environment,
+            cnf: self.key.map(|jkt| Confirmation { jkt }),
         };
+        let token_type = access.token_type();
         let access_token = access.sign(realm)?;
         let id_token = if self.scopes.contains(&Scope::OpenId) {
             Some(self.id_token(realm, now, &access_token)?)
@@ -120,6 +133,7 @@ impl Issue {
             access_token,
             id_token,
             refresh_token,
+            token_type,
             expires_in_seconds: self.access_seconds.into(),
             scope,
         })
@@ -146,6 +160,7 @@ impl Issue {
             acr,
             amr: identity.methods.iter().map(|method| method.name()).collect(),
             at_hash: encoding::encode(half),
+            sid: self.grant.session,
             env: realm.environment.to_string(),
             countersign_pairing: self.pairing.as_ref(),
         };

@@ -33,6 +33,15 @@ pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 const ID_BYTES: usize = 16;
 
 impl Realm {
+    /// Who a client may say that its assertion is for: the issuer, or an endpoint at which it proves itself (RFC 7523,
+    /// section 3; RFC 9126, section 2).
+    #[must_use]
+    pub fn audiences_of_clients(&self) -> Vec<String> {
+        let endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
+        let at = |endpoint| format!("{}/{endpoint}", self.issuer);
+        std::iter::once(self.issuer.clone()).chain(endpoints.map(at)).collect()
+    }
+
     /// The code of a grant. Asking for the result of a flow again gives the same one.
     #[must_use]
     pub fn code(&self, grant: Id<Grant>) -> Secret<String> {
@@ -55,6 +64,19 @@ impl Realm {
     #[must_use]
     pub fn session_of(&self, cookie: &str) -> Option<Id<Session>> {
         self.named(Purpose::Session, cookie)
+    }
+
+    /// The token of the page that asks the browser of a session whether to sign off.
+    #[must_use]
+    pub fn sign_off_form(&self, session_cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::SignOff, session_cookie.as_bytes()))
+    }
+
+    /// Whether that page was sent back, in constant time.
+    #[must_use]
+    pub fn owns_sign_off_form(&self, session_cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::SignOff, session_cookie.as_bytes(), &token)
     }
 
     /// The `request_uri` of a pushed request (RFC 9126, section 2.2).

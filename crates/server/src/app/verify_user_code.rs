@@ -103,6 +103,8 @@ impl Work for Verify {
             prompt: Prompt::AsNeeded,
             max_age: None,
             acr_values: Vec::new(),
+            template: None,
+            client_context: None,
             dpop_jkt: None,
         };
         let flow = new_flow(tx, &self.call, &application, request, self.browser.clone()).await?;

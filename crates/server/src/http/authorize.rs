@@ -253,7 +253,7 @@ pub(crate) fn see(status: StatusCode, url: &str) -> Response {
 }
 
 /// The page for a request that can be answered to nobody.
-fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
+pub(crate) fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
     let screen = Screen::Refused { description, correlation };
     html(status, &Page { application: "", screen }, None)
 }

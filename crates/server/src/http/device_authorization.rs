@@ -15,7 +15,9 @@ use super::{
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
-use crate::app::{App, AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization};
+use crate::app::{
+    App, AuthorizeDevice, AuthorizeDeviceError, ClientCredentials, DeviceAuthorization, Realm,
+};
 
 /// `POST /{environment}/as/device_authorization`
 pub(crate) async fn authorize(
@@ -25,24 +27,26 @@ pub(crate) async fn authorize(
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
-    let request = match request(&client, members, correlation) {
+    let request = match request(&app, &realm, &client, members).await {
         Ok(request) => request,
         Err(error) => return error.told_to(&client),
     };
+    let (client_credentials, scope) = request;
+    let request = AuthorizeDevice { client: client_credentials, scope, correlation };
     match app.authorize_device(&realm, request).await {
         Ok(authorization) => success(&authorization),
         Err(error) => OAuthError::from(error).told_to(&client),
     }
 }
 
-fn request(
+async fn request(
+    app: &App,
+    realm: &Realm,
     client: &Client,
     members: Result<Members, FormError>,
-    correlation: String,
-) -> Result<AuthorizeDevice, OAuthError> {
+) -> Result<(ClientCredentials, Option<String>), OAuthError> {
     let members = members?;
-    let client = client.credentials(&members)?;
-    Ok(AuthorizeDevice { client, scope: members.text("scope"), correlation })
+    Ok((client.credentials(app, realm, &members).await?, members.text("scope")))
 }
 
 fn success(authorization: &DeviceAuthorization) -> Response {

@@ -59,6 +59,10 @@ pub enum Screen<'a> {
     Refused { description: &'a str, correlation: &'a str },
     /// Too many requests came from where this one does; the next is answered in so many seconds.
     TooMany { seconds: u32 },
+    /// Asks whether to sign off. Action: `signoff`.
+    SignOff { form: Form<'a>, members: &'a [(&'a str, &'a str)] },
+    /// Nobody is signed in any more.
+    SignedOff,
     /// The sign-on is unknown or too old.
     Gone,
     /// The answer to the application as a form (OAuth 2.0 Form Post Response Mode, section 2),
@@ -153,6 +157,8 @@ impl Screen<'_> {
             Self::Failed { .. } => "You are not signed in",
             Self::Refused { .. } => "This request cannot be answered",
             Self::TooMany { .. } => "One moment, please",
+            Self::SignOff { .. } => "Sign out?",
+            Self::SignedOff => "You are signed out",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
         }
@@ -170,6 +176,8 @@ impl Screen<'_> {
             | Self::DeviceDone { .. }
             | Self::Failed { .. }
             | Self::Refused { .. }
+            | Self::SignOff { .. }
+            | Self::SignedOff
             | Self::TooMany { .. }
             | Self::Gone
             | Self::FormPost { .. } => None,

@@ -8,7 +8,7 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_proof,
+    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt, spent_proof,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -75,6 +75,7 @@ impl Work for Sweep {
             machine::delete_expired::<DeviceCode>(tx, now, batch).await?,
             machine::delete_expired::<Ticket>(tx, now, batch).await?,
             spent_proof::delete_expired(tx, now, batch).await?,
+            spent_jwt::delete_expired(tx, now, batch).await?,
             revoked_token::delete_expired(tx, now, batch).await?,
             lockout::delete_expired(tx, now, batch).await?,
         ];
@@ -231,6 +232,7 @@ mod tests {
             code_challenge: None,
             installation: None,
             session: None,
+            confirmation: None,
             issued_at: at,
             state: State::Refreshable {
                 generation: 1,

@@ -30,7 +30,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 24] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 27] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
     ("POST", "/{environment}/as/token", Client, OAuth),
@@ -44,6 +44,9 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 24] = [
     ("GET", "/{environment}/as/authorize", Browser, Page),
     ("POST", "/{environment}/as/authorize", Browser, Page),
     ("GET", "/{environment}/as/resume", Browser, Page),
+    ("POST", "/{environment}/as/par", Client, OAuth),
+    ("GET", "/{environment}/as/signoff", Anyone, Page),
+    ("POST", "/{environment}/as/signoff", Anyone, Page),
     ("GET", "/{environment}/signon", Browser, Page),
     ("POST", "/{environment}/signon", Browser, Page),
     ("GET", "/{environment}/flows/{flow}", Browser, Envelope),

@@ -1,9 +1,11 @@
 //! `/{environment}/as`: the OpenID provider.
 
+mod assertion;
 mod authorize;
 mod client_credentials;
 mod device_grant;
 mod discovery;
+mod dpop;
 mod id_token;
 mod introspect;
 mod refresh;

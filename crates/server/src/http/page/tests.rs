@@ -68,11 +68,13 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
 }
 
 /// The screens that end a sign-on.
-fn closing(text: &str) -> [(&'static str, Screen<'_>); 5] {
+fn closing(text: &str) -> [(&'static str, Screen<'_>); 7] {
     [
         ("failed", Screen::Failed { reason: FailureText::DeviceBlocked, continue_url: text }),
         ("refused", Screen::Refused { description: text, correlation: text }),
         ("too_many", Screen::TooMany { seconds: 30 }),
+        ("sign_off", Screen::SignOff { form: FORM, members: MEMBERS }),
+        ("signed_off", Screen::SignedOff),
         ("gone", Screen::Gone),
         ("form_post", Screen::FormPost { action: "https://app.example/cb", members: MEMBERS }),
     ]
@@ -126,6 +128,7 @@ fn every_text_is_escaped() {
     let own = [
         ("form", Screen::Login { form, username: text, problem: None }),
         ("form_post", Screen::FormPost { action: text, members: &members }),
+        ("sign_off", Screen::SignOff { form, members: &members }),
         ("user_code", Screen::UserCode { form, user_code: text, problem: None }),
         ("device_consent", Screen::DeviceConsent { form, username: text }),
     ];
