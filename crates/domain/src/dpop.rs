@@ -1,4 +1,4 @@
-//! DPoP (RFC 9449): a proof that whoever sends a request holds the key that its tokens are bound to.
+//! `DPoP` (RFC 9449): a proof that whoever sends a request holds the key that its tokens are bound to.
 
 use countersign_protocol::{encoding, jose, jwk::Thumbprint, time::Timestamp};
 use url::Url;

@@ -23,7 +23,7 @@ pub(crate) struct Header {
     kid: Option<String>,
     typ: Option<String>,
     crit: Option<IgnoredAny>,
-    /// The key itself, which only a DPoP proof may bring; nobody else looks at it.
+    /// The key itself, which only a `DPoP` proof may bring; nobody else looks at it.
     pub jwk: Option<Value>,
 }
 

@@ -16,12 +16,8 @@ fn expected() -> Expected<'static> {
 
 fn header(algorithm: Algorithm) -> Value {
     let keys = jwks();
-    let index = match algorithm {
-        Algorithm::Es256 => 1,
-        Algorithm::Es384 => 2,
-        Algorithm::EdDsa => 3,
-        _ => 0,
-    };
+    let kinds = ["", "ES256", "ES384", "EdDSA"];
+    let index = kinds.iter().position(|kind| *kind == algorithm.name()).unwrap_or(0);
     json!({"typ": "dpop+jwt", "alg": algorithm.name(), "jwk": keys["keys"][index]})
 }
 
