@@ -35,6 +35,7 @@ mod run_flow;
 mod session;
 mod start_flow;
 mod unpair_installation;
+mod verify_signed;
 mod verify_user_code;
 
 use std::sync::Arc;
@@ -85,13 +86,17 @@ pub use self::{
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
 use self::{realms::Realms, verify_user_code::Guesses};
-use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
+use crate::{
+    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound,
+    passwords::Passwords, settings::Settings,
+};
 
 /// Everything that use cases share.
 pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
@@ -114,10 +119,13 @@ impl App {
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
+        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
+        let client_keys = ClientKeys::new(Arc::new(outbound));
         Self {
             store,
             vault,
             passwords,
+            client_keys,
             clock,
             entropy,
             settings,

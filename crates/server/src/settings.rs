@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::{session::Lifetimes, signing_key};
 
-use crate::{limits, passwords};
+use crate::{limits, outbound, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Settings {
     /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
     /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
     pub user_code_guesses: u32,
+    /// Calls to addresses that clients have registered.
+    pub outbound: outbound::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -55,6 +57,7 @@ impl Settings {
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
             user_code_guesses: 30,
+            outbound: outbound::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),

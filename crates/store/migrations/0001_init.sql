@@ -209,6 +209,14 @@ CREATE TABLE spent_proofs (
     PRIMARY KEY (expires_at, thumbprint, jti)
 );
 
+-- JWTs that count once and have counted: client assertions, login hints, DPoP proofs. The expiry leads the key, as it does above.
+CREATE TABLE spent_jwts (
+    expires_at BIGINT NOT NULL,
+    environment_id BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (expires_at, environment_id, hash)
+);
+
 CREATE TABLE audit_records (
     environment_id BYTEA NOT NULL,
     id BYTEA NOT NULL,

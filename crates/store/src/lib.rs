@@ -41,6 +41,7 @@ pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
 pub mod signing_key;
+pub mod spent_jwt;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -81,6 +82,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     revoked_token::STATEMENTS,
     sign_on_policy::STATEMENTS,
     signing_key::STATEMENTS,
+    spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

@@ -88,7 +88,8 @@ impl App {
         let now = self.now();
         let access = AccessToken::verify(self, request.token.expose(), realm, now).await;
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
-        self.store.read(Introspect { app, realm, request, access, now }).await
+        let client = request.client.clone();
+        self.read_for(&client, Introspect { app, realm, request, access, now }).await
     }
 }
 

@@ -56,9 +56,10 @@ impl App {
             return Err(ClientTokenError::NoScopes);
         }
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
-        let work = Authenticate { app, realm, client: request.client };
+        let client = request.client;
+        let work = Authenticate { app, realm, client: client.clone() };
         let realm = Arc::clone(&work.realm);
-        let application = self.store.read(work).await?;
+        let application = self.read_for(&client, work).await?;
         if !application.may(GrantType::ClientCredentials) {
             return Err(ClientTokenError::UnauthorizedClient);
         }

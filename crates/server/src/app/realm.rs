@@ -33,6 +33,15 @@ pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 const ID_BYTES: usize = 16;
 
 impl Realm {
+    /// Who a client may say that its assertion is for: the issuer, or an endpoint at which it proves itself (RFC 7523,
+    /// section 3; RFC 9126, section 2).
+    #[must_use]
+    pub fn audiences_of_clients(&self) -> Vec<String> {
+        let endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
+        let at = |endpoint| format!("{}/{endpoint}", self.issuer);
+        std::iter::once(self.issuer.clone()).chain(endpoints.map(at)).collect()
+    }
+
     /// The code of a grant. Asking for the result of a flow again gives the same one.
     #[must_use]
     pub fn code(&self, grant: Id<Grant>) -> Secret<String> {

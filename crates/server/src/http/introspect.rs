@@ -37,7 +37,7 @@ async fn answer(
     let members = members?;
     // `token_type_hint` is not needed: no access token looks like a refresh token.
     let request = IntrospectToken {
-        client: client.credentials(&members)?,
+        client: client.credentials(app, realm, &members).await?,
         token: members.required_secret("token")?,
     };
     Ok(app.introspect_token(realm, request).await?)

@@ -98,7 +98,7 @@ impl From<ClientError> for OAuthError {
     fn from(error: ClientError) -> Self {
         let description = error.to_string();
         match error {
-            ClientError::InvalidClient => Self {
+            ClientError::InvalidClient | ClientError::Assertion(_) | ClientError::Keys(_) => Self {
                 status: StatusCode::UNAUTHORIZED,
                 ..Self::new("invalid_client", description)
             },

@@ -14,7 +14,7 @@ use super::{
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
-use crate::app::{App, RevokeError, RevokeToken};
+use crate::app::{App, Realm, RevokeError, RevokeToken};
 
 /// `POST /{environment}/as/revoke`
 pub(crate) async fn revoke(
@@ -24,25 +24,35 @@ pub(crate) async fn revoke(
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
-    // `token_type_hint` is not needed: no access token looks like a refresh token.
-    let request = match request(&client, members, correlation) {
-        Ok(request) => request,
-        Err(error) => return error.told_to(&client),
-    };
-    match app.revoke_token(&realm, request).await {
+    let call = Call { app, realm, correlation };
+    match call.revoke(&client, members).await {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(error) => OAuthError::from(error).told_to(&client),
+        Err(error) => error.told_to(&client),
     }
 }
 
-fn request(
-    client: &Client,
-    members: Result<Members, FormError>,
+/// One revocation request.
+struct Call {
+    app: Arc<App>,
+    realm: Arc<Realm>,
     correlation: String,
-) -> Result<RevokeToken, OAuthError> {
-    let members = members?;
-    let credentials = client.credentials(&members)?;
-    Ok(RevokeToken { client: credentials, token: members.required_secret("token")?, correlation })
+}
+
+impl Call {
+    async fn revoke(
+        self,
+        client: &Client,
+        members: Result<Members, FormError>,
+    ) -> Result<(), OAuthError> {
+        let members = members?;
+        // `token_type_hint` is not needed: no access token looks like a refresh token.
+        let request = RevokeToken {
+            client: client.credentials(&self.app, &self.realm, &members).await?,
+            token: members.required_secret("token")?,
+            correlation: self.correlation,
+        };
+        Ok(self.app.revoke_token(&self.realm, request).await?)
+    }
 }
 
 impl From<RevokeError> for OAuthError {

@@ -63,9 +63,9 @@ impl Call {
         members: Result<Members, FormError>,
     ) -> Result<Tokens, OAuthError> {
         let members = members?;
-        let credentials = client.credentials(&members)?;
+        let credentials = client.credentials(&self.app, &self.realm, &members).await?;
         let (environment, now) = (self.realm.environment, self.app.now());
-        let named = &credentials.client_id;
+        let named = credentials.client_id();
         self.app.limits().application(Group::Token, environment, named, now)?;
         match members.required("grant_type")?.as_str() {
             AUTHORIZATION_CODE => self.exchange(credentials, &members).await,

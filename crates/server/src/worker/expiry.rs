@@ -8,7 +8,8 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_proof,
+    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt,
+    spent_proof,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -76,6 +77,7 @@ impl Work for Sweep {
             machine::delete_expired::<Ticket>(tx, now, batch).await?,
             spent_proof::delete_expired(tx, now, batch).await?,
             revoked_token::delete_expired(tx, now, batch).await?,
+            spent_jwt::delete_expired(tx, now, batch).await?,
             lockout::delete_expired(tx, now, batch).await?,
         ];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));

@@ -1,5 +1,6 @@
 //! `/{environment}/as`: the OpenID provider.
 
+mod assertion;
 mod authorize;
 mod client_credentials;
 mod device_grant;

@@ -6,6 +6,7 @@ mod client;
 #[macro_use]
 mod engines;
 mod phone;
+mod signer;
 #[macro_use]
 mod snapshot;
 mod time;
@@ -20,7 +21,8 @@ use countersign_domain::{
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{
-    LimitSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
+    LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open,
+    reseal, router,
 };
 use countersign_store::{Engine, Settings as StoreSettings};
 
@@ -30,6 +32,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
+    signer::{KeyPage, by_key, by_secret, key_set},
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},
@@ -221,12 +224,14 @@ async fn serve(
     (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
 ) -> Arc<App> {
     let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+    // Clients of the tests publish their keys on this machine.
+    let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
     open(Parts {
         store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
         key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, ..settings.clone() },
+        settings: Settings { passwords, outbound, ..settings.clone() },
     })
     .await
     .unwrap()
