@@ -295,6 +295,7 @@ pub fn grant(state: grant::State) -> Grant {
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
         session: Some(id(1)),
+        confirmation: None,
         issued_at: NOW,
         state,
     }

@@ -1,7 +1,7 @@
 //! Grants: what an authorization code and the refresh tokens after it stand for (RFC 6749, sections 4.1 and 6). A code
 //! counts once, and so does each generation of refresh tokens.
 
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{jwk::Thumbprint, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,6 +54,9 @@ pub struct Grant {
     /// The session in which the flow completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Id<Session>>,
+    /// The key that the code, and the refresh tokens of a public client, are bound to (RFC 9449, sections 5 and 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Thumbprint>,
     /// When the code was made.
     pub issued_at: Timestamp,
     /// How far it has come.
@@ -153,6 +156,9 @@ pub enum Refusal {
     /// Missing, superfluous or wrong.
     #[error("code_verifier does not match the code_challenge of the authorization request")]
     WrongVerifier,
+    /// No proof, or one by another key than that which the code or the refresh token is bound to.
+    #[error("the DPoP proof must be by the key that the code or refresh_token is bound to")]
+    OtherKey,
     /// The refresh token has rested too long, or the sign-on is too long ago.
     #[error("refresh_token has expired")]
     RefreshExpired,
@@ -193,6 +199,23 @@ impl Grant {
             State::Refreshable { access_until, refresh_until, .. } => {
                 access_until.max(refresh_until)
             }
+        }
+    }
+
+    /// The key that the grant is bound to after a token request with a proof by `key`, or with none.
+    ///
+    /// A code is bound to the key that its authorization request named. The refresh tokens of a public client are bound to the
+    /// key that it showed; those of other clients are bound to how the client proves itself (RFC 9449, section 5).
+    pub fn confirm(
+        &self,
+        key: Option<Thumbprint>,
+        is_public: bool,
+    ) -> Result<Option<Thumbprint>, Refusal> {
+        let is_bound = is_public || self.state == State::Issued;
+        match self.confirmation {
+            Some(bound) if is_bound && key != Some(bound) => Err(Refusal::OtherKey),
+            Some(bound) => Ok(Some(bound)),
+            None => Ok(key.filter(|_| is_public)),
         }
     }
 

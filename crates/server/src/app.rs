@@ -7,6 +7,7 @@ mod attempts;
 mod authenticate_client;
 mod authorize_device;
 mod change_device;
+mod check_dpop;
 mod check_passcode;
 mod check_password;
 mod create_application;
@@ -61,6 +62,7 @@ pub use self::{
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},
@@ -87,8 +89,8 @@ pub use self::{
 };
 use self::{realms::Realms, verify_user_code::Guesses};
 use crate::{
-    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound,
-    passwords::Passwords, settings::Settings,
+    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
+    settings::Settings,
 };
 
 /// Everything that use cases share.

@@ -8,6 +8,7 @@ mod correlation;
 mod device;
 mod device_authorization;
 mod discovery;
+mod dpop;
 mod flow;
 mod form;
 mod introspect;
@@ -81,8 +82,12 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
     let anywhere = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static("correlation-id"), header::RETRY_AFTER]);
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, dpop::DPOP])
+        .expose_headers([
+            HeaderName::from_static("correlation-id"),
+            header::RETRY_AFTER,
+            dpop::DPOP_NONCE,
+        ]);
     let published = Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks));

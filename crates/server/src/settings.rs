@@ -32,6 +32,9 @@ pub struct Settings {
     pub user_code_guesses: u32,
     /// Calls to addresses that clients have registered.
     pub outbound: outbound::Settings,
+    /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
+    /// second request every five minutes.
+    pub dpop_nonce_required: bool,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -58,6 +61,7 @@ impl Settings {
             limits: limits::Settings::default(),
             user_code_guesses: 30,
             outbound: outbound::Settings::default(),
+            dpop_nonce_required: false,
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),

@@ -5,8 +5,8 @@ use url::Url;
 
 use super::is_redirect_uri;
 use crate::{
-    grant::MAX_TOKEN_SECONDS,
     client_key::ClientKeySet,
+    grant::MAX_TOKEN_SECONDS,
     invalid::{Check, Rule},
 };
 

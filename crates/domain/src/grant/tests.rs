@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::fixture::{NOW, Named, REFRESH, TERMS, grant, id, redemption, refreshable, refreshing};
+use crate::fixture::{
+    NOW, Named, REFRESH, TERMS, grant, id, key, redemption, refreshable, refreshing,
+};
 
 /// The token request that is right, with members replaced by wrong ones.
 fn presented(application: bool, redirect_uri: bool, verifier: bool) -> Event {
@@ -195,5 +197,27 @@ fn scopes_may_be_narrowed_and_never_widened() {
         ("openid unknown", None),
     ] {
         assert_eq!(grant.narrowed(asked), granted, "{asked}");
+    }
+}
+
+#[test]
+fn a_grant_is_bound_to_the_key_that_its_application_shows() {
+    let (one, two) = (Some(key(1).thumbprint()), Some(key(2).thumbprint()));
+    let redeemed = State::Redeemed { at: NOW, access_until: NOW };
+    for (state, bound, shown, is_public, expected) in [
+        (State::Issued, None, None, true, Ok(None)),
+        (State::Issued, None, one, true, Ok(one)),
+        (State::Issued, None, one, false, Ok(None)),
+        (State::Issued, one, one, false, Ok(one)),
+        (State::Issued, one, two, false, Err(Refusal::OtherKey)),
+        (State::Issued, one, None, false, Err(Refusal::OtherKey)),
+        (redeemed.clone(), one, one, true, Ok(one)),
+        (redeemed.clone(), one, two, true, Err(Refusal::OtherKey)),
+        (redeemed.clone(), one, None, true, Err(Refusal::OtherKey)),
+        (redeemed, one, two, false, Ok(one)),
+    ] {
+        let grant = Grant { confirmation: bound, ..grant(state.clone()) };
+        let told = format!("{state:?} {bound:?} {shown:?} {is_public}");
+        assert_eq!(grant.confirm(shown, is_public), expected, "{told}");
     }
 }

@@ -3,7 +3,9 @@
 use countersign_domain::{
     application::Application, environment::Environment, grant::Grant, id::Id,
 };
-use countersign_protocol::{encoding, jose::Algorithm, secret::Secret, time::Timestamp};
+use countersign_protocol::{
+    encoding, jose::Algorithm, jwk::Thumbprint, secret::Secret, time::Timestamp,
+};
 use countersign_store::{
     StoreError, Tx, Versioned, grant as grants,
     revoked_token::{self, Key},
@@ -44,6 +46,16 @@ pub struct AccessToken {
     pub acr: Option<String>,
     /// The tenant.
     pub env: Id<Environment>,
+    /// The key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The key that a token is bound to (RFC 9449, section 6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Its thumbprint.
+    pub jkt: Thumbprint,
 }
 
 /// The `jti` of an access token that came of a grant: the grant, and what no other token of it has.
@@ -67,6 +79,17 @@ impl AccessToken {
         let claims: Self = app.verify_own(realm, token, TYP).await?;
         let own = claims.iss == realm.issuer && claims.env == realm.environment;
         (own && now.unix_seconds() < claims.exp).then_some(claims)
+    }
+
+    /// How it is sent: `Bearer`, or `DPoP` if it is bound to a key.
+    pub(super) const fn token_type(&self) -> &'static str {
+        if self.cnf.is_some() { "DPoP" } else { "Bearer" }
+    }
+
+    /// Whether it may be sent like this: with a proof by the key that it is bound to, or without one if it is bound to none
+    /// (RFC 9449, section 7.1).
+    pub(super) fn may_come_with(&self, key: Option<Thumbprint>) -> bool {
+        self.cnf.map(|confirmation| confirmation.jkt) == key
     }
 
     /// The grant that it came of; none: the application asked for itself.

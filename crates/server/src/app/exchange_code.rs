@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{Application, GrantType},
     audit,
+    dpop::DpopProof,
     flow::Method,
     grant::{self, Effect, Event, Grant, Terms},
     id::Id,
@@ -22,6 +23,7 @@ use countersign_store::{
 use super::{
     App, Call, Fault, Realm,
     authenticate_client::{ClientCredentials, ClientError},
+    check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
 };
@@ -37,6 +39,8 @@ pub struct ExchangeCode {
     pub redirect_uri: Option<String>,
     /// `code_verifier`
     pub code_verifier: Option<Secret<String>>,
+    /// The proof of the key that the tokens shall be bound to.
+    pub dpop: Option<DpopProof>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -59,6 +63,9 @@ pub enum ExchangeError {
     /// The code does not count.
     #[error(transparent)]
     Grant(#[from] grant::Refusal),
+    /// The proof of a key does not count, or there is none.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -116,6 +123,7 @@ impl Work for Exchange {
         if !application.may(GrantType::AuthorizationCode) {
             return Err(ExchangeError::UnauthorizedClient);
         }
+        let key = check_dpop::bind(tx, &application, self.request.dpop.as_ref()).await?;
         let id = self.realm.grant_of(self.request.code.expose());
         let id = id.ok_or(ExchangeError::UnknownCode)?;
         let old = grants::load(tx, self.realm.environment, id, self.call.now).await?;
@@ -126,8 +134,9 @@ impl Work for Exchange {
             code_challenge: self.code_challenge.clone(),
             terms: Terms::of(&application),
         };
+        let confirmation = old.confirm(key, application.is_public())?;
         let step = grant::apply(&old, &event, self.call.now)?;
-        let grant = Grant { state: step.state, ..(*old).clone() };
+        let grant = Grant { state: step.state, confirmation, ..(*old).clone() };
         grants::swap(tx, &old, &grant).await?;
         let mut issue = None;
         for effect in step.effects {
@@ -138,7 +147,7 @@ impl Work for Exchange {
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
                     let whole = Issue::whole(grant.clone(), &application, refresh);
-                    issue = Some(Issue { pairing, ..whole });
+                    issue = Some(Issue { pairing, key, ..whole });
                 }
                 Effect::Audit { action, reason } => {
                     let event = audit::Event::of(action, Some(reason));

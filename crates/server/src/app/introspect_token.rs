@@ -40,7 +40,7 @@ pub struct Introspection {
     /// What a refresh token stands for.
     #[serde(flatten)]
     pub refresh: Option<RefreshTokenClaims>,
-    /// `Bearer`, for access tokens.
+    /// `Bearer` or `DPoP`, for access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     /// Name of the user.
@@ -137,7 +137,7 @@ impl Introspect {
                 Some(user) => Some(user.into_value().username),
             },
         };
-        let (access, token_type) = (Some(token.clone()), Some("Bearer"));
+        let (access, token_type) = (Some(token.clone()), Some(token.token_type()));
         Ok(Some(Introspection { active: true, access, token_type, username, refresh: None }))
     }
 

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use countersign_domain::{
     application::{Application, GrantType},
+    dpop::DpopProof,
     id::Id,
 };
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{jwk::Thumbprint, time::Timestamp};
 use countersign_store::{Tx, Work};
 
 use super::{
     App, Fault, Realm,
-    access_token::AccessToken,
+    access_token::{AccessToken, Confirmation},
     authenticate_client::{ClientCredentials, ClientError},
+    check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::Tokens,
 };
@@ -24,6 +26,8 @@ pub struct IssueClientToken {
     pub client: ClientCredentials,
     /// `scope`
     pub scope: Option<String>,
+    /// The proof of the key that the token shall be bound to.
+    pub dpop: Option<DpopProof>,
 }
 
 /// Why there is no token.
@@ -38,6 +42,9 @@ pub enum ClientTokenError {
     /// There is no resource whose scopes an application could have for itself.
     #[error("scope must be absent: an application has no scopes of its own")]
     NoScopes,
+    /// The proof of a key does not count, or there is none.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -56,16 +63,20 @@ impl App {
             return Err(ClientTokenError::NoScopes);
         }
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
-        let client = request.client;
-        let work = Authenticate { app, realm, client: client.clone() };
+        let writes = request.client.are_spent() || request.dpop.is_some();
+        let work = Authenticate { app, realm, client: request.client, dpop: request.dpop };
         let realm = Arc::clone(&work.realm);
-        let application = self.read_for(&client, work).await?;
+        let authenticated =
+            if writes { self.store.write(work).await } else { self.store.read(work).await };
+        let (application, key) = authenticated?;
         if !application.may(GrantType::ClientCredentials) {
             return Err(ClientTokenError::UnauthorizedClient);
         }
         let seconds = application.oidc.access_token_seconds;
         let token = self.client_token(&realm, &application, self.now());
+        let token = AccessToken { cnf: key.map(|jkt| Confirmation { jkt }), ..token };
         Ok(Tokens {
+            token_type: token.token_type(),
             access_token: token.sign(&realm)?,
             id_token: None,
             refresh_token: None,
@@ -95,6 +106,7 @@ impl App {
             auth_time: None,
             acr: None,
             env: realm.environment,
+            cnf: None,
         }
     }
 }
@@ -103,13 +115,17 @@ struct Authenticate {
     app: Arc<App>,
     realm: Arc<Realm>,
     client: ClientCredentials,
+    dpop: Option<DpopProof>,
 }
 
 impl Work for Authenticate {
-    type Output = Application;
-    type Error = ClientError;
+    /// The application, and the key that its token is bound to.
+    type Output = (Application, Option<Thumbprint>);
+    type Error = ClientTokenError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Application, ClientError> {
-        self.app.authenticate_client(tx, &self.realm, &self.client).await
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, ClientTokenError> {
+        let application = self.app.authenticate_client(tx, &self.realm, &self.client).await?;
+        let key = check_dpop::bind(tx, &application, self.dpop.as_ref()).await?;
+        Ok((application, key))
     }
 }

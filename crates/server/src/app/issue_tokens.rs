@@ -11,6 +11,7 @@ use countersign_protocol::{
     entropy::{Entropy, random},
     id_token,
     jose::{self, Algorithm},
+    jwk::Thumbprint,
     pairing::PairingClaim,
     secret::Secret,
     time::Timestamp,
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 use super::{
     Realm,
-    access_token::{self, AccessToken},
+    access_token::{self, AccessToken, Confirmation},
 };
 use crate::keys::KeyError;
 
@@ -32,6 +33,8 @@ pub struct Tokens {
     pub id_token: Option<Secret<String>>,
     /// For new ones, if the application may have it.
     pub refresh_token: Option<Secret<String>>,
+    /// How the access token is sent: `Bearer` or `DPoP`.
+    pub token_type: &'static str,
     /// Life of the access token.
     pub expires_in_seconds: i64,
     /// What was granted; empty if the tokens are about no user.
@@ -52,6 +55,8 @@ pub(super) struct Issue {
     pub algorithm: Algorithm,
     /// What the ID token says about pairing.
     pub pairing: Option<PairingClaim>,
+    /// The key that the access token is bound to.
+    pub key: Option<Thumbprint>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +88,7 @@ impl Issue {
             refresh,
             algorithm: application.id_token_algorithm,
             pairing: None,
+            key: None,
         }
     }
 
@@ -107,7 +113,9 @@ impl Issue {
             auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
             acr: Some(acr.clone()),
             env: realm.environment,
+            cnf: self.key.map(|jkt| Confirmation { jkt }),
         };
+        let token_type = access.token_type();
         let access_token = access.sign(realm)?;
         let id_token = if self.scopes.contains(&Scope::OpenId) {
             Some(self.id_token(realm, now, &access_token)?)
@@ -120,6 +128,7 @@ impl Issue {
             access_token,
             id_token,
             refresh_token,
+            token_type,
             expires_in_seconds: self.access_seconds.into(),
             scope,
         })

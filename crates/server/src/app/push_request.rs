@@ -65,7 +65,7 @@ impl App {
         if parameters.request_uri.is_some() {
             return Err(invalid("request_uri must not be pushed"));
         }
-        if parameters.client_id.as_ref().is_some_and(|id| *id != client.client_id) {
+        if parameters.client_id.as_ref().is_some_and(|id| id != client.client_id()) {
             return Err(invalid("client_id must be that of the client that pushes"));
         }
         // Spent when the flow begins; told now, when the application can still mend it.

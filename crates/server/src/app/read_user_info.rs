@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign_domain::authorization::Scope;
+use countersign_domain::{authorization::Scope, dpop::DpopProof};
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Versioned, Work, user};
+use countersign_store::{Tx, Versioned, Work, spent_jwt, user};
 use serde::Serialize;
 
 use super::{
     App, Fault, Realm,
     access_token::{AccessToken, Live},
+    check_dpop::DpopRefusal,
     fault::faults,
 };
 
@@ -44,6 +45,9 @@ pub enum ReadUserInfoError {
     /// Not an access token of this environment, or no longer.
     #[error("the access token is not valid")]
     InvalidToken,
+    /// The proof that came with it does not count.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -57,18 +61,22 @@ impl App {
         &self,
         realm: &Arc<Realm>,
         access_token: &str,
+        dpop: Option<DpopProof>,
     ) -> Result<UserInfo, ReadUserInfoError> {
         let now = self.now();
         let token = AccessToken::verify(self, access_token, realm, now)
             .await
             .filter(|token| token.aud.contains(&realm.issuer))
+            .filter(|token| token.may_come_with(dpop.as_ref().map(|proof| proof.key)))
             .ok_or(ReadUserInfoError::InvalidToken)?;
-        self.store.read(Read { token, now }).await
+        let (writes, work) = (dpop.is_some(), Read { token, dpop, now });
+        if writes { self.store.write(work).await } else { self.store.read(work).await }
     }
 }
 
 struct Read {
     token: AccessToken,
+    dpop: Option<DpopProof>,
     now: Timestamp,
 }
 
@@ -77,6 +85,11 @@ impl Work for Read {
     type Error = ReadUserInfoError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<UserInfo, ReadUserInfoError> {
+        if let Some(proof) = &self.dpop {
+            if !spent_jwt::spend(tx, self.token.env, &proof.spent).await? {
+                return Err(DpopRefusal::Used.into());
+            }
+        }
         let Some(Live::Grant(grant)) = self.token.load_live(tx, self.now).await? else {
             return Err(ReadUserInfoError::InvalidToken);
         };

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{Application, GrantType},
     device_code::{self, DeviceCode, Effect, Event},
+    dpop::DpopProof,
     flow::Identity,
     grant::{self, Grant, Terms},
 };
-use countersign_protocol::secret::Secret;
+use countersign_protocol::{jwk::Thumbprint, secret::Secret};
 use countersign_store::{Tx, Work, device_code as codes, grant as grants, user};
 
 use super::{
     App, Call, Fault, Realm,
     authenticate_client::{ClientCredentials, ClientError},
+    check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
 };
@@ -25,6 +27,8 @@ pub struct RedeemDeviceCode {
     pub client: ClientCredentials,
     /// `device_code`
     pub device_code: Secret<String>,
+    /// The proof of the key that the tokens shall be bound to.
+    pub dpop: Option<DpopProof>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -50,6 +54,9 @@ pub enum RedeemDeviceCodeError {
     /// The device code does not count.
     #[error(transparent)]
     Refused(#[from] device_code::Refusal),
+    /// The proof of a key does not count, or there is none.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -99,6 +106,7 @@ impl Work for Redeem {
         if !application.may(GrantType::DeviceCode) {
             return Err(RedeemDeviceCodeError::UnauthorizedClient);
         }
+        let key = check_dpop::bind(tx, &application, self.request.dpop.as_ref()).await?;
         let id = self.realm.device_code_of(self.request.device_code.expose());
         let id = id.ok_or(RedeemDeviceCodeError::UnknownCode)?;
         let now = self.call.now;
@@ -110,7 +118,8 @@ impl Work for Redeem {
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens { identity, acr } => {
-                    let issue = self.issue(tx, &application, &old, (identity, acr)).await?;
+                    let allowed = Allowed { identity, acr, key };
+                    let issue = self.issue(tx, &application, &old, allowed).await?;
                     return Ok(Outcome::Issue(Box::new(issue)));
                 }
                 Effect::TellPending => return Ok(Outcome::Pending),
@@ -122,6 +131,13 @@ impl Work for Redeem {
     }
 }
 
+/// What a person has allowed, and the key that the tokens of it are bound to.
+struct Allowed {
+    identity: Identity,
+    acr: String,
+    key: Option<Thumbprint>,
+}
+
 impl Redeem {
     /// Makes the grant, which is redeemed in the same moment.
     async fn issue(
@@ -129,8 +145,9 @@ impl Redeem {
         tx: &mut Tx<'_>,
         application: &Application,
         code: &DeviceCode,
-        (identity, acr): (Identity, String),
+        allowed: Allowed,
     ) -> Result<Issue, RedeemDeviceCodeError> {
+        let Allowed { identity, acr, key } = allowed;
         let user = user::load(tx, code.environment, identity.user).await?;
         user.filter(|user| user.enabled).ok_or(RedeemDeviceCodeError::UnknownCode)?;
         let issued = Grant {
@@ -145,6 +162,8 @@ impl Redeem {
             code_challenge: None,
             installation: None,
             session: None,
+            // RFC 9449, section 5: refresh tokens are bound as those of a code are.
+            confirmation: key.filter(|_| application.is_public()),
             issued_at: self.call.now,
             state: grant::State::Issued,
         };
@@ -162,6 +181,6 @@ impl Redeem {
             grant::Effect::IssueTokens { refresh } => Some(*refresh),
             grant::Effect::Audit { .. } => None,
         });
-        Ok(Issue::whole(grant, application, refresh.ok_or_else(broken)?))
+        Ok(Issue { key, ..Issue::whole(grant, application, refresh.ok_or_else(broken)?) })
     }
 }

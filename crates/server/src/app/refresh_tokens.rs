@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{Application, GrantType},
     audit,
+    dpop::DpopProof,
     grant::{self, Effect, Event, Grant, Terms},
 };
 use countersign_protocol::secret::Secret;
@@ -13,6 +14,7 @@ use countersign_store::{Tx, Versioned, Work, grant as grants, user};
 use super::{
     App, Call, Fault, Realm,
     authenticate_client::{ClientCredentials, ClientError},
+    check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
 };
@@ -26,6 +28,8 @@ pub struct RefreshTokens {
     pub refresh_token: Secret<String>,
     /// `scope`; none: all that was granted.
     pub scope: Option<String>,
+    /// The proof of the key that the tokens shall be bound to.
+    pub dpop: Option<DpopProof>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -48,6 +52,9 @@ pub enum RefreshError {
     /// The refresh token does not count.
     #[error(transparent)]
     Grant(#[from] grant::Refusal),
+    /// The proof of a key does not count, or there is none.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -88,6 +95,7 @@ impl Work for Refresh {
         if !application.may(GrantType::RefreshToken) {
             return Err(RefreshError::UnauthorizedClient);
         }
+        let key = check_dpop::bind(tx, &application, self.request.dpop.as_ref()).await?;
         let named = self.realm.refresh_of(self.request.refresh_token.expose());
         let (id, generation) = named.ok_or(RefreshError::UnknownToken)?;
         let now = self.call.now;
@@ -95,16 +103,18 @@ impl Work for Refresh {
         let old = old.ok_or(RefreshError::UnknownToken)?;
         let terms = Terms::of(&application);
         let event = Event::Refresh { application: application.id, generation, terms };
+        let confirmation = old.confirm(key, application.is_public())?;
         let step = grant::apply(&old, &event, now)?;
-        let grant = Grant { state: step.state, ..(*old).clone() };
-        if grant.state != old.state {
+        let grant = Grant { state: step.state, confirmation, ..(*old).clone() };
+        if grant != *old {
             grants::swap(tx, &old, &grant).await?;
         }
         let mut issue = None;
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens { refresh } => {
-                    issue = Some(self.issue(tx, &application, &old, refresh).await?);
+                    let whole = self.issue(tx, &application, &old, refresh).await?;
+                    issue = Some(Issue { key, ..whole });
                 }
                 Effect::Audit { action, reason } => {
                     let event = audit::Event::of(action, Some(reason));

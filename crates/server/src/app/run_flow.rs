@@ -144,6 +144,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
         code_challenge: request.code_challenge.clone(),
         installation: flow.installation.clone(),
         session: flow.session,
+        confirmation: None,
         issued_at: call.now,
         state: grant::State::Issued,
     };

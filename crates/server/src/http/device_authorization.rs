@@ -15,7 +15,7 @@ use super::{
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
-use crate::app::{App, AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization};
+use crate::app::{App, AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization, Realm};
 
 /// `POST /{environment}/as/device_authorization`
 pub(crate) async fn authorize(
@@ -25,24 +25,34 @@ pub(crate) async fn authorize(
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
-    let request = match request(&client, members, correlation) {
-        Ok(request) => request,
-        Err(error) => return error.told_to(&client),
-    };
-    match app.authorize_device(&realm, request).await {
+    let call = Call { app, realm, correlation };
+    match call.authorize(&client, members).await {
         Ok(authorization) => success(&authorization),
-        Err(error) => OAuthError::from(error).told_to(&client),
+        Err(error) => error.told_to(&client),
     }
 }
 
-fn request(
-    client: &Client,
-    members: Result<Members, FormError>,
+/// One device authorization request.
+struct Call {
+    app: Arc<App>,
+    realm: Arc<Realm>,
     correlation: String,
-) -> Result<AuthorizeDevice, OAuthError> {
-    let members = members?;
-    let client = client.credentials(&members)?;
-    Ok(AuthorizeDevice { client, scope: members.text("scope"), correlation })
+}
+
+impl Call {
+    async fn authorize(
+        self,
+        client: &Client,
+        members: Result<Members, FormError>,
+    ) -> Result<DeviceAuthorization, OAuthError> {
+        let members = members?;
+        let request = AuthorizeDevice {
+            client: client.credentials(&self.app, &self.realm, &members).await?,
+            scope: members.text("scope"),
+            correlation: self.correlation,
+        };
+        Ok(self.app.authorize_device(&self.realm, request).await?)
+    }
 }
 
 fn success(authorization: &DeviceAuthorization) -> Response {

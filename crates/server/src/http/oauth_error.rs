@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{
     caller::Client,
+    dpop::DPOP_NONCE,
     form::{FormError, Members},
     limit::Surface,
     problem::{fault_status, mark_fault},
@@ -28,6 +29,7 @@ pub(crate) struct OAuthError {
     challenge: bool,
     fault: Option<Fault>,
     limited: Option<Limited>,
+    dpop_nonce: Option<String>,
 }
 
 impl OAuthError {
@@ -40,12 +42,18 @@ impl OAuthError {
             challenge: false,
             fault: None,
             limited: None,
+            dpop_nonce: None,
         }
     }
 
     /// A member is missing, repeated or malformed.
     pub fn invalid_request(description: impl Into<String>) -> Self {
         Self::new("invalid_request", description)
+    }
+
+    /// With a nonce that the next `DPoP` proof must repeat.
+    pub fn with_dpop_nonce(self, nonce: String) -> Self {
+        Self { dpop_nonce: Some(nonce), ..self }
     }
 
     /// As it is told to this client: who came by the `Authorization` header is told by a header which scheme it should use.
@@ -117,6 +125,9 @@ impl IntoResponse for OAuthError {
         if self.challenge {
             let basic = HeaderValue::from_static("Basic realm=\"token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+        }
+        if let Some(nonce) = self.dpop_nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
         }
         match &self.fault {
             Some(fault) => mark_fault(response, fault),

@@ -8,12 +8,13 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use countersign_domain::device_code::Refusal;
+use countersign_domain::{device_code::Refusal, dpop::DpopProof};
 use serde::Serialize;
 
 use super::{
     caller::{At, Client},
     correlation::Correlation,
+    dpop::Dpop,
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
@@ -39,11 +40,12 @@ pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     At(realm): At,
     client: Client,
+    dpop: Dpop,
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
     let call = Call { app, realm, correlation };
-    match call.tokens(&client, members).await {
+    match call.tokens(&client, &dpop, members).await {
         Ok(tokens) => success(&tokens),
         Err(error) => error.told_to(&client),
     }
@@ -60,6 +62,7 @@ impl Call {
     async fn tokens(
         self,
         client: &Client,
+        dpop: &Dpop,
         members: Result<Members, FormError>,
     ) -> Result<Tokens, OAuthError> {
         let members = members?;
@@ -67,15 +70,17 @@ impl Call {
         let (environment, now) = (self.realm.environment, self.app.now());
         let named = credentials.client_id();
         self.app.limits().application(Group::Token, environment, named, now)?;
+        let address = format!("{}/token", self.realm.issuer);
+        let dpop = dpop.verify(&self.app, &self.realm, &address)?;
         match members.required("grant_type")?.as_str() {
-            AUTHORIZATION_CODE => self.exchange(credentials, &members).await,
-            REFRESH_TOKEN => self.refresh(credentials, &members).await,
+            AUTHORIZATION_CODE => self.exchange(credentials, dpop, &members).await,
+            REFRESH_TOKEN => self.refresh(credentials, dpop, &members).await,
             CLIENT_CREDENTIALS => {
                 let request =
-                    IssueClientToken { client: credentials, scope: members.text("scope") };
+                    IssueClientToken { client: credentials, scope: members.text("scope"), dpop };
                 Ok(self.app.issue_client_token(&self.realm, request).await?)
             }
-            DEVICE_CODE => self.redeem_device_code(credentials, &members).await,
+            DEVICE_CODE => self.redeem_device_code(credentials, dpop, &members).await,
             _ => {
                 let description = format!("grant_type must be one of {}", GRANT_TYPES.join(", "));
                 Err(OAuthError::new("unsupported_grant_type", description))
@@ -86,6 +91,7 @@ impl Call {
     async fn exchange(
         self,
         client: ClientCredentials,
+        dpop: Option<DpopProof>,
         members: &Members,
     ) -> Result<Tokens, OAuthError> {
         let request = ExchangeCode {
@@ -93,6 +99,7 @@ impl Call {
             code: members.required_secret("code")?,
             redirect_uri: members.text("redirect_uri"),
             code_verifier: members.secret("code_verifier"),
+            dpop,
             correlation: self.correlation,
         };
         Ok(self.app.exchange_code(&self.realm, request).await?)
@@ -101,11 +108,13 @@ impl Call {
     async fn redeem_device_code(
         self,
         client: ClientCredentials,
+        dpop: Option<DpopProof>,
         members: &Members,
     ) -> Result<Tokens, OAuthError> {
         let request = RedeemDeviceCode {
             client,
             device_code: members.required_secret("device_code")?,
+            dpop,
             correlation: self.correlation,
         };
         Ok(self.app.redeem_device_code(&self.realm, request).await?)
@@ -114,12 +123,14 @@ impl Call {
     async fn refresh(
         self,
         client: ClientCredentials,
+        dpop: Option<DpopProof>,
         members: &Members,
     ) -> Result<Tokens, OAuthError> {
         let request = RefreshTokens {
             client,
             refresh_token: members.required_secret("refresh_token")?,
             scope: members.text("scope"),
+            dpop,
             correlation: self.correlation,
         };
         Ok(self.app.refresh_tokens(&self.realm, request).await?)
@@ -142,7 +153,7 @@ struct Body<'a> {
 fn success(tokens: &Tokens) -> Response {
     let body = Body {
         access_token: tokens.access_token.expose(),
-        token_type: "Bearer",
+        token_type: tokens.token_type,
         expires_in: tokens.expires_in_seconds,
         scope: &tokens.scope,
         id_token: tokens.id_token.as_ref().map(|token| token.expose().as_str()),
@@ -162,6 +173,7 @@ impl From<ExchangeError> for OAuthError {
             ExchangeError::UnknownCode | ExchangeError::Grant(_) => {
                 Self::new("invalid_grant", description)
             }
+            ExchangeError::Dpop(refusal) => refusal.into(),
             ExchangeError::Fault(fault) => fault.into(),
         }
     }
@@ -177,6 +189,7 @@ impl From<RefreshError> for OAuthError {
                 Self::new("invalid_grant", description)
             }
             RefreshError::WiderScope => Self::new("invalid_scope", description),
+            RefreshError::Dpop(refusal) => refusal.into(),
             RefreshError::Fault(fault) => fault.into(),
         }
     }
@@ -188,6 +201,7 @@ impl From<RedeemDeviceCodeError> for OAuthError {
         let description = error.to_string();
         let code = match error {
             RedeemDeviceCodeError::Client(error) => return error.into(),
+            RedeemDeviceCodeError::Dpop(refusal) => return refusal.into(),
             RedeemDeviceCodeError::Fault(fault) => return fault.into(),
             RedeemDeviceCodeError::UnauthorizedClient => "unauthorized_client",
             RedeemDeviceCodeError::Pending => "authorization_pending",
@@ -210,6 +224,7 @@ impl From<ClientTokenError> for OAuthError {
             ClientTokenError::Client(error) => error.into(),
             ClientTokenError::UnauthorizedClient => Self::new("unauthorized_client", description),
             ClientTokenError::NoScopes => Self::new("invalid_scope", description),
+            ClientTokenError::Dpop(refusal) => refusal.into(),
             ClientTokenError::Fault(fault) => fault.into(),
         }
     }

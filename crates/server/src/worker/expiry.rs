@@ -8,8 +8,7 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt,
-    spent_proof,
+    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt, spent_proof,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -233,6 +232,7 @@ mod tests {
             code_challenge: None,
             installation: None,
             session: None,
+            confirmation: None,
             issued_at: at,
             state: State::Refreshable {
                 generation: 1,

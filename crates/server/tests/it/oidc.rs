@@ -5,6 +5,7 @@ mod authorize;
 mod client_credentials;
 mod device_grant;
 mod discovery;
+mod dpop;
 mod id_token;
 mod introspect;
 mod refresh;

@@ -21,8 +21,8 @@ use countersign_domain::{
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{
-    LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open,
-    reseal, router,
+    LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App,
+    open, reseal, router,
 };
 use countersign_store::{Engine, Settings as StoreSettings};
 
@@ -32,7 +32,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
-    signer::{KeyPage, by_key, by_secret, key_set},
+    signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},

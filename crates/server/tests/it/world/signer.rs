@@ -82,3 +82,17 @@ impl KeyPage {
         self.calls.load(Ordering::Relaxed)
     }
 }
+
+/// A `DPoP` proof by the `n`th key, which it brings along.
+pub fn proof(n: u8, claims: &Value) -> String {
+    let key = EcPrivateKey::from_scalar(&[n; 32]).unwrap();
+    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public()});
+    let (header, claims) = (header.to_string(), claims.to_string());
+    let input = format!("{}.{}", encoding::encode(header), encoding::encode(claims));
+    jose::assemble(&input, &key.sign(input.as_bytes()))
+}
+
+/// How the `n`th key is named.
+pub fn thumbprint(n: u8) -> String {
+    EcPrivateKey::from_scalar(&[n; 32]).unwrap().public().thumbprint().to_string()
+}
