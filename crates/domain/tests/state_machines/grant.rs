@@ -7,6 +7,17 @@ use crate::{
     page::{Answer, Machine, Samples, audited},
 };
 
+/// All but that of the key, which is compared beside the machine.
+const REFUSALS: &[&str] = &[
+    "CodeExpired",
+    "OtherApplication",
+    "OtherRedirectUri",
+    "WrongVerifier",
+    "RefreshExpired",
+    "NotNewest",
+    "Revoked",
+];
+
 pub fn page() -> String {
     let (states, events) = (states(), events());
     assert_complete(states.iter().map(|(_, grant)| &grant.state));
@@ -17,7 +28,7 @@ pub fn page() -> String {
         begins: vec![State::Issued.name()],
         states,
         events,
-        refusals: Refusal::NAMES,
+        refusals: REFUSALS,
         name: |grant| grant.state.name(),
         apply: answer,
     }

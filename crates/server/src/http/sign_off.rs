@@ -33,7 +33,12 @@ pub(crate) async fn by_form(leaving: Leaving, members: Result<Members, FormError
     let confirmed = members.as_ref().is_ok_and(confirms) && leaving.from_own_page;
     match &members {
         // A form of another site comes without our cookies, which browsers send with a navigation only.
-        Ok(members) if leaving.browser.session.is_none() && !confirmed => leaving.again(members),
+        Ok(members)
+            if leaving.browser.session.is_none()
+                && KEPT.iter().any(|name| members.text(name).is_some()) =>
+        {
+            leaving.again(members)
+        }
         _ => leaving.act(members, confirmed).await,
     }
 }

@@ -251,7 +251,7 @@ fn a_page_without_an_application_names_none() {
 
 #[test]
 fn what_pages_refer_to_is_there_and_nothing_else_is() {
-    let html = html(closing("x")[4].1);
+    let html = html(closing("x")[6].1);
     let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
     assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
     let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();
