@@ -9,6 +9,7 @@ mod authorize_device;
 mod change_device;
 mod check_passcode;
 mod check_password;
+mod check_readiness;
 mod create_application;
 mod create_environment;
 mod create_user;
@@ -62,6 +63,7 @@ pub use self::{
     change_device::{ChangeDeviceError, DeviceChange},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
+    check_readiness::Unready,
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
@@ -84,8 +86,10 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
-use self::{realms::Realms, verify_user_code::Guesses};
-use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
+use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
+use crate::{
+    keys::Vault, limits::Limits, passwords::Passwords, settings::Settings, telemetry::Metrics,
+};
 
 /// Everything that use cases share.
 pub struct App {
@@ -98,6 +102,8 @@ pub struct App {
     limits: Limits,
     realms: Realms,
     user_code_guesses: Guesses,
+    metrics: Metrics,
+    readiness: Readiness,
 }
 
 impl App {
@@ -114,6 +120,7 @@ impl App {
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
+        let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         Self {
             store,
             vault,
@@ -124,6 +131,8 @@ impl App {
             limits,
             realms,
             user_code_guesses,
+            metrics,
+            readiness,
         }
     }
 
@@ -143,6 +152,15 @@ impl App {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is counted of requests and workers.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) const fn passwords(&self) -> &Passwords {
+        &self.passwords
     }
 
     /// The time.

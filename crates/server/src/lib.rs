@@ -8,11 +8,12 @@ mod passwords;
 mod reseal;
 mod serve;
 mod settings;
+pub mod telemetry;
 mod worker;
 
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};
-pub use serve::{Parts, ServeError, Server, open, router};
+pub use serve::{Parts, ServeError, Server, open, operator_router, router};
 pub use settings::Settings;

@@ -23,6 +23,7 @@ use crate::{
         Realm, RedeemDeviceCode, RedeemDeviceCodeError, RefreshError, RefreshTokens, Tokens,
     },
     limits::Group,
+    telemetry::TOKENS_ISSUED,
 };
 
 /// The grant types that are offered, as discovery tells them.
@@ -67,20 +68,25 @@ impl Call {
         let (environment, now) = (self.realm.environment, self.app.now());
         let named = &credentials.client_id;
         self.app.limits().application(Group::Token, environment, named, now)?;
-        match members.required("grant_type")?.as_str() {
-            AUTHORIZATION_CODE => self.exchange(credentials, &members).await,
-            REFRESH_TOKEN => self.refresh(credentials, &members).await,
+        let app = Arc::clone(&self.app);
+        let (tokens, grant_type) = match members.required("grant_type")?.as_str() {
+            AUTHORIZATION_CODE => {
+                (self.exchange(credentials, &members).await?, AUTHORIZATION_CODE)
+            }
+            REFRESH_TOKEN => (self.refresh(credentials, &members).await?, REFRESH_TOKEN),
             CLIENT_CREDENTIALS => {
                 let request =
                     IssueClientToken { client: credentials, scope: members.text("scope") };
-                Ok(self.app.issue_client_token(&self.realm, request).await?)
+                (app.issue_client_token(&self.realm, request).await?, CLIENT_CREDENTIALS)
             }
-            DEVICE_CODE => self.redeem_device_code(credentials, &members).await,
+            DEVICE_CODE => (self.redeem_device_code(credentials, &members).await?, "device_code"),
             _ => {
                 let description = format!("grant_type must be one of {}", GRANT_TYPES.join(", "));
-                Err(OAuthError::new("unsupported_grant_type", description))
+                return Err(OAuthError::new("unsupported_grant_type", description));
             }
-        }
+        };
+        app.store().meters().tally.count(TOKENS_ISSUED, [grant_type, "", ""]);
+        Ok(tokens)
     }
 
     async fn exchange(
