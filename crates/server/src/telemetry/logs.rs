@@ -81,7 +81,8 @@ mod tests {
     fn a_line_of_json_is_one_object_with_its_fields_beside_the_message() {
         let settings = Settings { log_format: LogFormat::Json, ..Settings::default() };
         let text = lines_of(&settings, || {
-            tracing::info!(target: "countersign::request", correlation.id = "a\"\nb", "told");
+            let id = "a\"\nb";
+            tracing::event!(target: "countersign::request", Level::INFO, correlation.id = id, "told");
         });
         let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(line["correlation.id"], "a\"\nb");
