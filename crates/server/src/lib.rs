@@ -15,5 +15,5 @@ pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};
-pub use serve::{Parts, ServeError, Server, open, operator_router, router};
+pub use serve::{Parts, ServeError, Server, open, operator_router, router, serve_operators};
 pub use settings::Settings;

@@ -68,6 +68,18 @@ pub fn operator_router(app: Arc<App>) -> axum::Router {
     http::operator_router(app)
 }
 
+/// Serves health and metrics on a listener of their own. Stop it after the server, so that its end can be watched.
+pub async fn serve_operators(
+    app: Arc<App>,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) {
+    let served = axum::serve(listener, operator_router(app)).with_graceful_shutdown(stopped).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the operators' listener has failed");
+    }
+}
+
 /// A server that listens.
 pub struct Server {
     app: Arc<App>,

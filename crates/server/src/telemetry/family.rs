@@ -52,17 +52,16 @@ pub struct Sample {
 pub enum Value {
     /// Of a counter or a gauge.
     Number(f64),
-    /// Of a histogram. One of its values is so much of the metric's unit.
+    /// Of a histogram.
     Distribution {
         /// How many values are where.
         values: Distribution,
-        /// The metric's units in one.
-        unit: f64,
+        /// How many of these make one of the metric's unit. Divided by it, bounds are written as people expect.
+        per_unit: f64,
     },
 }
 
-/// Microseconds in seconds.
-const MICROSECOND: f64 = 1e-6;
+const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 impl Family {
     /// A counter, of which nothing is told yet.
@@ -100,7 +99,7 @@ impl Family {
         labels: [(&'static str, &str); N],
         values: Distribution,
     ) -> Self {
-        self.and(labels, Value::Distribution { values, unit: MICROSECOND })
+        self.and(labels, Value::Distribution { values, per_unit: MICROSECONDS_PER_SECOND })
     }
 
     /// Adds sizes.
@@ -109,7 +108,7 @@ impl Family {
         labels: [(&'static str, &str); N],
         values: Distribution,
     ) -> Self {
-        self.and(labels, Value::Distribution { values, unit: 1.0 })
+        self.and(labels, Value::Distribution { values, per_unit: 1.0 })
     }
 
     fn and<const N: usize>(mut self, labels: [(&'static str, &str); N], value: Value) -> Self {

@@ -24,16 +24,17 @@ fn write_family(text: &mut String, family: &Family) -> std::fmt::Result {
     for sample in samples {
         match &sample.value {
             Value::Number(value) => write_sample(text, name, sample, None, *value)?,
-            Value::Distribution { values, unit } => {
+            Value::Distribution { values, per_unit } => {
                 let mut below = 0;
-                let bounds = values.bounds.iter().map(|bound| (number(*bound) * unit).to_string());
+                let bounds =
+                    values.bounds.iter().map(|bound| (number(*bound) / per_unit).to_string());
                 let bounds = bounds.chain(std::iter::once("+Inf".to_owned()));
                 for (bound, count) in bounds.zip(&values.counts) {
                     below += count;
                     let name = format!("{name}_bucket");
                     write_sample(text, &name, sample, Some(&bound), number(below))?;
                 }
-                let sum = number(values.sum) * unit;
+                let sum = number(values.sum) / per_unit;
                 write_sample(text, &format!("{name}_sum"), sample, None, sum)?;
                 write_sample(text, &format!("{name}_count"), sample, None, number(below))?;
             }

@@ -137,13 +137,13 @@ fn point(sample: &Sample, now: Timestamp) -> Json {
     let told = json!({ "attributes": labels.collect::<Vec<_>>(), "timeUnixNano": nanos(now) });
     match &sample.value {
         Value::Number(value) => with(told, "asDouble", *value),
-        Value::Distribution { values, unit } => {
-            let bounds: Vec<_> = values.bounds.iter().map(|it| number(*it) * unit).collect();
+        Value::Distribution { values, per_unit } => {
+            let bounds: Vec<_> = values.bounds.iter().map(|it| number(*it) / per_unit).collect();
             let counts: Vec<_> = values.counts.iter().map(u64::to_string).collect();
             let told = with(told, "explicitBounds", bounds);
             let told = with(told, "bucketCounts", counts);
             let told = with(told, "count", values.count().to_string());
-            with(told, "sum", number(values.sum) * unit)
+            with(told, "sum", number(values.sum) / per_unit)
         }
     }
 }

@@ -38,7 +38,7 @@ fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let lines = fmt::layer().json().flatten_event(true).with_writer(|| ToLines);
-        let lines = lines.with_span_events(FmtSpan::FULL);
+        let lines = lines.with_span_events(FmtSpan::NEW);
         let filter = EnvFilter::new("off,countersign=trace");
         tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     });
