@@ -111,6 +111,7 @@ const fn words(decision: &Decision) -> Labels<'static> {
         Decision::Authorize { verification: Verification::Impossible, .. } => {
             ["authorize", "push_impossible", ""]
         }
+        Decision::Continue => ["continue", "", ""],
         Decision::Bypass => ["bypass", "", ""],
         Decision::Passcode { .. } => ["passcode", "", ""],
         Decision::Select { .. } => ["select", "", ""],
