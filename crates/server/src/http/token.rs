@@ -70,9 +70,7 @@ impl Call {
         self.app.limits().application(Group::Token, environment, named, now)?;
         let app = Arc::clone(&self.app);
         let (tokens, grant_type) = match members.required("grant_type")?.as_str() {
-            AUTHORIZATION_CODE => {
-                (self.exchange(credentials, &members).await?, AUTHORIZATION_CODE)
-            }
+            AUTHORIZATION_CODE => (self.exchange(credentials, &members).await?, AUTHORIZATION_CODE),
             REFRESH_TOKEN => (self.refresh(credentials, &members).await?, REFRESH_TOKEN),
             CLIENT_CREDENTIALS => {
                 let request =
