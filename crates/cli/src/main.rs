@@ -28,6 +28,9 @@ enum Command {
         /// Keep the data here; without it everything is gone at the end.
         #[arg(long)]
         folder: Option<PathBuf>,
+        /// Where to serve health and metrics for operators; nowhere unless said.
+        #[arg(long)]
+        operators: Option<std::net::SocketAddr>,
     },
     /// Walk through enrolment and device authorization step by step, with an emulated phone. Fails if one step does.
     Tour {
@@ -52,7 +55,9 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match Arguments::parse().command {
-            Command::Demo { listen, folder } => demo::run(listen, folder).await,
+            Command::Demo { listen, folder, operators } => {
+                demo::run(listen, folder, operators).await
+            }
             Command::Tour { database, json } => tour::run(database, json).await,
         }
     });

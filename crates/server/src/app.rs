@@ -10,6 +10,7 @@ mod change_device;
 mod check_dpop;
 mod check_passcode;
 mod check_password;
+mod check_readiness;
 mod create_application;
 mod create_environment;
 mod create_user;
@@ -66,6 +67,7 @@ pub use self::{
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
+    check_readiness::Unready,
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
@@ -89,10 +91,10 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
-use self::{realms::Realms, verify_user_code::Guesses};
+use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings,
+    settings::Settings, telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -107,6 +109,8 @@ pub struct App {
     limits: Limits,
     realms: Realms,
     user_code_guesses: Guesses,
+    metrics: Metrics,
+    readiness: Readiness,
 }
 
 impl App {
@@ -125,6 +129,7 @@ impl App {
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
+        let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         Self {
             store,
             vault,
@@ -136,6 +141,8 @@ impl App {
             limits,
             realms,
             user_code_guesses,
+            metrics,
+            readiness,
         }
     }
 
@@ -155,6 +162,15 @@ impl App {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is counted of requests and workers.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) const fn passwords(&self) -> &Passwords {
+        &self.passwords
     }
 
     /// The time.

@@ -10,6 +10,7 @@ mod passwords;
 mod reseal;
 mod serve;
 mod settings;
+pub mod telemetry;
 mod worker;
 
 pub use client_keys::KeysUnavailable;
@@ -18,5 +19,5 @@ pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};
-pub use serve::{Parts, ServeError, Server, open, router};
+pub use serve::{Parts, ServeError, Server, open, operator_router, router, serve_operators};
 pub use settings::Settings;

@@ -63,6 +63,23 @@ pub fn router(app: Arc<App>) -> axum::Router {
     http::router(app)
 }
 
+/// Health and metrics as a service, for a listener that only operators reach.
+pub fn operator_router(app: Arc<App>) -> axum::Router {
+    http::operator_router(app)
+}
+
+/// Serves health and metrics on a listener of their own. Stop it after the server, so that its end can be watched.
+pub async fn serve_operators(
+    app: Arc<App>,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) {
+    let served = axum::serve(listener, operator_router(app)).with_graceful_shutdown(stopped).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the operators' listener has failed");
+    }
+}
+
 /// A server that listens.
 pub struct Server {
     app: Arc<App>,
@@ -105,6 +122,7 @@ impl Server {
 
     /// Takes no more requests, answers those it has, and closes the store. Connections that do not end in time are cut.
     pub async fn stop(self) {
+        self.app.drain();
         let _ = self.stop.send(true);
         for mut task in self.tasks {
             if tokio::time::timeout(self.app.settings().drain_timeout, &mut task).await.is_err() {

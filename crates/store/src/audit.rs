@@ -10,9 +10,17 @@ const INSERT: &str = "INSERT INTO audit_records (id, environment_id, data) VALUE
 const LIST: &str = "SELECT data FROM audit_records \
      WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
-/// Adds a record, in the transaction of what it tells.
+/// What [`Tx::tally`] calls the records of the audit log, by action, outcome and reason.
+pub const TALLY: &str = "audit_records";
+
+/// Adds a record, in the transaction of what it tells, and counts it with that.
 pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> {
     let data = document::encode(record)?;
+    let event = &record.event;
+    let action = serde_json::to_value(event.action).map_err(|_| StoreError::bug("an action"))?;
+    let outcome = if event.succeeded { "succeeded" } else { "failed" };
+    let reason = event.reason.as_deref().unwrap_or_default();
+    tx.tally(TALLY, [action.as_str().unwrap_or_default(), outcome, reason]);
     tx.execute(INSERT, &[record.id.into(), record.environment.into(), data.into()]).await.map(drop)
 }
 

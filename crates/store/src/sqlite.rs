@@ -23,7 +23,7 @@ use rusqlite::{
 use tokio::sync::oneshot;
 
 use self::{readers::Readers, writer::Writer};
-use crate::{Row, Settings, StoreError, Value, Work, tx::Fault};
+use crate::{Load, Meters, Row, Settings, StoreError, Value, Work, tx::Fault};
 
 /// How long a connection waits for a lock. Only checkpoints that end the log hold one, and briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,12 +39,12 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
+    pub async fn open(settings: &Settings, meters: &Arc<Meters>) -> Result<Self, StoreError> {
         let path = path(settings.url.expose())?;
         let lock = lock(path, Duration::from_millis(settings.connect_timeout_ms)).await?;
         create(path)?;
-        let writer = Writer::start(path, settings.callers)?;
-        let readers = Readers::open(path, settings)?;
+        let writer = Writer::start(path, settings.callers, meters)?;
+        let readers = Readers::open(path, settings, meters)?;
         Ok(Self { writer, readers, lock: Mutex::new(Some(lock)) })
     }
 
@@ -54,6 +54,10 @@ impl Sqlite {
 
     pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         self.readers.read(work).await
+    }
+
+    pub fn load(&self) -> Load {
+        Load { queues: vec![self.writer.queue(), self.readers.queue()], connections: None }
     }
 
     /// The readers end first, so that the last checkpoint finds nobody in its way.

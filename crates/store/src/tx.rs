@@ -7,7 +7,10 @@ use std::{
     task::Poll,
 };
 
-use crate::{Engine, Row, StoreError, Value, postgres, sqlite};
+use crate::{
+    Engine, Row, StoreError, Value, postgres, sqlite,
+    tally::{Labels, Mark, Tally},
+};
 
 /// One use case's reads and writes.
 ///
@@ -34,6 +37,8 @@ pub trait Work: Send + Sync + 'static {
 pub struct Tx<'a> {
     connection: Connection<'a>,
     fault: Option<Fault>,
+    tally: &'a Tally,
+    marks: Vec<Mark>,
 }
 
 #[derive(Debug)]
@@ -68,12 +73,16 @@ impl From<StoreError> for Fault {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection) -> Self {
-        Self { connection: Connection::Sqlite(connection), fault: None }
+    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection, tally: &'a Tally) -> Self {
+        Self { connection: Connection::Sqlite(connection), fault: None, tally, marks: Vec::new() }
     }
 
-    pub(crate) fn on_postgres(transaction: &'a deadpool_postgres::Transaction<'a>) -> Self {
-        Self { connection: Connection::Postgres(transaction), fault: None }
+    pub(crate) fn on_postgres(
+        transaction: &'a deadpool_postgres::Transaction<'a>,
+        tally: &'a Tally,
+    ) -> Self {
+        let connection = Connection::Postgres(transaction);
+        Self { connection, fault: None, tally, marks: Vec::new() }
     }
 
     /// The engine, for the rare statement that cannot be written for both. Such a place says why.
@@ -146,6 +155,16 @@ impl<'a> Tx<'a> {
             0 => Err(StoreError::Conflict),
             _ => self.note(Err(StoreError::bug(format!("`{sql}` changes several rows")).into())),
         }
+    }
+
+    /// Counts something once the transaction is committed: not when it is rolled back, and once when it runs twice.
+    pub fn tally(&mut self, kind: &'static str, labels: Labels<'_>) {
+        self.marks.push(self.tally.mark(kind, labels));
+    }
+
+    /// What counts now that the transaction is as good as committed.
+    pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
+        std::mem::take(&mut self.marks)
     }
 
     /// Runs the statements of a migration, written for PostgreSQL in the portable subset.

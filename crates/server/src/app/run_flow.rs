@@ -6,21 +6,22 @@ use countersign_domain::{
     authorization::Answer,
     device::Device,
     environment::Environment,
-    flow::{self, Effect, Event, Flow, Known, State, Step},
+    flow::{self, Effect, Event, Failure, Flow, Known, State, Step},
     grant::{self, Grant},
     id::Id,
-    mfa,
+    mfa::{self, Decision, Verification},
     mfa_policy::MfaPolicy,
     sign_on_policy::ActionKind,
     user::User,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Versioned, application, device, flow as flows, grant as grants, mfa_policy,
-    user,
+    Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
+    mfa_policy, user,
 };
 
 use super::{Call, Fault, Realm, fault::faults, session};
+use crate::telemetry::MFA_DECISIONS;
 
 /// Why a flow did not move.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +98,25 @@ async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), Run
             devices: &scene.devices,
         };
         let decision = mfa::decide(facts, call.now);
+        tx.tally(MFA_DECISIONS, words(&decision));
         step(tx, call, flow, Event::Decided { policy: scene.policy.id, decision }).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
+}
+
+/// A decision in words that are counted.
+const fn words(decision: &Decision) -> Labels<'static> {
+    match decision {
+        Decision::Authorize { verification: Verification::NotAsked, .. } => ["authorize", "", ""],
+        Decision::Authorize { verification: Verification::Impossible, .. } => {
+            ["authorize", "push_impossible", ""]
+        }
+        Decision::Continue => ["continue", "", ""],
+        Decision::Bypass => ["bypass", "", ""],
+        Decision::Passcode { .. } => ["passcode", "", ""],
+        Decision::Select { .. } => ["select", "", ""],
+        Decision::Block(reason) => ["block", Failure::Mfa(*reason).name(), ""],
+    }
 }
 
 async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Result<(), RunError> {

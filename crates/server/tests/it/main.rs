@@ -18,3 +18,4 @@ mod fuzz;
 mod keys;
 mod oidc;
 mod signon;
+mod telemetry;

@@ -10,6 +10,7 @@ mod faults;
 mod gate;
 mod lockouts;
 mod machines;
+mod meters;
 mod migrations;
 mod races;
 mod statements;

@@ -48,6 +48,11 @@ impl Client {
         Self { browser, issuer, id, redirect_uri, secret: None }
     }
 
+    /// The client with this browser in front of it.
+    pub fn at(self, browser: &Browser) -> Self {
+        Self { browser: browser.clone(), ..self }
+    }
+
     /// A client that proves itself as it was registered.
     pub fn with_secret(self, created: &CreatedApplication) -> Self {
         let method = created.application.token_endpoint_auth_method;
