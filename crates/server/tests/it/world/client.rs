@@ -35,6 +35,7 @@ pub struct SignOn {
 }
 
 /// What a code was redeemed for.
+#[expect(clippy::struct_field_names, reason = "named as in the token response")]
 pub struct Tokens {
     pub id_token: String,
     pub access_token: String,
