@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod postgres;
 mod suite;
 mod workspace;
@@ -31,11 +32,17 @@ enum Command {
     Test(suite::Options),
     /// Hold the source against the rules of the architecture
     CheckArchitecture,
+    /// Measure the server against its targets
+    Bench(bench::Options),
     /// Write the generated documents anew
     Docs,
-    /// Keep a private PostgreSQL until standard input ends (started by `test`)
+    /// Keep a private PostgreSQL until standard input ends (started by `test` and `bench`)
     #[command(hide = true)]
-    KeepPostgres { programs: PathBuf },
+    KeepPostgres {
+        programs: PathBuf,
+        #[arg(long)]
+        durable: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,8 +59,9 @@ fn run(command: Command) -> Outcome {
     match command {
         Command::Test(options) => suite::run(&Workspace::find()?, &options),
         Command::CheckArchitecture => architecture::check(&Workspace::find()?),
+        Command::Bench(options) => bench::run(&Workspace::find()?, &options),
         Command::Docs => write_documents(&Workspace::find()?),
-        Command::KeepPostgres { programs } => postgres::keep(&programs),
+        Command::KeepPostgres { programs, durable } => postgres::keep(&programs, durable),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A private PostgreSQL for one run of the tests, which no failure and no Ctrl-C leaves behind.
+//! A private PostgreSQL for one run of the tests or benchmarks, which no failure and no Ctrl-C leaves behind.
 //!
 //! The server belongs to a second process of this program, the keeper (`keep`), outside the process
 //! group of the terminal. The keeper waits at the end of a pipe. However the first process ends, the
@@ -7,7 +7,7 @@
 mod cluster;
 mod programs;
 
-use crate::Outcome;
+use crate::{Outcome, bench::on_load_core};
 use cluster::Cluster;
 use programs::Programs;
 use std::{
@@ -35,7 +35,19 @@ impl Postgres {
             return Ok(Self { url, _keeper: None });
         }
         let programs = Programs::find_or_install()?;
-        let (keeper, url) = Keeper::start(programs.folder())?;
+        let keeper = Command::new(env::current_exe()?);
+        Self::private(keeper, &programs, &[])
+    }
+
+    /// A new one that keeps what it has committed, for measuring, on the core of the load.
+    pub fn durable() -> Outcome<Self> {
+        let programs = Programs::find_or_install()?;
+        let keeper = on_load_core(env::current_exe()?);
+        Self::private(keeper, &programs, &["--durable"])
+    }
+
+    fn private(keeper: Command, programs: &Programs, options: &[&str]) -> Outcome<Self> {
+        let (keeper, url) = Keeper::start(keeper, programs.folder(), options)?;
         println!("PostgreSQL from {} serves {url}", programs.folder().display());
         Ok(Self { url, _keeper: Some(keeper) })
     }
@@ -44,10 +56,11 @@ impl Postgres {
 struct Keeper(Child);
 
 impl Keeper {
-    fn start(programs: &Path) -> Outcome<(Self, String)> {
-        let mut child = Command::new(env::current_exe()?)
+    fn start(mut program: Command, programs: &Path, options: &[&str]) -> Outcome<(Self, String)> {
+        let mut child = program
             .arg("keep-postgres")
             .arg(programs)
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is meant for the tests; the keeper must outlive it to clean up.
@@ -76,8 +89,8 @@ impl Drop for Keeper {
 }
 
 /// Starts a server, says its address on standard output, and keeps it until standard input ends.
-pub fn keep(programs: &Path) -> Outcome {
-    let cluster = Cluster::start(Programs::at(programs)?)?;
+pub fn keep(programs: &Path, durable: bool) -> Outcome {
+    let cluster = Cluster::start(Programs::at(programs)?, durable)?;
     writeln!(io::stdout(), "{}", cluster.url())?;
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
