@@ -2,10 +2,12 @@
 //!
 //! A scenario is one module with one round of one client: [`device_authorization`]. [`drive`] plays it over many
 //! connections at once and looks at the server's process meanwhile; [`floor`] measures the cryptography of the same round
-//! alone, so that the distance between the two is known. [`bank`] sets up whom the rounds are about.
+//! alone, so that the distance between the two is known. [`bank`] is whom the rounds are about; [`seed`] sets it up. [`crash`] kills
+//! the server under load, or takes the ground away below it, and holds what it says afterwards against what it said before.
 
 pub mod bank;
 pub mod connection;
+pub mod crash;
 pub mod device_authorization;
 pub mod disk;
 pub mod drive;

@@ -1,14 +1,17 @@
 //! The `countersign-load` command: each of its commands prints one JSON object.
 
-use std::{error::Error, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    error::Error, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_load::{
     LoadError,
     bank::Bank,
+    crash::{self, Outage, Plan, Program, Site, Verdict},
     device_authorization::DeviceAuthorization,
     disk,
-    drive::{Plan, drive},
+    drive::{self, drive},
     floor, group_commit,
     process::Process,
     seed,
@@ -76,6 +79,30 @@ enum Command {
         #[arg(long, default_value_t = 2.0)]
         seconds: f64,
     },
+    /// Kill the server under load, again and again, and hold each next one against what was acknowledged.
+    Crash {
+        #[command(flatten)]
+        scene: Scene,
+    },
+    /// Fill the disk of a running server, again and again.
+    FullDisk {
+        #[command(flatten)]
+        scene: Scene,
+        /// A folder on the small file system that has the data.
+        #[arg(long)]
+        disk: PathBuf,
+    },
+    /// Take the database away from a running server, again and again.
+    NoDatabase {
+        #[command(flatten)]
+        scene: Scene,
+        /// The shell command that takes it away.
+        #[arg(long)]
+        begin: String,
+        /// The shell command that brings it back.
+        #[arg(long)]
+        end: String,
+    },
     /// Measure how often a second the disk makes a block durable.
     Disk {
         /// Where to write.
@@ -109,6 +136,47 @@ struct Target {
     seconds: f64,
 }
 
+/// A bank that is set up anew, and the server for it.
+#[derive(Args)]
+struct Scene {
+    /// `sqlite:PATH` or `postgres://...`, with nothing in it.
+    #[arg(long)]
+    database: String,
+    /// Where the key-encryption key comes to be.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Where the server will serve: `http://127.0.0.1:8080`.
+    #[arg(long)]
+    base_url: String,
+    /// Where the phones of the customers keep their keys.
+    #[arg(long)]
+    phones: PathBuf,
+    /// How many customers.
+    #[arg(long, default_value_t = 8)]
+    customers: usize,
+    /// How often.
+    #[arg(long, default_value_t = 20)]
+    times: u32,
+    /// Decides on moments and steps.
+    #[arg(long)]
+    seed: u64,
+    /// The server and its arguments.
+    #[arg(last = true, required = true)]
+    program: Vec<OsString>,
+}
+
+impl Scene {
+    async fn set(self) -> Result<(Plan, Site), LoadError> {
+        let mut words = self.program.into_iter();
+        let path = words.next().map(PathBuf::from).unwrap_or_default();
+        let program = Program { path, arguments: words.collect() };
+        let (kills, seed, customers) = (self.times, self.seed, self.customers);
+        let plan = Plan { program, kills, seed, customers, phones: self.phones };
+        let site = Site::set_up(self.database, self.folder, self.base_url, customers).await?;
+        Ok((plan, site))
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Algorithm {
     Es256,
@@ -125,8 +193,8 @@ impl From<Algorithm> for jose::Algorithm {
 }
 
 impl Target {
-    fn plan(&self) -> Result<Plan, std::time::TryFromFloatSecsError> {
-        Ok(Plan {
+    fn plan(&self) -> Result<drive::Plan, std::time::TryFromFloatSecsError> {
+        Ok(drive::Plan {
             address: self.address,
             server: Process::new(self.server),
             warm_up: Duration::try_from_secs_f64(self.warm_up)?,
@@ -166,10 +234,33 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let time = Duration::try_from_secs_f64(seconds)?;
             say(&runtime()?.block_on(group_commit::measure(&database, callers, time))?)
         }
+        Command::Crash { scene } => runtime()?.block_on(async {
+            let (plan, site) = scene.set().await?;
+            let verdict = crash::crash(&plan, &site).await?;
+            say(&verdict)?;
+            good(&verdict)
+        }),
+        Command::FullDisk { scene, disk } => outages(scene, &Outage::FullDisk(disk)),
+        Command::NoDatabase { scene, begin, end } => {
+            outages(scene, &Outage::NoDatabase { begin, end })
+        }
         Command::Disk { folder, seconds } => {
             say(&disk::measure(&folder, Duration::try_from_secs_f64(seconds)?)?)
         }
     }
+}
+
+fn outages(scene: Scene, outage: &Outage) -> Result<(), Box<dyn Error>> {
+    runtime()?.block_on(async {
+        let (plan, site) = scene.set().await?;
+        let all = crash::outages(&plan, &site, outage).await?;
+        say(&all)?;
+        good(&all.verdict)
+    })
+}
+
+fn good(verdict: &Verdict) -> Result<(), Box<dyn Error>> {
+    if verdict.is_good() { Ok(()) } else { Err("something was lost, or counted twice".into()) }
 }
 
 /// One thread, because the load has one core.

@@ -6,7 +6,7 @@ mod rows;
 use std::{path::Path, sync::Arc};
 
 use countersign_domain::{
-    application::{Application, Kind, Mobile, TokenEndpointAuthMethod},
+    application::{Application, GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -77,8 +77,10 @@ async fn application(
         name: format!("Bank app ({})", algorithm.name()),
         kind: Kind::Native,
         token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         redirect_uris: vec![REDIRECT_URI.to_owned()],
         id_token_algorithm: algorithm,
+        oidc: Oidc::default(),
         mobile: Some(Mobile::default()),
     };
     Ok(app.create_application(environment, new).await?.application.id)
