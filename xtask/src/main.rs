@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bench;
+mod crash;
 mod postgres;
 mod suite;
 mod workspace;
@@ -34,6 +35,8 @@ enum Command {
     CheckArchitecture,
     /// Measure the server against its targets
     Bench(bench::Options),
+    /// Kill the server under load, and more, and see that it keeps its word
+    Crash(crash::Options),
     /// Write the generated documents anew
     Docs,
     /// Keep a private PostgreSQL until standard input ends (started by `test` and `bench`)
@@ -60,6 +63,7 @@ fn run(command: Command) -> Outcome {
         Command::Test(options) => suite::run(&Workspace::find()?, &options),
         Command::CheckArchitecture => architecture::check(&Workspace::find()?),
         Command::Bench(options) => bench::run(&Workspace::find()?, &options),
+        Command::Crash(options) => crash::run(&Workspace::find()?, &options),
         Command::Docs => write_documents(&Workspace::find()?),
         Command::KeepPostgres { programs, durable } => postgres::keep(&programs, durable),
     }

@@ -11,10 +11,10 @@ use crate::{Outcome, bench::on_load_core};
 use cluster::Cluster;
 use programs::Programs;
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
-    path::Path,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -24,6 +24,7 @@ pub const URL: &str = "TEST_DATABASE_URL";
 /// A database that the tests may fill.
 pub struct Postgres {
     pub url: String,
+    programs: PathBuf,
     _keeper: Option<Keeper>,
 }
 
@@ -32,7 +33,7 @@ impl Postgres {
     pub fn given_or_private() -> Outcome<Self> {
         if let Some(url) = env::var(URL).ok().filter(|url| !url.is_empty()) {
             println!("{URL} is set: the tests use that database");
-            return Ok(Self { url, _keeper: None });
+            return Ok(Self { url, programs: PathBuf::new(), _keeper: None });
         }
         let programs = Programs::find_or_install()?;
         let keeper = Command::new(env::current_exe()?);
@@ -49,7 +50,21 @@ impl Postgres {
     fn private(keeper: Command, programs: &Programs, options: &[&str]) -> Outcome<Self> {
         let (keeper, url) = Keeper::start(keeper, programs.folder(), options)?;
         println!("PostgreSQL from {} serves {url}", programs.folder().display());
-        Ok(Self { url, _keeper: Some(keeper) })
+        Ok(Self { url, programs: programs.folder().to_owned(), _keeper: Some(keeper) })
+    }
+
+    /// The shell commands that take a private server away from under its clients, as a crash would, and bring it back.
+    pub fn outage(&self) -> Outcome<[String; 2]> {
+        let socket = self.url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+        let (socket, _) = socket.ok_or("the address of PostgreSQL names no folder")?;
+        let folder = socket.replace("%2F", "/");
+        let owner = fs::metadata(&folder)?.uid();
+        let own = fs::metadata("/proc/self")?.uid();
+        let account = format!("setpriv --reuid={owner} --clear-groups ");
+        let account = if owner == own { "" } else { &account };
+        let control = format!("cd {folder} && {account}{}/pg_ctl -D data", self.programs.display());
+        let stop = format!("{control} stop --mode=immediate --silent");
+        Ok([stop, format!("{control} start --wait --silent --log=/dev/null")])
     }
 }
 

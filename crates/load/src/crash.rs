@@ -18,7 +18,7 @@ use countersign_emulator::{Phone, PhoneConfig};
 use countersign_sdk::{Transport, transport::ReqwestTransport};
 use fastrand::Rng;
 use serde::Serialize;
-use tokio::{task::JoinSet, time};
+use tokio::{sync::watch, task::JoinSet, time};
 
 use self::customer::Customer;
 pub use self::{
@@ -28,8 +28,13 @@ pub use self::{
 };
 use crate::LoadError;
 
-/// The longest that a server lives under load, in milliseconds. Shorter than a pairing takes, at times, and longer than many.
-const LONGEST_LIFE_MS: u64 = 700;
+/// After how many acknowledgements a server dies at the latest, and how many milliseconds later, so that it dies in the midst
+/// of something.
+const MOST_ACKNOWLEDGED: u64 = 60;
+const LONGEST_GRACE_MS: u64 = 20;
+
+/// How long a server may take to acknowledge so much.
+const PROGRESS_LIMIT: Duration = Duration::from_mins(1);
 
 /// What a start may take until the server answers, in milliseconds.
 pub const READY_LIMIT_MS: u64 = 3_000;
@@ -99,7 +104,8 @@ impl Verdict {
 pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
     let mut rng = Rng::with_seed(plan.seed);
     let mut verdict = Verdict { seed: plan.seed, ..Verdict::default() };
-    let mut customers = customers(plan, site, &mut rng).await?;
+    let progress = Progress::default();
+    let mut customers = customers(plan, site, &mut rng, &progress).await?;
     for kill in 1..=plan.kills {
         let server = plan.program.start()?;
         verdict.started_in(server.started_in);
@@ -110,7 +116,7 @@ pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
         for customer in customers.drain(..) {
             tasks.spawn(customer.run());
         }
-        time::sleep(Duration::from_millis(rng.u64(0..=LONGEST_LIFE_MS))).await;
+        progress.wait(&mut rng).await?;
         server.kill()?;
         customers = tasks.join_all().await;
         verdict.kills = kill;
@@ -128,7 +134,34 @@ pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
     Ok(verdict)
 }
 
-async fn customers(plan: &Plan, site: &Site, rng: &mut Rng) -> Result<Vec<Customer>, LoadError> {
+/// Counts what is acknowledged, over all customers.
+#[derive(Clone, Default)]
+struct Progress(Arc<watch::Sender<u64>>);
+
+impl Progress {
+    fn advance(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+
+    /// Waits for a moment that `rng` decides.
+    async fn wait(&self, rng: &mut Rng) -> Result<(), LoadError> {
+        let target = *self.0.borrow() + rng.u64(0..=MOST_ACKNOWLEDGED);
+        let grace = Duration::from_millis(rng.u64(0..=LONGEST_GRACE_MS));
+        let mut count = self.0.subscribe();
+        let reached = count.wait_for(|count| *count >= target);
+        let stuck = |_| LoadError::other("the server acknowledges nothing");
+        let _ = time::timeout(PROGRESS_LIMIT, reached).await.map_err(stuck)?;
+        time::sleep(grace).await;
+        Ok(())
+    }
+}
+
+async fn customers(
+    plan: &Plan,
+    site: &Site,
+    rng: &mut Rng,
+    progress: &Progress,
+) -> Result<Vec<Customer>, LoadError> {
     let transport =
         ReqwestTransport::new(b"").map_err(|error| LoadError::other(error.to_string()))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
@@ -141,7 +174,8 @@ async fn customers(plan: &Plan, site: &Site, rng: &mut Rng) -> Result<Vec<Custom
         let config = PhoneConfig { transport: Arc::clone(&transport), ..config };
         let phone =
             Phone::new(config).await.map_err(|error| LoadError::other(error.to_string()))?;
-        customers.push(Customer::new(site, username, phone, rng.fork())?);
+        let chance = (rng.fork(), progress.clone());
+        customers.push(Customer::new(site, username, phone, chance)?);
     }
     Ok(customers)
 }

@@ -75,7 +75,7 @@ pub fn measure(algorithm: Algorithm, time: Duration) -> Result<Floor, LoadError>
     let hashes_us = repeat(time, || {
         let payload = [jose::digest(&payload.signing_input), *key.thumbprint().as_bytes()];
         let [cookie, code, again] = [43, 16, 16].map(|length| {
-            hmac::sign(&mac, black_box(&token.as_bytes().get(..length).unwrap_or_default()))
+            hmac::sign(&mac, black_box(token.as_bytes().get(..length).unwrap_or_default()))
         });
         let [pkce, access] = [43, TOKEN_BYTES]
             .map(|length| jose::digest(black_box(token.get(..length).unwrap_or_default())));

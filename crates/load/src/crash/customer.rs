@@ -7,6 +7,7 @@ use countersign_server::app::{App, ChangeDeviceError, DeviceChange};
 use fastrand::Rng;
 
 use super::{
+    Progress,
     session::{Session, browser, code_of, id_token_of, status},
     site::Site,
 };
@@ -65,6 +66,7 @@ pub(super) struct Customer {
     /// From when on the passcode was good that was tried last, or shown at pairing: none counts twice.
     tried: Option<Timestamp>,
     rng: Rng,
+    progress: Progress,
 }
 
 /// There was no answer: the server is gone.
@@ -73,10 +75,23 @@ pub(super) struct Gone;
 type Step<T = ()> = Result<T, Gone>;
 
 impl Customer {
-    pub fn new(site: &Site, username: String, phone: Phone, rng: Rng) -> Result<Self, LoadError> {
-        let (browser, standing, ledger) = (browser()?, Standing::Unpaired, Ledger::default());
-        let site = site.clone();
-        Ok(Self { site, username, phone, browser, standing, ledger, tried: None, rng })
+    pub fn new(
+        site: &Site,
+        username: String,
+        phone: Phone,
+        (rng, progress): (Rng, Progress),
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            site: site.clone(),
+            username,
+            phone,
+            browser: browser()?,
+            standing: Standing::Unpaired,
+            ledger: Ledger::default(),
+            tried: None,
+            rng,
+            progress,
+        })
     }
 
     /// Does one thing after another until the server is gone.
@@ -113,6 +128,7 @@ impl Customer {
             return Err(Gone);
         }
         self.ledger.payloads.push(payload);
+        self.progress.advance();
         let done = session.password(&flow, &self.username).await.ok_or(Gone)?;
         Ok(code_of(&done).map(|code| Code { session, code }))
     }
@@ -144,6 +160,7 @@ impl Customer {
     pub fn is_paired(&mut self, device: String) {
         self.standing = Standing::Paired { device };
         self.ledger.pairings += 1;
+        self.progress.advance();
         // The passcode of the moment of pairing never counts.
         self.tried = self.phone.sdk().one_time_passcode().ok().map(|shown| shown.valid_from);
     }
@@ -176,6 +193,7 @@ impl Customer {
             return Err(Gone);
         };
         self.ledger.codes.push(code);
+        self.progress.advance();
         id_token_of(&answer).ok_or_else(|| {
             self.ledger.violations.push(format!("a new code gives no tokens: {answer}"));
             Gone
@@ -197,6 +215,7 @@ impl Customer {
             return Err(Gone);
         }
         self.ledger.codes.push(code);
+        self.progress.advance();
         Ok(())
     }
 
@@ -218,6 +237,7 @@ impl Customer {
         let done = session.passcode(&flow, &passcode).await.ok_or(Gone)?;
         if status(&done) == "COMPLETED" {
             self.ledger.passcodes.push(passcode);
+            self.progress.advance();
         }
         Ok(())
     }
@@ -228,6 +248,7 @@ impl Customer {
         self.phone.sdk().unpair(None).await.map_err(|_| Gone)?;
         self.standing = Standing::Unpaired;
         self.ledger.unpairings += 1;
+        self.progress.advance();
         Ok(())
     }
 

@@ -13,11 +13,8 @@ use fastrand::Rng;
 use serde::Serialize;
 use tokio::{task::JoinSet, time};
 
-use super::{Plan, Site, Verdict, customer::Customer, customers, session::Session};
+use super::{Plan, Progress, Site, Verdict, customer::Customer, customers, session::Session};
 use crate::{LoadError, stopwatch::Stopwatch};
-
-/// How long customers play before each outage, at most.
-const LONGEST_CALM_MS: u64 = 500;
 
 /// How long a server may take to go on after an outage.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
@@ -57,14 +54,15 @@ pub async fn outages(
     let mut rng = Rng::with_seed(plan.seed);
     let verdict = Verdict { seed: plan.seed, ..Verdict::default() };
     let mut all = OutageVerdict { verdict, outages: 0, refused: 0, slowest_recovery_ms: 0 };
-    let mut customers = customers(plan, site, &mut rng).await?;
+    let progress = Progress::default();
+    let mut customers = customers(plan, site, &mut rng, &progress).await?;
     let server = plan.program.start()?;
     for _ in 0..plan.kills {
         let mut tasks = JoinSet::new();
         for customer in customers.drain(..) {
             tasks.spawn(customer.run());
         }
-        time::sleep(Duration::from_millis(rng.u64(0..=LONGEST_CALM_MS))).await;
+        progress.wait(&mut rng).await?;
         outage.begin()?;
         customers = tasks.join_all().await;
         all.refused += refusals(&mut customers).await?;
