@@ -224,6 +224,11 @@ impl Store {
         self.write(Ping).await
     }
 
+    /// The first damage that the engine finds in its file, if any. PostgreSQL looks after its files itself.
+    pub async fn find_damage(&self) -> Result<Option<String>, StoreError> {
+        self.read(FindDamage).await
+    }
+
     /// Lets what has been accepted finish and ends the connections. Later calls get [`StoreError::Unavailable`].
     pub async fn close(&self) {
         match &self.0.driver {
@@ -247,5 +252,22 @@ impl Work for Ping {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+struct FindDamage;
+
+impl Work for FindDamage {
+    type Output = Option<String>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<String>, StoreError> {
+        // There is nothing of the kind on PostgreSQL.
+        if tx.engine() == Engine::Postgres {
+            return Ok(None);
+        }
+        let rows = tx.query("PRAGMA integrity_check(1)", &[]).await?;
+        let said = rows.first().map(|row| row.text(0)).transpose()?;
+        Ok(said.filter(|said| *said != "ok").map(str::to_owned))
     }
 }

@@ -17,7 +17,9 @@ use std::{
 };
 
 use rusqlite::{
-    CachedStatement, Connection, ErrorCode, OpenFlags, ToSql, ffi,
+    CachedStatement, Connection, ErrorCode, OpenFlags, ToSql,
+    config::DbConfig,
+    ffi,
     types::{ToSqlOutput, ValueRef},
 };
 use tokio::sync::oneshot;
@@ -136,6 +138,9 @@ fn connect(path: &Path, flags: OpenFlags, pragmas: &str) -> Result<Connection, S
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        // A statement is planned once. Without this, SQLite plans most of ours anew for each value of their parameters, which
+        // cost 8 % of all CPU time under load.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(pragmas)?;
         Ok(connection)
     };

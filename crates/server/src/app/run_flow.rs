@@ -53,15 +53,55 @@ macro_rules! run_errors {
 
 pub(super) use run_errors;
 
+/// What a transaction has read around a flow already, so that nothing is read twice.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The application of the flow.
+    pub application: Option<Application>,
+    /// The user that the flow is about.
+    pub user: Option<User>,
+    /// The flow has been completed in this transaction, so nobody can have redeemed its code.
+    pub granted: bool,
+}
+
+impl Seen {
+    /// The application of a flow, given away.
+    pub async fn application(
+        &mut self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+    ) -> Result<Option<Application>, StoreError> {
+        let id = flow.request.application;
+        if let Some(seen) = self.application.take_if(|seen| seen.id == id) {
+            return Ok(Some(seen));
+        }
+        Ok(application::load(tx, flow.environment, id).await?.map(Versioned::into_value))
+    }
+
+    /// A user of the environment of a flow, given away.
+    pub async fn user(
+        &mut self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+        id: Id<User>,
+    ) -> Result<Option<User>, StoreError> {
+        if let Some(seen) = self.user.take_if(|seen| seen.id == id) {
+            return Ok(Some(seen));
+        }
+        Ok(user::load(tx, flow.environment, id).await?.map(Versioned::into_value))
+    }
+}
+
 /// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
 pub(super) async fn run(
     tx: &mut Tx<'_>,
     call: &Call,
     flow: &mut Flow,
     event: Event,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
-    step(tx, call, flow, event).await?;
-    settle(tx, call, flow).await
+    step(tx, call, flow, event, seen).await?;
+    settle(tx, call, flow, seen).await
 }
 
 /// Begins a flow with what is known of the person, and runs it until it waits for somebody or ends. The caller stores it.
@@ -70,14 +110,20 @@ pub(super) async fn begin(
     call: &Call,
     flow: &mut Flow,
     known: Known,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
     let first = flow::begin(flow.plan(), known);
-    commit(tx, call, flow, first).await?;
-    settle(tx, call, flow).await
+    commit(tx, call, flow, first, seen).await?;
+    settle(tx, call, flow, seen).await
 }
 
 /// Decides the MFA steps that are next.
-async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), RunError> {
+async fn settle(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    seen: &mut Seen,
+) -> Result<(), RunError> {
     // Each decision passes, skips or ends a step, so there are at most as many as steps.
     for _ in 0..=flow.actions.len() {
         let State::Deciding { step: place, identity } = &flow.state else { return Ok(()) };
@@ -86,7 +132,7 @@ async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), Run
         else {
             return Err(Fault::broken("a flow decides a step that is not MFA").into());
         };
-        let scene = Scene::load(tx, flow, identity.user, mfa_policy).await?;
+        let scene = Scene::load(tx, flow, identity.user, mfa_policy, seen).await?;
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
@@ -99,7 +145,9 @@ async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), Run
         };
         let decision = mfa::decide(facts, call.now);
         tx.tally(MFA_DECISIONS, words(&decision));
-        step(tx, call, flow, Event::Decided { policy: scene.policy.id, decision }).await?;
+        let event = Event::Decided { policy: scene.policy.id, decision };
+        (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
+        step(tx, call, flow, event, seen).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
 }
@@ -119,12 +167,24 @@ const fn words(decision: &Decision) -> Labels<'static> {
     }
 }
 
-async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Result<(), RunError> {
+async fn step(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    event: Event,
+    seen: &mut Seen,
+) -> Result<(), RunError> {
     let next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
-    commit(tx, call, flow, next).await
+    commit(tx, call, flow, next, seen).await
 }
 
-async fn commit(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, next: Step) -> Result<(), RunError> {
+async fn commit(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    next: Step,
+    seen: &mut Seen,
+) -> Result<(), RunError> {
     flow.state = next.state;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
@@ -133,7 +193,10 @@ async fn commit(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, next: Step) -> Re
                 let event = audit::Event::of(action, reason).about(user_of(&flow.state)).on(device);
                 call.audit(tx, event.through(flow.request.application)).await?;
             }
-            Effect::IssueGrant => issue_grant(tx, call, flow).await?,
+            Effect::IssueGrant => {
+                issue_grant(tx, call, flow).await?;
+                seen.granted = true;
+            }
         }
     }
     Ok(())
@@ -195,20 +258,20 @@ impl Scene {
         flow: &Flow,
         user: Id<User>,
         policy: Option<Id<MfaPolicy>>,
+        seen: &mut Seen,
     ) -> Result<Self, Fault> {
         let environment = flow.environment;
         let policy = match policy {
             Some(id) => mfa_policy::load(tx, environment, id).await?,
             None => mfa_policy::load_default(tx, environment).await?,
         };
-        let application = application::load(tx, environment, flow.request.application).await?;
-        let user = user::load(tx, environment, user).await?;
         let gone = || Fault::broken("a flow refers to something that is gone");
-        let user = user.ok_or_else(gone)?.into_value();
+        let application = seen.application(tx, flow).await?;
+        let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
         let devices = device::list_of_user(tx, user.id).await?;
         Ok(Self {
             policy: policy.ok_or_else(gone)?.into_value(),
-            application: application.ok_or_else(gone)?.into_value(),
+            application: application.ok_or_else(gone)?,
             user,
             devices,
         })
@@ -220,10 +283,11 @@ pub(super) async fn identify(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
     username: String,
+    seen: &mut Seen,
 ) -> Result<Event, StoreError> {
     let found = user::find_by_username(tx, environment, &username).await?;
-    let user = found.filter(|user| user.enabled).map(|user| user.id);
-    Ok(Event::Identified { username, user })
+    seen.user = found.filter(|user| user.enabled).map(Versioned::into_value);
+    Ok(Event::Identified { username, user: seen.user.as_ref().map(|user| user.id) })
 }
 
 /// The flow of this id, if it is this browser's and has not run out.

@@ -69,7 +69,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 13] = [
+const HANDLERS: [(&str, &str); 15] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("device", include_str!("../../src/http/device.rs")),
@@ -78,6 +78,8 @@ const HANDLERS: [(&str, &str); 13] = [
     ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
     ("user_code", include_str!("../../src/http/user_code.rs")),
     ("introspect", include_str!("../../src/http/introspect.rs")),
+    ("par", include_str!("../../src/http/par.rs")),
+    ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
     ("health", include_str!("../../src/http/health.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),
