@@ -2,6 +2,7 @@
 
 mod access_token;
 mod administer;
+mod administrator;
 mod advance_flow;
 mod attempts;
 mod authenticate_client;
@@ -58,6 +59,7 @@ use countersign_store::{Store, StoreError, Tx, Work, audit};
 
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
+    administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use countersign_domain::invalid::Invalid;
 use countersign_protocol::{entropy::Entropy, secret::Secret, time::Clock};
-use countersign_store::{Settings as StoreSettings, Store, StoreError, migrate};
+use countersign_store::{
+    Settings as StoreSettings, Store, StoreError, Tx, Work, environment, migrate,
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
@@ -56,6 +58,26 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, ServeError> {
     let store = Store::open(&parts.store).await?;
     migrate::run(&store, parts.clock.now()).await?;
     Ok(Arc::new(App::new(store, vault, parts.clock, parts.entropy, parts.settings)))
+}
+
+/// Whether a database holds nothing yet, so that any key-encryption key will do. Brings its schema up to date.
+pub async fn is_new(settings: &StoreSettings, clock: &dyn Clock) -> Result<bool, ServeError> {
+    let store = Store::open(settings).await?;
+    migrate::run(&store, clock.now()).await?;
+    let any = store.read(AnyEnvironment).await;
+    store.close().await;
+    Ok(!any?)
+}
+
+struct AnyEnvironment;
+
+impl Work for AnyEnvironment {
+    type Output = bool;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        environment::any(tx).await
+    }
 }
 
 /// The whole server as a service, without a listener and without workers: for programs that bring their own, and for tests.
