@@ -31,7 +31,6 @@ pub use self::{
     error::ConfigError,
     log::{Format, Log},
     resolved::Resolved,
-    tls::TlsFiles,
 };
 
 /// The commented example: every setting with its unit and its default.

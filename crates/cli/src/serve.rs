@@ -1,13 +1,19 @@
 //! `countersign serve`: the platform in production, from an empty folder or as it was left.
 
+mod listen;
+mod notify;
+
 use std::{fs, path::Path, process::ExitCode, sync::Arc};
 
 use countersign_protocol::{entropy::SystemEntropy, time::SystemClock};
-use countersign_server::{Parts, Server, Settings, app::App, is_new, open};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
+use countersign_server::{
+    KeyError, Parts, Server, Settings, Tls,
+    app::{AdministerError, App, Fault},
+    is_new, open,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::notify::{READY, STOPPING, notify};
 
 use crate::{
     Broken,
@@ -21,19 +27,35 @@ use crate::{
 /// Every step of the first start looks at what is there: one that was killed is completed by the next.
 pub async fn run(configuration: Resolved) -> Result<ExitCode, Broken> {
     make_folder(&configuration.data)?;
-    let listen = configuration.listen;
-    let cannot = |error| Broken::new(format!("cannot listen on {listen}: {error}"));
-    let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+    let tls = configuration.tls.clone().map(Tls::load).transpose()?;
+    let listener = listen::listen(configuration.listen, configuration.reuse_port)?;
     let settings = configuration.settings(listener.local_addr()?);
     let base_url = settings.base_url.clone();
     let app = open_app(&configuration, settings).await?;
-    app.ensure_administrators().await?;
+    ensure_administrators(&app).await?;
     show_first_password(&app, &base_url).await?;
-    let server = Server::start(app, listener)?;
+    let mut signals = Signals::new()?;
+    let server = Server::start_on(app, listener, tls)?;
     say(&format!("Countersign is listening on {base_url}."));
-    until_told_to_stop().await?;
-    server.stop().await;
-    Ok(ExitCode::SUCCESS)
+    notify(READY);
+    signals.end(|| server.reload()).await;
+    notify(STOPPING);
+    tracing::info!("the server ends");
+    tokio::select! {
+        () = server.stop() => Ok(ExitCode::SUCCESS),
+        // Whoever asks twice does not want to wait.
+        () = signals.end(|| ()) => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Makes the administrators, or finds them and opens the keys of their environment.
+async fn ensure_administrators(app: &App) -> Result<(), Broken> {
+    app.ensure_administrators().await.map_err(|error| match error {
+        AdministerError::Fault(Fault::Internal(cause)) if cause.is::<KeyError>() => Broken::new(
+            "the secrets in the database do not open: the key-encryption key is not the one under which they were sealed",
+        ),
+        error => error.into(),
+    })
 }
 
 /// The folder of the data, for its owner alone.
@@ -98,11 +120,30 @@ async fn show_first_password(app: &App, base_url: &str) -> Result<(), Broken> {
     Ok(())
 }
 
-async fn until_told_to_stop() -> Result<(), Broken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+/// What the process is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Broken> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
-    Ok(())
+
+    /// Waits for the end, and meanwhile calls `reload` when asked to.
+    async fn end(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => reload(),
+            }
+        }
+    }
 }

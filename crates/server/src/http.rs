@@ -16,7 +16,7 @@ mod limit;
 mod oauth_error;
 mod page;
 mod par;
-mod peer;
+pub(crate) mod peer;
 mod problem;
 mod revoke;
 mod sign_off;

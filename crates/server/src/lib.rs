@@ -18,5 +18,5 @@ pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};
-pub use serve::{Parts, ServeError, Server, is_new, open, router};
+pub use serve::{Parts, ServeError, Server, Tls, TlsError, TlsFiles, is_new, open, router};
 pub use settings::{Connections, Settings};

@@ -17,6 +17,7 @@
 
 pub mod application;
 pub mod audit;
+pub mod backup;
 mod callers;
 pub mod device;
 pub mod device_code;
@@ -125,6 +126,13 @@ impl Settings {
             statement_timeout_ms: 10_000,
         }
     }
+
+    /// Whether the URL is one of PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        let url = self.url.expose();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
 }
 
 /// The store. Clones share everything.
@@ -143,8 +151,7 @@ impl Store {
     /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
     /// `SQLite` file open.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let url = settings.url.expose();
-        let driver = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let driver = if settings.is_postgres() {
             Driver::Postgres(Postgres::new(settings)?)
         } else {
             Driver::Sqlite(Sqlite::open(settings).await?)

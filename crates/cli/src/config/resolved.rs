@@ -3,12 +3,16 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use countersign_server::Settings;
+use countersign_server::{Settings, TlsFiles};
 use countersign_store::Settings as StoreSettings;
 
-use super::{Config, Flaw, KeySource, Log, Surroundings, TlsFiles};
+use super::{Config, Flaw, KeySource, Log, Surroundings};
+
+/// What a process needs to end beside what it waits for.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// Everything that a command needs to know, with defaults filled in and paths made whole.
 #[derive(Clone, Debug)]
@@ -49,12 +53,19 @@ impl Resolved {
         config.requests.apply(&mut settings)?;
         config.shutdown.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
+        let mut store = config.database.resolve(&data, around)?;
+        if !store.is_postgres() {
+            // The process before may take all of its time to end, and has the file until then.
+            let predecessor = settings.linger + settings.drain_timeout + SPARE;
+            let ms = u64::try_from(predecessor.as_millis()).unwrap_or(u64::MAX);
+            store.connect_timeout_ms = store.connect_timeout_ms.max(ms);
+        }
         Ok(Self {
             file: None,
             listen: config.server.listen()?,
             reuse_port: config.server.reuse_port,
             tls: config.tls.resolve(around)?,
-            store: config.database.resolve(&data, around)?,
+            store,
             key: config.encryption.resolve(&data, around)?,
             log: config.log.check()?,
             public_url: config.server.public_url()?,

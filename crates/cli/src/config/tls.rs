@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use countersign_server::TlsFiles;
 use serde::Deserialize;
 
 use super::{Flaw, Surroundings, error::range};
@@ -14,17 +15,6 @@ pub(super) struct Tls {
     certificate_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     reload_seconds: u64,
-}
-
-/// Where certificate and key are, and how often to look whether they changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// PEM: the certificate of the server, then those of its issuers.
-    pub certificate: PathBuf,
-    /// PEM: the private key.
-    pub key: PathBuf,
-    /// Time between two looks.
-    pub reload: Duration,
 }
 
 impl Default for Tls {

@@ -8,6 +8,7 @@ mod database;
 mod world;
 
 mod abuse;
+mod administrators;
 mod answers;
 mod assets;
 mod bars;
@@ -16,5 +17,6 @@ mod endpoints;
 mod flows;
 mod fuzz;
 mod keys;
+mod listener;
 mod oidc;
 mod signon;
