@@ -1,8 +1,12 @@
 //! The `countersign` command.
 
+mod admin;
+mod backup;
 mod config;
 mod demo;
+mod doctor;
 mod key_file;
+mod operator;
 mod platform;
 mod serve;
 mod setup;
@@ -13,7 +17,10 @@ use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Format, Log, Place};
+use crate::{
+    admin::AdminCommand,
+    config::{Format, Log, Place},
+};
 
 /// Let your own app be the second factor.
 #[derive(Parser)]
@@ -27,6 +34,33 @@ struct Arguments {
 enum Command {
     /// Serve the platform in production. The first start sets everything up and shows the administrator's password.
     Serve(Place),
+    /// Make an administrator, or give one a new password.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Write a consistent copy of everything into a file, while the server runs or not.
+    Backup {
+        /// The file, which must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a backup into a database that holds nothing, on either engine.
+    Restore {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Look at everything that tends to be wrong, and say what to mend.
+    Doctor {
+        /// Only say whether a server runs on this data and its database answers.
+        #[arg(long)]
+        live: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Show the example of a configuration, or check one.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -73,6 +107,11 @@ fn main() -> ExitCode {
                 log_to_stderr(&configuration.log);
                 serve::run(configuration).await
             }
+            Command::Admin(command) => admin::run(command).await,
+            Command::Backup { to, place } => backup::back_up(&place, &to).await,
+            Command::Restore { from, place } => backup::restore(&place, &from).await,
+            Command::Doctor { live: true, place } => doctor::is_alive(&place).await,
+            Command::Doctor { live: false, place } => doctor::run(&place).await,
             Command::Config(ConfigCommand::Example) => {
                 print(config::EXAMPLE);
                 Ok(ExitCode::SUCCESS)

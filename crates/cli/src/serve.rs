@@ -19,7 +19,7 @@ use crate::{
     Broken,
     config::{KeySource, Resolved},
     key_file::{self, Key},
-    say,
+    operator, say,
 };
 
 /// Serves until it is told to stop.
@@ -35,7 +35,8 @@ pub async fn run(configuration: Resolved) -> Result<ExitCode, Broken> {
     ensure_administrators(&app).await?;
     show_first_password(&app, &base_url).await?;
     let mut signals = Signals::new()?;
-    let server = Server::start_on(app, listener, tls)?;
+    let mut server = Server::start_on(app, listener, tls)?;
+    server.control(&operator::socket(&configuration.data))?;
     say(&format!("Countersign is listening on {base_url}."));
     notify(READY);
     signals.end(|| server.reload()).await;
@@ -59,7 +60,7 @@ async fn ensure_administrators(app: &App) -> Result<(), Broken> {
 }
 
 /// The folder of the data, for its owner alone.
-fn make_folder(folder: &Path) -> Result<(), Broken> {
+pub fn make_folder(folder: &Path) -> Result<(), Broken> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -15,6 +15,7 @@ mod create_application;
 mod create_environment;
 mod create_user;
 mod decide_device;
+mod examine;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -71,6 +72,7 @@ pub use self::{
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    examine::Diagnosis,
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,

@@ -4,6 +4,7 @@ mod asset;
 mod authorize;
 mod caller;
 mod client;
+pub(crate) mod control;
 mod correlation;
 mod device;
 mod device_authorization;

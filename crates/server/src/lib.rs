@@ -1,6 +1,7 @@
 //! The HTTP surfaces and the use cases behind them: `http` translates, `app` decides, `worker` sweeps.
 
 pub mod app;
+mod backup;
 mod client_keys;
 mod http;
 mod keys;
@@ -12,6 +13,12 @@ mod serve;
 mod settings;
 mod worker;
 
+/// What operators ask of a server that runs.
+pub mod control {
+    pub use crate::http::control::{Administrator, BackUp, BackedUp, Examined, Made, Refused};
+}
+
+pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};

@@ -6,14 +6,19 @@ mod connection;
 mod listener;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use countersign_domain::invalid::Invalid;
 use countersign_protocol::{entropy::Entropy, secret::Secret, time::Clock};
 use countersign_store::{
     Settings as StoreSettings, Store, StoreError, Tx, Work, environment, migrate,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
 
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use self::{connection::Shared, listener::Crowd};
@@ -85,7 +90,7 @@ impl Work for AnyEnvironment {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-        environment::any(tx).await
+        Ok(environment::first(tx).await?.is_some())
     }
 }
 
@@ -146,6 +151,26 @@ impl Server {
         workers.push(tokio::spawn(worker::rotation::run(Arc::clone(&app), until())));
         workers.extend(tls.clone().map(|tls| tokio::spawn(tls.watch(until()))));
         Ok(Self { app, address, stage, crowd, tls, listening, workers })
+    }
+
+    /// Lets operators ask for things by a socket at this path, which its owner alone can open. A socket that an earlier
+    /// process left is replaced.
+    pub fn control(&mut self, path: &Path) -> Result<(), ServeError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let router = http::control::router(Arc::clone(&self.app));
+        let until = draining(self.stage.subscribe());
+        self.workers.push(tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the control socket has failed");
+            }
+        }));
+        Ok(())
     }
 
     /// The address that it listens on.

@@ -24,6 +24,7 @@ pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
+pub mod examine;
 pub mod flow;
 pub mod grant;
 pub mod lockout;
@@ -68,6 +69,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     device::STATEMENTS,
     device_code::STATEMENTS,
     environment::STATEMENTS,
+    examine::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
     lockout::STATEMENTS,

@@ -37,6 +37,11 @@ impl Log {
         Self { level: "warn".to_owned(), ..Self::default() }
     }
 
+    /// For commands that tell by themselves what is wrong.
+    pub fn silent() -> Self {
+        Self { level: "off".to_owned(), ..Self::default() }
+    }
+
     pub(super) fn check(&self) -> Result<Self, Flaw> {
         let rule =
             |error| Flaw::new("log", "level", format!("must be a level, as in info: {error}"));

@@ -30,8 +30,8 @@ impl Copy {
     }
 
     /// On `SQLite` a body may not wait, and has a thread of its own to block.
-    async fn hand_on(&self, tx: &Tx<'_>, message: Message) -> Result<(), StoreError> {
-        let sent = match tx.engine() {
+    async fn hand_on(&self, engine: Engine, message: Message) -> Result<(), StoreError> {
+        let sent = match engine {
             Engine::Sqlite => self.sender.blocking_send(message),
             Engine::Postgres => self.sender.send(message).await,
         };
@@ -46,14 +46,14 @@ impl Copy {
     ) -> Result<(), StoreError> {
         let mut last: Option<Values> = None;
         loop {
-            let rows = tx.page(&table.page(last.is_none()), last.as_deref().unwrap_or_default());
-            let rows = rows.await?;
+            let sql = table.page(last.is_none());
+            let rows = tx.page(&sql, last.as_deref().unwrap_or_default()).await?;
             let key =
                 |row: &Values| table.key.iter().filter_map(|at| row.get(*at)).cloned().collect();
             last = rows.last().map(key);
             let is_last = rows.len() < PAGE;
             if !rows.is_empty() {
-                self.hand_on(tx, Message::Rows { table: position, rows }).await?;
+                self.hand_on(tx.engine(), Message::Rows { table: position, rows }).await?;
             }
             if is_last {
                 return Ok(());
@@ -80,7 +80,7 @@ impl Work for Copy {
         for table in &self.tables {
             counts.push(count(tx, table).await?);
         }
-        self.hand_on(tx, Message::End { counts }).await
+        self.hand_on(tx.engine(), Message::End { counts }).await
     }
 }
 

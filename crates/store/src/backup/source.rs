@@ -157,7 +157,8 @@ fn page(
     let mut rows = statement.query(params_from_iter(after.unwrap_or_default()))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let values = (0..table.width()).map(|column| sqlite::value(row.get_ref(column)?));
+        let values = (0..table.width())
+            .map(|column| sqlite::value(row.get_ref(column).map_err(sqlite::store_error)?));
         found.push(values.collect::<Result<Values, StoreError>>()?);
     }
     Ok(found)
