@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod deb;
 mod postgres;
 mod suite;
 mod workspace;
@@ -31,6 +32,8 @@ enum Command {
     Test(suite::Options),
     /// Hold the source against the rules of the architecture
     CheckArchitecture,
+    /// Build a Debian package
+    Deb(deb::Options),
     /// Write the generated documents anew
     Docs,
     /// Keep a private PostgreSQL until standard input ends (started by `test`)
@@ -52,6 +55,7 @@ fn run(command: Command) -> Outcome {
     match command {
         Command::Test(options) => suite::run(&Workspace::find()?, &options),
         Command::CheckArchitecture => architecture::check(&Workspace::find()?),
+        Command::Deb(options) => deb::build(&Workspace::find()?, &options),
         Command::Docs => write_documents(&Workspace::find()?),
         Command::KeepPostgres { programs } => postgres::keep(&programs),
     }

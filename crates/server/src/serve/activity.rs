@@ -22,6 +22,7 @@ use crate::settings::Connections;
 pub(super) struct Activity {
     opened: Instant,
     requests: AtomicU32,
+    has_begun: AtomicBool,
     /// Whether the first bytes of a request have come, and the rest of its head is awaited.
     in_head: AtomicBool,
     /// Since when, in milliseconds after `opened`, if no request runs.
@@ -47,6 +48,7 @@ impl Activity {
         Arc::new(Self {
             opened: Instant::now(),
             requests: AtomicU32::new(0),
+            has_begun: AtomicBool::new(false),
             in_head: AtomicBool::new(true),
             since_ms: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
@@ -56,8 +58,14 @@ impl Activity {
     /// A request has begun; it ends with the value.
     pub fn begin(self: &Arc<Self>) -> Running {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.has_begun.store(true, Ordering::Relaxed);
         self.in_head.store(false, Ordering::Relaxed);
         Running(Arc::clone(self))
+    }
+
+    /// Whether there was a first request.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     pub fn is_http2(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One connection: handshake, requests, and its end.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -37,6 +37,13 @@ pub(super) struct Shared {
     pub tls: Option<Tls>,
     pub stage: watch::Receiver<Stage>,
 }
+
+/// How long a connection that was opened when the server ends may take to bring its request: the client has sent it
+/// already, or will at once.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// Time between two looks at such a connection.
+const STEP: Duration = Duration::from_millis(20);
 
 /// HTTP/1.1 and HTTP/2 within these limits.
 pub(super) fn builder(limits: &Connections) -> Builder<TokioExecutor> {
@@ -90,6 +97,8 @@ where
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut watch = pin!(sleep_until(Instant::now() + limits.header_timeout));
     let mut has_been_asked_to_end = false;
+    // Until when a connection that was opened at the very end may still bring its first request.
+    let mut last_call: Option<Instant> = None;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -99,6 +108,13 @@ where
                 return;
             }
             () = watch.as_mut() => match activity.check(&limits) {
+                Finding::Fine(_) if last_call.is_some_and(|end| !activity.has_begun() && Instant::now() < end) => {
+                    watch.as_mut().reset(Instant::now() + STEP);
+                }
+                Finding::Fine(until) if last_call.take().is_some() => {
+                    connection.as_mut().graceful_shutdown();
+                    watch.as_mut().reset(until);
+                }
                 Finding::Fine(until) => watch.as_mut().reset(until),
                 Finding::Idle if !has_been_asked_to_end => {
                     has_been_asked_to_end = true;
@@ -116,6 +132,10 @@ where
                 match (changed.is_ok(), *stage.borrow_and_update()) {
                     (true, Stage::Serving) => {}
                     (true, Stage::Leaving) if !activity.is_http2() => {}
+                    (true, Stage::Leaving | Stage::Draining) if !activity.has_begun() => {
+                        last_call = Some(Instant::now() + LAST_CALL);
+                        watch.as_mut().reset(Instant::now() + STEP);
+                    }
                     (true, Stage::Leaving | Stage::Draining) => connection.as_mut().graceful_shutdown(),
                     (true, Stage::Over) | (false, _) => return,
                 }
