@@ -23,8 +23,8 @@ pub struct Options {
 
 /// `(source, place in the package, mode)`.
 const FILES: [(&str, &str, u32); 7] = [
-    ("packaging/systemd/countersign.service", "lib/systemd/system/countersign.service", 0o644),
-    ("packaging/systemd/countersign.socket", "lib/systemd/system/countersign.socket", 0o644),
+    ("packaging/systemd/countersign.service", "usr/lib/systemd/system/countersign.service", 0o644),
+    ("packaging/systemd/countersign.socket", "usr/lib/systemd/system/countersign.socket", 0o644),
     ("packaging/systemd/countersign.sysusers", "usr/lib/sysusers.d/countersign.conf", 0o644),
     ("packaging/debian/copyright", "usr/share/doc/countersign/copyright", 0o644),
     ("docs/operations.md", "usr/share/doc/countersign/operations.md", 0o644),

@@ -6,11 +6,14 @@ mod database;
 mod encryption;
 mod error;
 mod expiry;
+mod keys;
+mod limits;
 mod log;
 mod passwords;
 mod requests;
 mod resolved;
 mod server;
+mod sessions;
 mod shutdown;
 mod tls;
 
@@ -23,8 +26,8 @@ use serde::Deserialize;
 
 use self::{
     connections::Connections, database::Database, encryption::Encryption, error::Flaw,
-    expiry::Expiry, passwords::Passwords, requests::Requests, server::Server, shutdown::Shutdown,
-    tls::Tls,
+    expiry::Expiry, keys::Keys, limits::Limits, passwords::Passwords, requests::Requests,
+    server::Server, sessions::Sessions, shutdown::Shutdown, tls::Tls,
 };
 pub use self::{
     encryption::KeySource,
@@ -51,6 +54,9 @@ pub struct Config {
     database: Database,
     encryption: Encryption,
     passwords: Passwords,
+    sessions: Sessions,
+    keys: Keys,
+    limits: Limits,
     expiry: Expiry,
     log: Log,
 }

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod key_file;
+mod keys;
 mod operator;
 mod platform;
 mod serve;
@@ -20,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     admin::AdminCommand,
     config::{Format, Log, Place},
+    keys::KeysCommand,
 };
 
 /// Let your own app be the second factor.
@@ -37,6 +39,9 @@ enum Command {
     /// Make an administrator, or give one a new password.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// List or replace the signing keys of an environment, or change the key-encryption key.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Write a consistent copy of everything into a file, while the server runs or not.
     Backup {
         /// The file, which must not exist yet.
@@ -108,6 +113,7 @@ fn main() -> ExitCode {
                 serve::run(configuration).await
             }
             Command::Admin(command) => admin::run(command).await,
+            Command::Keys(command) => keys::run(command).await,
             Command::Backup { to, place } => backup::back_up(&place, &to).await,
             Command::Restore { from, place } => backup::restore(&place, &from).await,
             Command::Doctor { live: true, place } => doctor::is_alive(&place).await,

@@ -7,8 +7,8 @@ use std::{
 };
 
 use countersign_server::{
-    app::App,
-    control::{Administrator, BackUp, BackedUp, Examined, Made, Refused},
+    app::{App, Rotation},
+    control::{Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys},
 };
 use reqwest::{Client, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -75,6 +75,40 @@ impl Operator {
         match self {
             Self::Server(control) => control.post("backups", &BackUp { to }).await,
             Self::Alone(app) => Ok(app.back_up(&to).await?.into()),
+        }
+    }
+
+    /// The signing keys of an environment, by its id or its name.
+    pub async fn list_keys(&self, environment: String) -> Result<Vec<Key>, Broken> {
+        match self {
+            Self::Server(control) => control.post("keys", &KeysOf { environment }).await,
+            Self::Alone(app) => {
+                let environment = app.find_environment(&environment).await?;
+                Ok(app.list_keys(environment).await?.into_iter().map(Key::from).collect())
+            }
+        }
+    }
+
+    /// Replaces the signing keys of an environment, and withdraws the old ones if told when.
+    pub async fn rotate_keys(
+        &self,
+        environment: String,
+        withdraw_after_seconds: Option<i64>,
+    ) -> Result<Vec<Key>, Broken> {
+        match self {
+            Self::Server(control) => {
+                let body = RotateKeys { environment, withdraw_after_seconds };
+                control.post("keys/rotate", &body).await
+            }
+            Self::Alone(app) => {
+                let environment = app.find_environment(&environment).await?;
+                let rotation = withdraw_after_seconds
+                    .map_or(Rotation::InOrder, |withdraw_after_seconds| Rotation::AtOnce {
+                        withdraw_after_seconds,
+                    });
+                let keys = app.rotate_keys(environment, None, rotation).await?;
+                Ok(keys.into_iter().map(Key::from).collect())
+            }
         }
     }
 

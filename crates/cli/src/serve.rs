@@ -36,7 +36,11 @@ pub async fn run(configuration: Resolved) -> Result<ExitCode, Broken> {
     show_first_password(&app, &base_url).await?;
     let mut signals = Signals::new()?;
     let mut server = Server::start_on(app, listener, tls)?;
-    server.control(&operator::socket(&configuration.data))?;
+    let socket = operator::socket(&configuration.data);
+    server.control(&socket).map_err(|error| {
+        let (socket, error) = (socket.display(), Broken::from(error));
+        Broken::new(format!("the control socket {socket} cannot be made: {error}"))
+    })?;
     say(&format!("Countersign is listening on {base_url}."));
     notify(READY);
     signals.end(|| server.reload()).await;

@@ -58,6 +58,7 @@ use countersign_protocol::{
 };
 use countersign_store::{Store, StoreError, Tx, Work, audit};
 
+pub(crate) use self::realms::MAC;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},

@@ -10,7 +10,7 @@ use countersign_store::{
 };
 
 use crate::{
-    app::App,
+    app::{App, MAC},
     keys::{KeyError, Place, Vault},
 };
 

@@ -15,7 +15,9 @@ mod worker;
 
 /// What operators ask of a server that runs.
 pub mod control {
-    pub use crate::http::control::{Administrator, BackUp, BackedUp, Examined, Made, Refused};
+    pub use crate::http::control::{
+        Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys,
+    };
 }
 
 pub use backup::{RestoreError, restore};

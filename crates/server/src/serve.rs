@@ -138,13 +138,13 @@ impl Server {
         let address = listener.local_addr()?;
         let (stage, changes) = watch::channel(Stage::Serving);
         let crowd = Crowd::new();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             router: http::router(Arc::clone(&app)),
-            builder: Arc::new(connection::builder(&app.settings().connections)),
+            builder: connection::builder(app.settings()),
             app: Arc::clone(&app),
             tls: tls.clone(),
             stage: changes.clone(),
-        };
+        });
         let listening = tokio::spawn(listener::run(listener, shared, Arc::clone(&crowd)));
         let until = || draining(changes.clone());
         let mut workers = vec![tokio::spawn(worker::expiry::run(Arc::clone(&app), until()))];

@@ -94,8 +94,6 @@ pub struct Connections {
     pub most: usize,
     /// Open connections from one address (IPv6: one /64); more are closed at once. Trusted proxies are exempt.
     pub most_per_address: usize,
-    /// The most bytes of the head of a request: its first line and headers.
-    pub header_bytes: usize,
     /// How long the head of a request may take from its first byte.
     pub header_timeout: Duration,
     /// How long a TLS handshake may take.
@@ -116,7 +114,6 @@ impl Default for Connections {
         Self {
             most: 8_192,
             most_per_address: 512,
-            header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

@@ -4,8 +4,7 @@ use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
 use crate::{StoreError, Tx, Versioned, document};
 
-pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, FIND_BY_NAME, FIRST, INSERT_KEYS, LOAD_MAC];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, FIND_BY_NAME, FIRST, INSERT_KEYS, LOAD_MAC];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";

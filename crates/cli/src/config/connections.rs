@@ -12,7 +12,6 @@ use super::{Flaw, error::range};
 pub(super) struct Connections {
     most: usize,
     most_per_address: usize,
-    header_bytes: usize,
     header_timeout_seconds: u64,
     handshake_timeout_seconds: u64,
     idle_timeout_seconds: u64,
@@ -27,7 +26,6 @@ impl Default for Connections {
         Self {
             most: settings.most,
             most_per_address: settings.most_per_address,
-            header_bytes: settings.header_bytes,
             header_timeout_seconds: settings.header_timeout.as_secs(),
             handshake_timeout_seconds: settings.handshake_timeout.as_secs(),
             idle_timeout_seconds: settings.idle_timeout.as_secs(),
@@ -45,7 +43,6 @@ impl Connections {
         Ok(Settings {
             most: range(at("most"), self.most, 1, 1_000_000)?,
             most_per_address: range(at("most_per_address"), self.most_per_address, 1, 1_000_000)?,
-            header_bytes: range(at("header_bytes"), self.header_bytes, 8_192, 1_048_576)?,
             header_timeout: seconds("header_timeout_seconds", self.header_timeout_seconds)?,
             handshake_timeout: seconds(
                 "handshake_timeout_seconds",

@@ -52,6 +52,9 @@ impl Resolved {
         settings.passwords = config.passwords.resolve()?;
         config.requests.apply(&mut settings)?;
         config.shutdown.apply(&mut settings)?;
+        config.sessions.apply(&mut settings)?;
+        config.keys.apply(&mut settings)?;
+        config.limits.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
         let mut store = config.database.resolve(&data, around)?;
         if !store.is_postgres() {

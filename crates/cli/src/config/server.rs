@@ -1,15 +1,12 @@
 //! `[server]`: where it listens, what it calls itself, where its data is.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
-use super::Flaw;
+use super::{Flaw, limits::blocks};
 
 const SECTION: &str = "server";
 
@@ -52,15 +49,7 @@ impl Server {
     }
 
     pub fn trusted_proxies(&self) -> Result<Vec<IpNet>, Flaw> {
-        let read = |text: &String| {
-            let alone = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| alone()).map_err(|_| {
-                let rule =
-                    format!("must be addresses or blocks as in 10.0.0.0/8, and {text:?} is none");
-                Flaw::new(SECTION, "trusted_proxies", rule)
-            })
-        };
-        self.trusted_proxies.iter().map(read).collect()
+        blocks(&self.trusted_proxies, (SECTION, "trusted_proxies"))
     }
 }
 

@@ -80,8 +80,8 @@ fn what_is_wrong_is_told_with_line_section_key_and_rule() {
             "line 1: tls.certificate_file: must be given, because the other file is",
         ),
         (
-            "[connections]\n\n\nheader_bytes = 1",
-            "line 4: connections.header_bytes: must be from 8192 to 1048576, and is 1",
+            "[requests]\n\n\nheader_bytes = 1",
+            "line 4: requests.header_bytes: must be from 8192 to 1048576, and is 1",
         ),
         (
             "[database]\nurl = \"postgres://u:secret@h/d\"",

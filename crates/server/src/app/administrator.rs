@@ -3,6 +3,8 @@
 //! They are users of the environment [`ADMINISTRATORS`]. Their passwords are made here, shown once to the person at the
 //! terminal, and serve only to choose another one.
 
+use std::sync::Arc;
+
 use countersign_domain::{
     audit::{Action, Event},
     environment::{ADMINISTRATORS, Environment},
@@ -15,10 +17,10 @@ use countersign_domain::{
 };
 use countersign_protocol::{entropy::random, secret::Secret};
 use countersign_store::{
-    StoreError, Tx, Work, environment, password as passwords, population, user,
+    StoreError, Tx, Work, environment, lockout, password as passwords, population, user,
 };
 
-use super::{AdministerError, App, Call, create_environment::CreateEnvironment};
+use super::{AdministerError, App, Call, Realm, create_environment::CreateEnvironment};
 
 /// The name of the first administrator.
 pub const FIRST_ADMINISTRATOR: &str = "admin";
@@ -105,10 +107,13 @@ impl App {
         &self,
         username: &str,
     ) -> Result<OneTimePassword, AdministerError> {
-        let call = self.call(self.administrators().await?, "");
+        let environment = self.administrators().await?;
+        let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
+        let call = self.call(environment, "");
         let (clear, password) = self.new_one_time_password().await?;
         let username = username.to_owned();
-        let username = self.store.write(ResetAdministrator { call, username, password }).await?;
+        let reset = ResetAdministrator { call, realm, username, password };
+        let username = self.store.write(reset).await?;
         Ok(OneTimePassword { username, password: clear })
     }
 
@@ -242,6 +247,7 @@ impl Work for CreateAdministrator {
 
 struct ResetAdministrator {
     call: Call,
+    realm: Arc<Realm>,
     username: String,
     password: Password,
 }
@@ -261,6 +267,7 @@ impl Work for ResetAdministrator {
             ..(*old).clone()
         };
         user::swap(tx, &old, &user).await?;
+        lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
         passwords::put(tx, user.id, &self.password).await?;
         self.call.audit(tx, told(Action::PasswordSet, user.id)).await?;
         Ok(user.username)

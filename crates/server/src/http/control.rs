@@ -10,11 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use countersign_domain::signing_key::SigningKey;
 use countersign_protocol::secret::{self, Secret};
 use countersign_store::backup::{BackupError, Report};
 use serde::{Deserialize, Serialize};
 
-use crate::app::{AdministerError, App, Diagnosis, OneTimePassword};
+use crate::app::{AdministerError, App, Diagnosis, OneTimePassword, Rotation};
 
 /// An administrator, by name.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,6 +67,33 @@ pub struct Examined {
     pub keys_open: bool,
 }
 
+/// An environment whose signing keys are asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeysOf {
+    /// Its id or its name.
+    pub environment: String,
+}
+
+/// An environment whose signing keys are to be replaced.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RotateKeys {
+    /// Its id or its name.
+    pub environment: String,
+    /// Seconds after which the old keys are withdrawn; none: in order, so that nobody notices.
+    pub withdraw_after_seconds: Option<i64>,
+}
+
+/// A signing key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Key {
+    /// Its name in tokens and in the JWKS.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: String,
+    /// How far it has come: `next`, `current` or `retired`.
+    pub state: String,
+}
+
 /// Why nothing was done.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Refused {
@@ -80,6 +108,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/examination", get(examine))
         .route("/administrators", post(create_administrator))
         .route("/administrators/reset", post(reset_administrator))
+        .route("/keys", post(list_keys))
+        .route("/keys/rotate", post(rotate_keys))
         .route("/backups", post(back_up))
         .with_state(app)
 }
@@ -122,6 +152,16 @@ impl From<OneTimePassword> for Made {
     }
 }
 
+impl From<SigningKey> for Key {
+    fn from(key: SigningKey) -> Self {
+        Self {
+            algorithm: key.algorithm().name().to_owned(),
+            state: key.state.name().to_owned(),
+            kid: key.public.kid,
+        }
+    }
+}
+
 impl From<Report> for BackedUp {
     fn from(report: Report) -> Self {
         let Report { schema, tables, bytes, digest } = report;
@@ -159,6 +199,26 @@ async fn reset_administrator(
     Json(Administrator { username }): Json<Administrator>,
 ) -> Answer<Made> {
     Ok(Json(app.reset_administrator(&username).await?.into()))
+}
+
+async fn list_keys(
+    State(app): State<Arc<App>>,
+    Json(KeysOf { environment }): Json<KeysOf>,
+) -> Answer<Vec<Key>> {
+    let environment = app.find_environment(&environment).await?;
+    Ok(Json(app.list_keys(environment).await?.into_iter().map(Key::from).collect()))
+}
+
+async fn rotate_keys(
+    State(app): State<Arc<App>>,
+    Json(RotateKeys { environment, withdraw_after_seconds }): Json<RotateKeys>,
+) -> Answer<Vec<Key>> {
+    let environment = app.find_environment(&environment).await?;
+    let rotation = withdraw_after_seconds.map_or(Rotation::InOrder, |withdraw_after_seconds| {
+        Rotation::AtOnce { withdraw_after_seconds }
+    });
+    let keys = app.rotate_keys(environment, None, rotation).await?;
+    Ok(Json(keys.into_iter().map(Key::from).collect()))
 }
 
 async fn back_up(

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::http::{Extensions, HeaderMap, HeaderName};
+use axum::{
+    extract::ConnectInfo,
+    http::{Extensions, HeaderMap, HeaderName},
+};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -32,7 +35,9 @@ impl Peer {
 
     /// The address that a request came from, where the listener tells it.
     pub fn address(extensions: &Extensions) -> Option<IpAddr> {
-        extensions.get().map(|Self(address)| address.ip())
+        let connected = || extensions.get().map(|ConnectInfo(address)| Self(*address));
+        let Self(address) = extensions.get().copied().or_else(connected)?;
+        Some(address.ip())
     }
 }
 

@@ -26,14 +26,13 @@ use super::{
     body::{Answer, Paced},
     tls::Tls,
 };
-use crate::{app::App, http::peer::Peer, settings::Connections};
+use crate::{app::App, http::peer::Peer, settings::Settings};
 
 /// What all connections of a listener share.
-#[derive(Clone)]
 pub(super) struct Shared {
     pub app: Arc<App>,
     pub router: Router,
-    pub builder: Arc<Builder<TokioExecutor>>,
+    pub builder: Builder<TokioExecutor>,
     pub tls: Option<Tls>,
     pub stage: watch::Receiver<Stage>,
 }
@@ -45,19 +44,25 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// Time between two looks at such a connection.
 const STEP: Duration = Duration::from_millis(20);
 
+/// What the head of a request has beside its target and its headers, in bytes.
+const SPARE: usize = 4_096;
+
 /// HTTP/1.1 and HTTP/2 within these limits.
-pub(super) fn builder(limits: &Connections) -> Builder<TokioExecutor> {
+pub(super) fn builder(settings: &Settings) -> Builder<TokioExecutor> {
+    let limits = &settings.connections;
+    // What is a little too long is refused in the form of its surface; what is much too long is not read.
+    let head = settings.target_bytes + settings.header_bytes + SPARE;
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         // The watch of the connection does this for all requests with one timer.
         .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes);
+        .max_buf_size(head);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.resets)
         .max_local_error_reset_streams(limits.resets)
@@ -67,7 +72,7 @@ pub(super) fn builder(limits: &Connections) -> Builder<TokioExecutor> {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, socket: SocketAddr, shared: Shared) {
+pub(super) async fn serve(stream: TcpStream, socket: SocketAddr, shared: Arc<Shared>) {
     // Answers are written whole; waiting for more to send with them only makes them late.
     let _ = stream.set_nodelay(true);
     let Some(tls) = shared.tls.clone() else {
@@ -81,20 +86,19 @@ pub(super) async fn serve(stream: TcpStream, socket: SocketAddr, shared: Shared)
     }
 }
 
-async fn converse<S>(stream: S, socket: SocketAddr, shared: Shared)
+async fn converse<S>(stream: S, socket: SocketAddr, shared: Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Activity::new();
     let limits = shared.app.settings().connections;
     let mut stage = shared.stage.clone();
-    let builder = Arc::clone(&shared.builder);
     let service = {
-        let activity = Arc::clone(&activity);
-        service_fn(move |request| answer(shared.clone(), request, socket, activity.begin()))
+        let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
+        service_fn(move |request| answer(Arc::clone(&shared), request, socket, activity.begin()))
     };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(shared.builder.serve_connection(io, service));
     let mut watch = pin!(sleep_until(Instant::now() + limits.header_timeout));
     let mut has_been_asked_to_end = false;
     // Until when a connection that was opened at the very end may still bring its first request.
@@ -145,7 +149,7 @@ where
 }
 
 async fn answer(
-    shared: Shared,
+    shared: Arc<Shared>,
     request: Request<Incoming>,
     socket: SocketAddr,
     running: Running,
@@ -156,7 +160,7 @@ async fn answer(
     let version = request.version();
     let mut request = request.map(|body| Body::new(Paced::new(body, pace)));
     request.extensions_mut().insert(peer);
-    let Ok(mut response) = shared.router.oneshot(request).await;
+    let Ok(mut response) = shared.router.clone().oneshot(request).await;
     if version < Version::HTTP_2 && *shared.stage.borrow() != Stage::Serving {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -76,7 +76,7 @@ impl Drop for Member {
 }
 
 /// Takes connections until the server no longer listens, those too that the operating system has taken by then.
-pub(super) async fn run(listener: TcpListener, shared: Shared, crowd: Arc<Crowd>) {
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, crowd: Arc<Crowd>) {
     let mut stage = shared.stage.clone();
     let ending = async move {
         let _ = stage.wait_for(|stage| matches!(stage, Stage::Draining | Stage::Over)).await;
@@ -118,7 +118,7 @@ async fn accept_now(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 }
 
 fn admit(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     crowd: &Arc<Crowd>,
     (stream, socket): (TcpStream, SocketAddr),
     place: Option<OwnedSemaphorePermit>,
@@ -130,7 +130,7 @@ fn admit(
         tracing::debug!(%socket, "a connection was closed: there are too many from its address");
         return;
     };
-    let shared = shared.clone();
+    let shared = Arc::clone(shared);
     tokio::spawn(async move {
         connection::serve(stream, socket, shared).await;
         drop((member, place));
