@@ -9,6 +9,7 @@
 mod architecture;
 mod bench;
 mod crash;
+mod deb;
 mod postgres;
 mod suite;
 mod workspace;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Options),
     /// Kill the server under load, and more, and see that it keeps its word
     Crash(crash::Options),
+    /// Build a Debian package
+    Deb(deb::Options),
     /// Write the generated documents anew
     Docs,
     /// Keep a private PostgreSQL until standard input ends (started by `test` and `bench`)
@@ -64,6 +67,7 @@ fn run(command: Command) -> Outcome {
         Command::CheckArchitecture => architecture::check(&Workspace::find()?),
         Command::Bench(options) => bench::run(&Workspace::find()?, &options),
         Command::Crash(options) => crash::run(&Workspace::find()?, &options),
+        Command::Deb(options) => deb::build(&Workspace::find()?, &options),
         Command::Docs => write_documents(&Workspace::find()?),
         Command::KeepPostgres { programs, durable } => postgres::keep(&programs, durable),
     }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::{
-    Broken,
-    platform::{Plan, Platform, key_encryption_key},
+    Broken, key_file,
+    platform::{Plan, Platform},
     say,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
@@ -33,7 +33,7 @@ pub async fn run(
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder)?;
     let database = format!("sqlite:{}", folder.join("countersign.db").display());
-    let key_encryption_key = key_encryption_key(&folder)?;
+    let key_encryption_key = key_file::find_or_make(&folder.join("key-encryption.key"))?;
     let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
     let platform = Platform::start(plan, listen).await?;
     let site = Site::find_or_set_up(&folder, platform.app()).await?;

@@ -1,12 +1,6 @@
 //! A platform on this machine: the real server over a real database, on loopback, that can be stopped and started again.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use countersign_protocol::{
     entropy::{SystemEntropy, random},
@@ -33,30 +27,6 @@ impl Plan {
     /// A plan with a new key-encryption key.
     pub fn new(database: String, clock: Arc<dyn Clock>) -> Self {
         Self { database, key_encryption_key: Secret::new(random(&SystemEntropy)), clock }
-    }
-}
-
-/// The key-encryption key in a folder, or a new one put there for its owner's eyes only.
-pub fn key_encryption_key(folder: &Path) -> Result<Secret<[u8; 32]>, Broken> {
-    let path = folder.join("key-encryption.key");
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let key = bytes.try_into().map(Secret::new);
-            key.map_err(|_| Broken::new(format!("{} is not a key of 32 bytes", path.display())))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let key = random(&SystemEntropy);
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(&path)?;
-            file.write_all(&key)?;
-            // What rests under the key is worth no more than the key.
-            file.sync_all()?;
-            Ok(Secret::new(key))
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -59,6 +59,12 @@ pub enum Action {
     /// A sign-on failed.
     #[serde(rename = "USER.ACCESS_DENIED")]
     AccessDenied,
+    /// A user was made.
+    #[serde(rename = "USER.CREATED")]
+    UserCreated,
+    /// An administrator set a password.
+    #[serde(rename = "PASSWORD.SET")]
+    PasswordSet,
     /// A password was right.
     #[serde(rename = "PASSWORD.CHECK_SUCCEEDED")]
     PasswordCheckSucceeded,
@@ -143,6 +149,8 @@ impl Action {
             | Self::DevicePairingFailedCompromised => true,
             Self::FlowCreated
             | Self::AccessAllowed
+            | Self::UserCreated
+            | Self::PasswordSet
             | Self::PasswordCheckSucceeded
             | Self::PasscodeCheckSucceeded
             | Self::GrantRevoked

@@ -23,6 +23,7 @@ use countersign_domain::{
     mfa_settings::MfaSettings,
     pairing::{self, Ticket},
     population::Population,
+    role::Role,
     sealed::Sealed,
     session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
@@ -85,6 +86,7 @@ pub fn user() -> User {
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
+        roles: Vec::new(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -401,9 +403,10 @@ named! {
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
     NoDevicesMode { Block, Bypass }
+    Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
-        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
+        FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed

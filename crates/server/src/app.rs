@@ -2,6 +2,7 @@
 
 mod access_token;
 mod administer;
+mod administrator;
 mod advance_flow;
 mod attempts;
 mod authenticate_client;
@@ -15,6 +16,7 @@ mod create_application;
 mod create_environment;
 mod create_user;
 mod decide_device;
+mod examine;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -57,8 +59,10 @@ use countersign_protocol::{
 };
 use countersign_store::{Store, StoreError, Tx, Work, audit};
 
+pub(crate) use self::realms::MAC;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
+    administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
@@ -71,6 +75,7 @@ pub use self::{
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    examine::Diagnosis,
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,

@@ -17,12 +17,14 @@
 
 pub mod application;
 pub mod audit;
+pub mod backup;
 mod callers;
 pub mod device;
 pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
+pub mod examine;
 pub mod flow;
 pub mod grant;
 pub mod lockout;
@@ -76,6 +78,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     device::STATEMENTS,
     device_code::STATEMENTS,
     environment::STATEMENTS,
+    examine::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
     lockout::STATEMENTS,
@@ -134,6 +137,13 @@ impl Settings {
             statement_timeout_ms: 10_000,
         }
     }
+
+    /// Whether the URL is one of PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        let url = self.url.expose();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
 }
 
 /// The store. Clones share everything.
@@ -157,9 +167,8 @@ impl Store {
     /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
     /// `SQLite` file open.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let url = settings.url.expose();
         let meters = Arc::<Meters>::default();
-        let driver = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let driver = if settings.is_postgres() {
             Driver::Postgres(Postgres::new(settings, Arc::clone(&meters))?)
         } else {
             Driver::Sqlite(Sqlite::open(settings, &meters).await?)

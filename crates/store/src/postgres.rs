@@ -13,7 +13,10 @@ use std::{
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
 };
-use tokio_postgres::{Config, IsolationLevel, NoTls, types::ToSql};
+use tokio_postgres::{
+    Config, IsolationLevel, NoTls,
+    types::{ToSql, Type},
+};
 
 use self::error::{commit_fault, fault, pool_error};
 use crate::{
@@ -234,6 +237,38 @@ pub(crate) async fn execute(
 ) -> Result<u64, Fault> {
     let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
     transaction.execute_raw(&statement, params).await.map_err(fault)
+}
+
+/// All rows of a statement that is written at run time. Its text must limit them.
+pub(crate) async fn page(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    params: &[Value<'_>],
+) -> Result<Vec<Vec<Value<'static>>>, Fault> {
+    let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+    let rows = transaction.query(&statement, &params).await.map_err(fault)?;
+    let read = |row: &tokio_postgres::Row| {
+        (0..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()
+    };
+    rows.iter().map(|row| read(row).map_err(fault)).collect()
+}
+
+/// Runs a statement that is written at run time with the values of all these rows. `SQLite`, where they may come from,
+/// has numbers for truth values.
+pub(crate) async fn load(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    rows: &[Vec<Value<'_>>],
+) -> Result<(), Fault> {
+    let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
+    let values = rows.iter().flatten().zip(statement.params()).map(|(value, kind)| match value {
+        Value::Int(number) if *kind == Type::BOOL => Value::Bool(*number != 0),
+        value => value.clone(),
+    });
+    let values: Vec<Value<'_>> = values.collect();
+    transaction.execute_raw(&statement, &values).await.map_err(fault)?;
+    Ok(())
 }
 
 pub(crate) async fn script(transaction: &Transaction<'_>, sql: &str) -> Result<(), Fault> {

@@ -19,11 +19,12 @@ use std::{
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, ToSql,
     config::DbConfig,
-    ffi,
+    ffi, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
 use tokio::sync::oneshot;
 
+pub(crate) use self::schema::translate;
 use self::{readers::Readers, writer::Writer};
 use crate::{Load, Meters, Row, Settings, StoreError, Value, Work, tx::Fault};
 
@@ -192,6 +193,34 @@ pub(crate) fn execute(
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
+/// All rows of a statement that is written at run time. Its text must limit them.
+pub(crate) fn page(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value<'_>],
+) -> Result<Vec<Vec<Value<'static>>>, Fault> {
+    let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(params)).map_err(store_error)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(store_error)? {
+        let values = (0..columns).map(|column| value(row.get_ref(column).map_err(store_error)?));
+        found.push(values.collect::<Result<_, StoreError>>()?);
+    }
+    Ok(found)
+}
+
+/// Runs a statement that is written at run time with the values of all these rows.
+pub(crate) fn load(
+    connection: &Connection,
+    sql: &str,
+    rows: &[Vec<Value<'_>>],
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+    statement.execute(params_from_iter(rows.iter().flatten())).map_err(store_error)?;
+    Ok(())
+}
+
 pub(crate) fn script(connection: &mut Connection, sql: &str) -> Result<(), Fault> {
     Ok(connection.execute_batch(&schema::translate(sql)).map_err(store_error)?)
 }
@@ -238,7 +267,7 @@ impl ToSql for Value<'_> {
     }
 }
 
-fn value(value: ValueRef<'_>) -> Result<Value<'static>, StoreError> {
+pub(crate) fn value(value: ValueRef<'_>) -> Result<Value<'static>, StoreError> {
     match value {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(number) => Ok(Value::Int(number)),
@@ -251,7 +280,7 @@ fn value(value: ValueRef<'_>) -> Result<Value<'static>, StoreError> {
     }
 }
 
-fn store_error(error: rusqlite::Error) -> StoreError {
+pub(crate) fn store_error(error: rusqlite::Error) -> StoreError {
     let (failure, message) = match &error {
         rusqlite::Error::SqliteFailure(failure, message) => (*failure, message.as_deref()),
         rusqlite::Error::SqlInputError { error, .. } => (*error, None),

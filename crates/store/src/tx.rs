@@ -167,6 +167,34 @@ impl<'a> Tx<'a> {
         std::mem::take(&mut self.marks)
     }
 
+    /// Runs a statement of a backup, which is written at run time, and returns all its rows: the text must limit them.
+    pub(crate) async fn page(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+    ) -> Result<Vec<Vec<Value<'static>>>, StoreError> {
+        self.check()?;
+        let rows = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::page(connection, sql, params),
+            Connection::Postgres(transaction) => postgres::page(transaction, sql, params).await,
+        };
+        self.note(rows)
+    }
+
+    /// Runs a statement of a backup, which is written at run time, with the values of all these rows.
+    pub(crate) async fn load(
+        &mut self,
+        sql: &str,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::load(connection, sql, rows),
+            Connection::Postgres(transaction) => postgres::load(transaction, sql, rows).await,
+        };
+        self.note(done)
+    }
+
     /// Runs the statements of a migration, written for PostgreSQL in the portable subset.
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         self.check()?;

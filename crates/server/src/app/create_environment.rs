@@ -21,6 +21,17 @@ use crate::keys::{MAC_BYTES, Place};
 impl App {
     /// Makes an environment of this name.
     pub async fn create_environment(&self, name: &str) -> Result<Environment, AdministerError> {
+        let work = self.prepare_environment(name).await?;
+        let environment = work.environment.clone();
+        self.store.write(work).await?;
+        Ok(environment)
+    }
+
+    /// All that an environment begins with, keys too, not yet stored.
+    pub(super) async fn prepare_environment(
+        &self,
+        name: &str,
+    ) -> Result<CreateEnvironment, AdministerError> {
         let environment =
             Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
         environment.validate()?;
@@ -29,15 +40,12 @@ impl App {
         let mac = self.vault.seal(place, mac.expose(), self.entropy.as_ref())?;
         let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
-        let work = CreateEnvironment { defaults: Defaults::new(&call), environment, mac, keys };
-        let environment = work.environment.clone();
-        self.store.write(work).await?;
-        Ok(environment)
+        Ok(CreateEnvironment { defaults: Defaults::new(&call), environment, mac, keys })
     }
 }
 
-struct CreateEnvironment {
-    environment: Environment,
+pub(super) struct CreateEnvironment {
+    pub(super) environment: Environment,
     mac: Sealed,
     keys: Vec<SigningKey>,
     defaults: Defaults,
@@ -65,6 +73,13 @@ impl Work for CreateEnvironment {
             sign_on_policy::insert(tx, policy).await?;
         }
         Ok(())
+    }
+}
+
+impl CreateEnvironment {
+    /// The population of users that are made without one.
+    pub(super) const fn population(&self) -> Id<Population> {
+        self.defaults.population.id
     }
 }
 

@@ -5,6 +5,7 @@
 #[macro_use]
 mod engines;
 
+mod backup;
 mod conformance;
 mod faults;
 mod gate;
