@@ -9,6 +9,7 @@ mod expiry;
 mod keys;
 mod limits;
 mod log;
+mod outbound;
 mod passwords;
 mod requests;
 mod resolved;
@@ -16,6 +17,7 @@ mod server;
 mod sessions;
 mod shutdown;
 mod tls;
+mod tokens;
 
 use std::{
     fs,
@@ -26,8 +28,9 @@ use serde::Deserialize;
 
 use self::{
     connections::Connections, database::Database, encryption::Encryption, error::Flaw,
-    expiry::Expiry, keys::Keys, limits::Limits, passwords::Passwords, requests::Requests,
-    server::Server, sessions::Sessions, shutdown::Shutdown, tls::Tls,
+    expiry::Expiry, keys::Keys, limits::Limits, outbound::Outbound, passwords::Passwords,
+    requests::Requests, server::Server, sessions::Sessions, shutdown::Shutdown, tls::Tls,
+    tokens::Tokens,
 };
 pub use self::{
     encryption::KeySource,
@@ -57,6 +60,8 @@ pub struct Config {
     sessions: Sessions,
     keys: Keys,
     limits: Limits,
+    tokens: Tokens,
+    outbound: Outbound,
     expiry: Expiry,
     log: Log,
 }

@@ -80,8 +80,7 @@ pub async fn write(store: &Store, to: &Path) -> Result<Report, BackupError> {
     let report = writing.await.map_err(lost)?;
     match (report, copied) {
         (Ok(report), Ok(())) => Ok(report),
-        (Err(BackupError::Damaged(_)), Err(error)) => Err(error.into()),
+        (Ok(_) | Err(BackupError::Damaged(_)), Err(error)) => Err(error.into()),
         (Err(error), _) => Err(error),
-        (Ok(_), Err(error)) => Err(error.into()),
     }
 }

@@ -55,6 +55,8 @@ impl Resolved {
         config.sessions.apply(&mut settings)?;
         config.keys.apply(&mut settings)?;
         config.limits.apply(&mut settings)?;
+        config.tokens.apply(&mut settings);
+        config.outbound.apply(&mut settings, around)?;
         config.expiry.apply(&mut settings)?;
         let mut store = config.database.resolve(&data, around)?;
         if !store.is_postgres() {

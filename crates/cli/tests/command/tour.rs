@@ -127,7 +127,7 @@ fn a_demo_that_cannot_start_complains_apart_from_its_results() {
     let (file, keyless) = (file.to_str().unwrap(), keyless.to_str().unwrap());
     for (arguments, reason) in [
         (["--folder", file], "File exists"),
-        (["--folder", keyless], "key-encryption.key is not a key of 32 bytes"),
+        (["--folder", keyless], "key-encryption.key is not a key: it must be 32 bytes"),
         (["--listen", "0.0.0.0:0"], "it listens on loopback only"),
         (["--listen", &taken], "Address already in use"),
     ] {

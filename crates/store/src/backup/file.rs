@@ -156,5 +156,7 @@ pub(super) fn digest(mut file: File) -> io::Result<(u64, String)> {
         bytes += u64::try_from(length).unwrap_or(0);
     }
     let digest = context.finish();
-    Ok((bytes, digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()))
+    let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digit = |digit| char::from_digit(u32::from(digit), 16).unwrap_or('0');
+    Ok((bytes, digits.map(digit).collect()))
 }
