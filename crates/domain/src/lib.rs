@@ -31,6 +31,7 @@ mod stored_forms;
 
 pub mod application;
 pub mod audit;
+pub mod audit_seal;
 pub mod authorization;
 pub mod device;
 pub mod environment;

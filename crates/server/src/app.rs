@@ -14,6 +14,8 @@ mod fault;
 mod finish_flow;
 mod installation;
 mod issue_tokens;
+mod list_audit;
+mod origin;
 mod pair_installation;
 mod read_flow;
 mod read_user_info;
@@ -28,12 +30,14 @@ use std::{
 };
 
 use countersign_domain::{
-    audit::{Event, Record},
+    application::Application,
+    audit::{Entry, Event, Mention, Mentionable, Record},
     environment::Environment,
     id::Id,
+    user::User,
 };
 use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
-use countersign_store::{Store, StoreError, Tx, Work, audit};
+use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
 
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
@@ -49,6 +53,8 @@ pub use self::{
     finish_flow::Ending,
     installation::{DeviceCall, DeviceCallError},
     issue_tokens::Tokens,
+    list_audit::{AuditPage, AuditQuery},
+    origin::Origin,
     pair_installation::PairError,
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
@@ -108,8 +114,11 @@ impl App {
     }
 
     fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {
-        let (now, entropy) = (self.now(), Arc::clone(&self.entropy));
-        Call { environment, now, correlation: correlation.to_owned(), entropy }
+        let mut origin = Origin::current();
+        if !correlation.is_empty() {
+            correlation.clone_into(&mut origin.correlation);
+        }
+        Call { environment, now: self.now(), origin, entropy: Arc::clone(&self.entropy) }
     }
 
     /// Writes a line of the audit log that belongs to no other change.
@@ -142,12 +151,12 @@ impl Work for Note {
     }
 }
 
-/// One request as use cases see it: when, where and under which name it is logged.
+/// One request as use cases see it: when it came and from where.
 #[derive(Clone)]
 struct Call {
     environment: Id<Environment>,
     now: Timestamp,
-    correlation: String,
+    origin: Origin,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -156,15 +165,34 @@ impl Call {
         Id::new(self.now, self.entropy.as_ref())
     }
 
-    /// Writes a line of the audit log, in the transaction of what it tells.
+    /// Writes a line of the audit log, in the transaction of what it tells. Names that the event does not know are read.
     async fn audit(&self, tx: &mut Tx<'_>, event: Event) -> Result<(), StoreError> {
-        let record = Record {
-            id: self.new_id(),
-            environment: self.environment,
-            recorded_at: self.now,
-            correlation: self.correlation.clone(),
-            event,
-        };
+        let application = self.application(tx, event.application).await?;
+        let user = self.user(tx, event.user).await?;
+        let Origin { correlation, source, by } = self.origin.clone();
+        let event = Event { application, user, ..event };
+        let entry = Entry { recorded_at: self.now, correlation, source, by, event };
+        let record = Record { id: self.new_id(), environment: self.environment, entry };
         audit::insert(tx, &record).await
+    }
+
+    async fn application(
+        &self,
+        tx: &mut Tx<'_>,
+        mention: Option<Mention<Application>>,
+    ) -> Result<Option<Mention<Application>>, StoreError> {
+        let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
+        let found = application::load(tx, self.environment, id).await?;
+        Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
+    }
+
+    async fn user(
+        &self,
+        tx: &mut Tx<'_>,
+        mention: Option<Mention<User>>,
+    ) -> Result<Option<Mention<User>>, StoreError> {
+        let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
+        let found = user::load(tx, self.environment, id).await?;
+        Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
     }
 }

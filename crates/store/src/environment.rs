@@ -4,10 +4,11 @@ use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
 use crate::{StoreError, Tx, Versioned, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, INSERT_KEYS, LOAD_KEYS];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LIST, INSERT_KEYS, LOAD_KEYS];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";
+const LIST: &str = "SELECT id FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
 const INSERT_KEYS: &str =
     "INSERT INTO environment_keys (environment_id, rs256, es256, mac) VALUES ($1, $2, $3, $4)";
 const LOAD_KEYS: &str = "SELECT rs256, es256, mac FROM environment_keys WHERE environment_id = $1";
@@ -35,6 +36,17 @@ pub async fn load(
     id: Id<Environment>,
 ) -> Result<Option<Versioned<Environment>>, StoreError> {
     document::find(tx, LOAD, &[id.into()]).await
+}
+
+/// A page of the ids of all environments, oldest first, after one of them.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    after: Option<Id<Environment>>,
+    limit: u32,
+) -> Result<Vec<Id<Environment>>, StoreError> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let rows = tx.query(LIST, &[after.into(), i64::from(limit).into()]).await?;
+    rows.iter().map(|row| row.id(0)).collect()
 }
 
 /// Adds the keys of an environment.

@@ -17,6 +17,7 @@
 
 pub mod application;
 pub mod audit;
+pub mod audit_seal;
 mod callers;
 pub mod device;
 mod document;
@@ -37,6 +38,7 @@ pub mod sign_on_policy;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
+pub mod unaudited;
 pub mod user;
 mod value;
 
@@ -56,6 +58,7 @@ use crate::{postgres::Postgres, sqlite::Sqlite};
 pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
+    audit_seal::STATEMENTS,
     device::STATEMENTS,
     environment::STATEMENTS,
     flow::STATEMENTS,

@@ -7,7 +7,7 @@ use std::{
     task::Poll,
 };
 
-use crate::{Engine, Row, StoreError, Value, postgres, sqlite};
+use crate::{Engine, Row, StoreError, Value, postgres, sqlite, unaudited::Watch};
 
 /// One use case's reads and writes.
 ///
@@ -34,6 +34,7 @@ pub trait Work: Send + Sync + 'static {
 pub struct Tx<'a> {
     connection: Connection<'a>,
     fault: Option<Fault>,
+    watch: Watch,
 }
 
 #[derive(Debug)]
@@ -69,11 +70,11 @@ impl From<StoreError> for Fault {
 
 impl<'a> Tx<'a> {
     pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection) -> Self {
-        Self { connection: Connection::Sqlite(connection), fault: None }
+        Self { connection: Connection::Sqlite(connection), fault: None, watch: Watch::default() }
     }
 
     pub(crate) fn on_postgres(transaction: &'a deadpool_postgres::Transaction<'a>) -> Self {
-        Self { connection: Connection::Postgres(transaction), fault: None }
+        Self { connection: Connection::Postgres(transaction), fault: None, watch: Watch::default() }
     }
 
     /// The engine, for the rare statement that cannot be written for both. Such a place says why.
@@ -92,6 +93,7 @@ impl<'a> Tx<'a> {
         params: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         self.check()?;
+        self.watch.see(sql);
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::query(connection, sql, params),
             Connection::Postgres(transaction) => postgres::query(transaction, sql, params).await,
@@ -121,6 +123,7 @@ impl<'a> Tx<'a> {
         params: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         self.check()?;
+        self.watch.see(sql);
         let changed = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Connection::Postgres(transaction) => postgres::execute(transaction, sql, params).await,
@@ -184,7 +187,11 @@ pub(crate) async fn run<W: Work>(work: &W, tx: &mut Tx<'_>) -> Result<W::Output,
     };
     match (result, tx.fault()) {
         (Ok(_), Some(fault)) => Err(goes_on(fault).into()),
-        (result, _) => result,
+        (Ok(output), None) => {
+            tx.watch.end::<W>();
+            Ok(output)
+        }
+        (Err(error), _) => Err(error),
     }
 }
 

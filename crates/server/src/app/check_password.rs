@@ -158,7 +158,8 @@ impl Work for Check {
         let claimed = self.claim.claimed(tx, &old.state).await?;
         let application = old.request.application;
         let failed = |reason: &str| {
-            audit::Event::failed(audit::Action::PasswordCheckFailed, reason).through(application)
+            let failed = audit::Event::failed(audit::Action::PasswordCheckFailed, reason);
+            failed.through(application).within(old.id)
         };
         let Some(Claimed { user, password }) = claimed else {
             call.audit(tx, failed("unknown_user")).await?;
@@ -173,7 +174,7 @@ impl Work for Check {
         match attempt {
             Attempt::Accepted => {
                 let succeeded = audit::Event::succeeded(audit::Action::PasswordCheckSucceeded);
-                call.audit(tx, succeeded.through(application).about(user)).await?;
+                call.audit(tx, succeeded.through(application).about(user).within(old.id)).await?;
                 let mut flow = (*old).clone();
                 run(tx, call, &mut flow, Event::PasswordAccepted { user }).await?;
                 flows::swap(tx, &old, &flow).await?;

@@ -1,6 +1,7 @@
 //! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies.
 
 use countersign_domain::{
+    audit::{Action as Told, Event},
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -25,7 +26,7 @@ impl App {
             .map_err(|_| Fault::broken("key generation panicked"))??;
         let keys = seal_keys(&self.vault, environment.id, &material, self.entropy.as_ref())?;
         let call = self.call(environment.id, "");
-        let work = CreateEnvironment { defaults: Defaults::new(&call), environment, keys };
+        let work = CreateEnvironment { defaults: Defaults::new(&call), call, environment, keys };
         let environment = work.environment.clone();
         self.store.write(work).await?;
         Ok(environment)
@@ -33,6 +34,7 @@ impl App {
 }
 
 struct CreateEnvironment {
+    call: Call,
     environment: Environment,
     keys: environment::SealedKeys,
     defaults: Defaults,
@@ -49,12 +51,19 @@ impl Work for CreateEnvironment {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        environment::insert(tx, &self.environment).await?;
-        environment::insert_keys(tx, self.environment.id, &self.keys).await?;
-        population::insert(tx, &self.defaults.population).await?;
-        mfa_policy::insert(tx, &self.defaults.mfa_policy).await?;
-        for policy in &self.defaults.sign_on_policies {
+        let Self { call, environment, keys, defaults } = self;
+        environment::insert(tx, environment).await?;
+        environment::insert_keys(tx, environment.id, keys).await?;
+        call.audit(tx, Event::succeeded(Told::EnvironmentCreated).to(environment)).await?;
+        population::insert(tx, &defaults.population).await?;
+        let created = Event::succeeded(Told::PopulationCreated).to(&defaults.population);
+        call.audit(tx, created).await?;
+        mfa_policy::insert(tx, &defaults.mfa_policy).await?;
+        let created = Event::succeeded(Told::MfaPolicyCreated).to(&defaults.mfa_policy);
+        call.audit(tx, created).await?;
+        for policy in &defaults.sign_on_policies {
             sign_on_policy::insert(tx, policy).await?;
+            call.audit(tx, Event::succeeded(Told::SignOnPolicyCreated).to(policy)).await?;
         }
         Ok(())
     }

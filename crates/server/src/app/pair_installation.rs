@@ -90,10 +90,14 @@ impl App {
         let proved = Proved { realm: Arc::clone(realm), call, proof };
         let (app, call) = (Arc::clone(self), proved.call.clone());
         let paired = self.store.write(Approve { app, proved, device, secret }).await;
-        if let Err(PairError::NoOffer(why)) = &paired {
-            // The transaction of the refusal is gone; the audit log shall know all the same.
-            let failed = audit::Action::DeviceActivationFailed;
-            self.note(call, audit::Event::failed(failed, why.name())).await?;
+        // The transaction of a refusal is gone; the audit log shall know all the same.
+        match &paired {
+            Err(PairError::NoOffer(why)) => {
+                let failed = audit::Action::DeviceActivationFailed;
+                self.note(call, audit::Event::failed(failed, why.name())).await?;
+            }
+            Err(PairError::Call(DeviceCallError::Clash)) => self.note_clash(call).await?,
+            _ => {}
         }
         paired
     }
@@ -108,7 +112,12 @@ impl App {
         let key = self.key_of_ticket(realm, &peeked).await?;
         let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
-        self.store.write(Deny(Proved { realm: Arc::clone(realm), call, proof })).await
+        let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
+        let answered = self.store.write(Deny(proved)).await;
+        if let Err(PairError::Call(DeviceCallError::Clash)) = &answered {
+            self.note_clash(call).await?;
+        }
+        answered
     }
 
     /// The key that a ticket is bound to. The ticket is read before the signature is checked, since it says which key must

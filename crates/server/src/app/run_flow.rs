@@ -58,7 +58,7 @@ pub(super) async fn run(
     flow: &mut Flow,
     event: Event,
 ) -> Result<(), RunError> {
-    step(tx, call, flow, event).await?;
+    step(tx, call, flow, event, None).await?;
     // Each decision passes, skips or ends a step, so there are at most as many as steps.
     for _ in 0..=flow.actions.len() {
         let State::Deciding { step: place, identity } = &flow.state else { return Ok(()) };
@@ -78,20 +78,32 @@ pub(super) async fn run(
             devices: &scene.devices,
         };
         let decision = mfa::decide(facts, call.now);
-        step(tx, call, flow, Event::Decided { policy: scene.policy.id, decision }).await?;
+        let decided = Event::Decided { policy: scene.policy.id, decision };
+        step(tx, call, flow, decided, Some(&scene)).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
 }
 
-async fn step(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow, event: Event) -> Result<(), RunError> {
+/// One step. The scene, if it was read, has the names for the audit log.
+async fn step(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    event: Event,
+    scene: Option<&Scene>,
+) -> Result<(), RunError> {
     let next = flow::apply(&flow.actions, &flow.state, event, call.now)?;
     flow.state = next.state;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
         match effect {
             Effect::Audit { action, reason, device } => {
-                let event = audit::Event::of(action, reason).about(user_of(&flow.state)).on(device);
-                call.audit(tx, event.through(flow.request.application)).await?;
+                let event = audit::Event::of(action, reason)
+                    .through(flow.request.application)
+                    .about(user_of(&flow.state))
+                    .on(device)
+                    .within(flow.id);
+                call.audit(tx, scene.map_or(event.clone(), |scene| scene.name(event))).await?;
             }
             Effect::IssueGrant => issue_grant(tx, call, flow).await?,
         }
@@ -142,6 +154,19 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// The event with the names of those whom it is about.
+    fn name(&self, event: audit::Event) -> audit::Event {
+        let device = event
+            .device
+            .as_ref()
+            .and_then(|mention| self.devices.iter().find(|device| device.id == mention.id));
+        let event = event.through(&self.application).about(&self.user);
+        match device {
+            Some(device) => event.on(device),
+            None => event,
+        }
+    }
+
     /// Reads it; no policy named means the default of the environment.
     pub async fn load(
         tx: &mut Tx<'_>,

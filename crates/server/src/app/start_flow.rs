@@ -133,7 +133,7 @@ impl Work for Start {
             expires_at: Flow::expiry(self.call.now, self.call.now),
         };
         let created = audit::Event::succeeded(audit::Action::FlowCreated);
-        self.call.audit(tx, created.through(application.id)).await?;
+        self.call.audit(tx, created.through(&*application).within(flow.id)).await?;
         self.identify_by_hint(tx, &mut flow).await?;
         flows::insert(tx, &flow).await?;
         Ok(Ok(view(tx, flow, self.call.now).await?))

@@ -1,17 +1,18 @@
 //! Gives every request a name, which its answer, its audit records and its log lines share.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use countersign_domain::audit::Source;
 use countersign_protocol::device_api::CORRELATION_HEADER;
 
 use super::problem::{Cause, Problem, render};
-use crate::app::App;
+use crate::app::{App, Origin};
 
 /// The name of a request.
 #[derive(Clone, Debug)]
@@ -28,7 +29,8 @@ pub(crate) async fn layer(
     let id = app.new_id::<Named>().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(Correlation(id.clone()));
-    let mut response = next.run(request).await;
+    let origin = Origin { correlation: id.clone(), source: source(&request), by: None };
+    let mut response = origin.scope(next.run(request)).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();
         let body = render(&problem, &id);
@@ -60,6 +62,13 @@ pub(crate) async fn layer(
         headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     response
+}
+
+/// Who sends a request, as far as the listener knows.
+fn source(request: &Request) -> Option<Source> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Source::of(peer.map(|ConnectInfo(address)| address.ip()), agent)
 }
 
 impl<S: Sync> FromRequestParts<S> for Correlation {
