@@ -20,9 +20,12 @@ mod pair_installation;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod retain_audit;
 mod run_flow;
+mod seal_audit;
 mod start_flow;
 mod unpair_installation;
+mod verify_audit;
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +63,7 @@ pub use self::{
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
     start_flow::{StartError, StartFlow, Started},
+    verify_audit::{AuditFinding, AuditReport, VerifyAudit},
 };
 use crate::{keys::Vault, passwords::Passwords, settings::Settings};
 
@@ -72,6 +76,7 @@ pub struct App {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     realms: RwLock<BTreeMap<Id<Environment>, Arc<Realm>>>,
+    audit_heads: seal_audit::Heads,
 }
 
 impl App {
@@ -86,7 +91,8 @@ impl App {
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
         let realms = RwLock::default();
-        Self { store, vault, passwords, clock, entropy, settings, realms }
+        let audit_heads = seal_audit::Heads::default();
+        Self { store, vault, passwords, clock, entropy, settings, realms, audit_heads }
     }
 
     /// The settings.

@@ -101,6 +101,10 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
+    /// Seals of the audit log.
+    AuditSeal,
+    /// Where the kept part of the audit log begins.
+    AuditBase,
 }
 
 /// The keys of one environment, opened once and kept in memory.

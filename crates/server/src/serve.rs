@@ -79,8 +79,9 @@ impl Server {
                 tracing::error!(%error, "the listener has failed");
             }
         });
-        let sweeping = tokio::spawn(worker::expiry::run(Arc::clone(&app), wait(stopped)));
-        Ok(Self { app, address, stop, tasks: vec![serving, sweeping] })
+        let sweeping = tokio::spawn(worker::expiry::run(Arc::clone(&app), wait(stopped.clone())));
+        let sealing = tokio::spawn(worker::audit::run(Arc::clone(&app), wait(stopped)));
+        Ok(Self { app, address, stop, tasks: vec![serving, sweeping, sealing] })
     }
 
     /// The address that it listens on.

@@ -21,6 +21,14 @@ pub struct Settings {
     pub expiry_batch: u32,
     /// Time between two sweeps.
     pub expiry_interval: Duration,
+    /// Time between two runs that seal the audit log.
+    pub audit_seal_interval: Duration,
+    /// The most records under one seal of the audit log.
+    pub audit_seal_batch: u32,
+    /// How long audit records are kept.
+    pub audit_retention: Duration,
+    /// Time between two runs that delete audit records that were kept long enough.
+    pub audit_retention_interval: Duration,
 }
 
 impl Settings {
@@ -35,6 +43,10 @@ impl Settings {
             passwords: passwords::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
+            audit_seal_interval: Duration::from_secs(5),
+            audit_seal_batch: 2_000,
+            audit_retention: Duration::from_secs(730 * 24 * 60 * 60),
+            audit_retention_interval: Duration::from_secs(60 * 60),
         }
     }
 

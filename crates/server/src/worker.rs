@@ -1,3 +1,4 @@
 //! What runs beside requests.
 
+pub(crate) mod audit;
 pub(crate) mod expiry;

@@ -9,6 +9,7 @@ mod world;
 
 mod answers;
 mod assets;
+mod audit;
 mod bars;
 mod device;
 mod endpoints;

@@ -60,19 +60,17 @@ impl World {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
-        let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
-        let server = open(Parts {
-            store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
-            key_encryption_key: Secret::new([7; 32]),
-            clock: Arc::<SetClock>::clone(&clock),
-            entropy: Arc::<Seeded>::clone(&entropy),
-            settings: Settings { passwords, ..Settings::new(base_url) },
-        })
-        .await
-        .unwrap();
+        let server = serve(&database, base_url, &clock, &entropy).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
         Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+    }
+
+    /// The same data under a new server, which knows nothing but them.
+    pub async fn restart(&mut self) {
+        self.server.store().close().await;
+        self.server = serve(&self.database, &self.base_url, &self.clock, &self.entropy).await;
+        self.wire = Wire::new(router(Arc::clone(&self.server)));
     }
 
     /// Ends the world and removes what it kept.
@@ -158,4 +156,21 @@ impl World {
         sign_on.password(username, PASSWORD).await.must_be(200);
         sign_on
     }
+}
+
+async fn serve(
+    database: &Database,
+    base_url: &str,
+    clock: &Arc<SetClock>,
+    entropy: &Arc<Seeded>,
+) -> Arc<App> {
+    let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+    let parts = Parts {
+        store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
+        key_encryption_key: Secret::new([7; 32]),
+        clock: Arc::<SetClock>::clone(clock),
+        entropy: Arc::<Seeded>::clone(entropy),
+        settings: Settings { passwords, audit_seal_batch: 4, ..Settings::new(base_url) },
+    };
+    open(parts).await.unwrap()
 }
