@@ -45,8 +45,8 @@ impl Settings {
             expiry_interval: Duration::from_secs(30),
             audit_seal_interval: Duration::from_secs(5),
             audit_seal_batch: 2_000,
-            audit_retention: Duration::from_secs(730 * 24 * 60 * 60),
-            audit_retention_interval: Duration::from_secs(60 * 60),
+            audit_retention: Duration::from_hours(730 * 24),
+            audit_retention_interval: Duration::from_hours(1),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Verifies the audit log: recomputes the hash chain of an environment and reports the first seal that does not match.
 
 use countersign_domain::{
+    audit::Record,
     audit_seal::{Base, Head, Seal},
     environment::Environment,
     id::Id,
@@ -135,11 +136,13 @@ impl<'a> Check<'a> {
             return Ok(Some(AuditFinding::BeginningChanged));
         }
         if let Some(from) = from.filter(|from| *from > self.head.number) {
-            match self.list(from - 1, 1).await?.pop() {
-                Some(seal) if seal.head.number != from => return Ok(missing(from)),
-                Some(seal) if !self.realm.owns_seal(&seal) => return Ok(changed(from)),
+            let found = self.list(from - 1, 1).await?.pop();
+            match found.filter(|seal| seal.head.number == from) {
+                Some(seal) if !self.realm.owns_seal(&seal) => {
+                    return Ok(Some(AuditFinding::SealChanged { number: from }));
+                }
                 Some(seal) => self.head = seal.head,
-                None => return Ok(missing(from)),
+                None => return Ok(Some(AuditFinding::SealMissing { number: from })),
             }
         }
         // What the retention has removed cannot be found any more, and is vouched for by the base.
@@ -168,10 +171,10 @@ impl<'a> Check<'a> {
     async fn check(&mut self, seal: &Seal) -> Result<Option<AuditFinding>, Fault> {
         let number = self.head.number + 1;
         if seal.head.number != number {
-            return Ok(missing(number));
+            return Ok(Some(AuditFinding::SealMissing { number }));
         }
         if !self.realm.owns_seal(seal) {
-            return Ok(changed(number));
+            return Ok(Some(AuditFinding::SealChanged { number }));
         }
         let (head, found) = self.recompute(seal).await?;
         if found != seal.records {
@@ -207,14 +210,6 @@ impl<'a> Check<'a> {
     }
 }
 
-const fn missing(number: i64) -> Option<AuditFinding> {
-    Some(AuditFinding::SealMissing { number })
-}
-
-const fn changed(number: i64) -> Option<AuditFinding> {
-    Some(AuditFinding::SealChanged { number })
-}
-
 struct Begin {
     environment: Id<Environment>,
 }
@@ -230,8 +225,8 @@ impl Work for Begin {
 
 struct ListRecords {
     environment: Id<Environment>,
-    after: Id<countersign_domain::audit::Record>,
-    through: Id<countersign_domain::audit::Record>,
+    after: Id<Record>,
+    through: Id<Record>,
 }
 
 impl Work for ListRecords {
