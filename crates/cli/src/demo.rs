@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Broken,
-    platform::{Plan, Platform, key_encryption_key},
+    platform::{DATABASE, Plan, Platform, key_encryption_key},
     say,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
@@ -27,7 +27,7 @@ pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder)?;
-    let database = format!("sqlite:{}", folder.join("countersign.db").display());
+    let database = format!("sqlite:{}", folder.join(DATABASE).display());
     let key_encryption_key = key_encryption_key(&folder)?;
     let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
     let platform = Platform::start(plan, listen).await?;

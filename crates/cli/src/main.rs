@@ -1,5 +1,6 @@
 //! The `countersign` command.
 
+mod audit;
 mod demo;
 mod platform;
 mod setup;
@@ -20,6 +21,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Verify or export the audit log of a platform that is not running.
+    Audit {
+        /// Where its data is.
+        #[arg(long)]
+        folder: PathBuf,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Set up a platform with a native app, policies and a user, and serve it on this machine.
     Demo {
         /// Where to listen.
@@ -52,6 +61,10 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match Arguments::parse().command {
+            Command::Audit { folder, command } => {
+                let app = platform::open_folder(&folder).await?;
+                audit::run(&app, command).await
+            }
             Command::Demo { listen, folder } => demo::run(listen, folder).await,
             Command::Tour { database, json } => tour::run(database, json).await,
         }

@@ -11,7 +11,7 @@ use std::{
 use countersign_protocol::{
     entropy::{SystemEntropy, random},
     secret::Secret,
-    time::Clock,
+    time::{Clock, SystemClock},
 };
 use countersign_server::{Parts, Server, Settings, app::App, open};
 use countersign_store::Settings as StoreSettings;
@@ -59,6 +59,25 @@ pub fn key_encryption_key(folder: &Path) -> Result<Secret<[u8; 32]>, Broken> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// The use cases of a platform whose data is in a folder, without serving it.
+pub async fn open_folder(folder: &Path) -> Result<Arc<App>, Broken> {
+    let file = folder.join(DATABASE);
+    if !file.exists() {
+        return Err(Broken::new(format!("{} is missing", file.display())));
+    }
+    let parts = Parts {
+        store: StoreSettings::new(format!("sqlite:{}", file.display())),
+        key_encryption_key: key_encryption_key(folder)?,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        settings: Settings::new(""),
+    };
+    Ok(open(parts).await?)
+}
+
+/// The database in a folder.
+pub const DATABASE: &str = "countersign.db";
 
 /// A running platform.
 pub struct Platform {

@@ -101,10 +101,10 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
-    /// Seals of the audit log.
-    AuditSeal,
+    /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
+    AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.
-    AuditBase,
+    AuditBase = 0x21,
 }
 
 /// The keys of one environment, opened once and kept in memory.

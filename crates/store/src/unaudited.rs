@@ -77,18 +77,19 @@ mod tests {
 
     const CHANGE: &str = "UPDATE users SET data = $1";
 
+    fn end_of<W>(statements: &[&'static str]) {
+        let mut watch = Watch::default();
+        for sql in statements {
+            watch.see(sql);
+        }
+        watch.end::<W>();
+    }
+
     #[test]
     fn a_lasting_change_without_a_record_is_found_and_no_other() {
-        let works: [(&[&'static str], fn(&Watch)); 3] = [
-            (&["SELECT 1", CHANGE], Watch::end::<Careless>),
-            (&[CHANGE, audit::INSERT], Watch::end::<Careful>),
-            (&["INSERT INTO flows (id) VALUES ($1)", "DELETE FROM grants"], Watch::end::<Passing>),
-        ];
-        for (statements, end) in works {
-            let mut watch = Watch::default();
-            statements.iter().for_each(|sql| watch.see(sql));
-            end(&watch);
-        }
+        end_of::<Careless>(&["SELECT 1", CHANGE]);
+        end_of::<Careful>(&[CHANGE, audit::INSERT]);
+        end_of::<Passing>(&["INSERT INTO flows (id) VALUES ($1)", "DELETE FROM grants"]);
         let found = found().join("\n");
         assert!(found.contains("Careless: UPDATE users"), "{found}");
         assert!(!found.contains("Careful") && !found.contains("Passing"), "{found}");
