@@ -65,13 +65,18 @@ async fn verify(
 /// What is known of the log of one environment, on a line.
 fn line(environment: Id<Environment>, report: &AuditReport) -> String {
     let AuditReport { seals, records, unsealed, number, hash, finding } = report;
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let good = format!(
-        "{seals} seals over {records} records match, {unsealed} records are behind the last"
-    );
-    let verdict =
-        finding.map_or_else(|| "good".to_owned(), |finding| format!("NOT GOOD: {finding}"));
-    format!("{environment}  {verdict}; {good}, {number}:{hash}")
+    let verdict = finding.map_or_else(|| "good".to_owned(), |wrong| format!("NOT GOOD: {wrong}"));
+    let counts = format!("seals={seals} records={records} unsealed={unsealed}");
+    format!("{environment} {verdict}; {counts} last={number}:{}", hexadecimal(hash))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Writes the records of an environment, a page at a time.
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_seal_is_a_number_and_a_hash() {
-        let hash = "0a".repeat(32);
+        let hash = hexadecimal(&[10; 32]);
         assert_eq!(seal(&format!("7:{hash}")), Ok((7, [10; 32])));
         for text in ["", "7", "7:", "7:0a", &hash, &format!("x:{hash}"), &format!("7:{hash}0a")] {
             assert!(seal(text).is_err(), "{text}");
