@@ -76,6 +76,9 @@ pub struct Event {
     /// The device that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Mention<Device>>,
+    /// The `kid` of the signing key that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What else it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
@@ -105,6 +108,7 @@ impl Event {
             application: None,
             user: None,
             device: None,
+            key: None,
             resources: Vec::new(),
             flow: None,
             session: None,
@@ -133,6 +137,12 @@ impl Event {
     #[must_use]
     pub fn on(self, device: impl Mentionable<Device>) -> Self {
         Self { device: device.mention(), ..self }
+    }
+
+    /// Adds the signing key.
+    #[must_use]
+    pub fn of_key(self, kid: &str) -> Self {
+        Self { key: Some(kid.to_owned()), ..self }
     }
 
     /// Adds something else that it is about.

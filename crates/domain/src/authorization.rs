@@ -1,41 +1,22 @@
 //! Authorization requests: what an application asks for, checked (RFC 6749, RFC 7636, OIDC Core, RFC 8252, RFC 9700).
 
+mod check;
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+use countersign_protocol::jwk::Thumbprint;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use crate::{
-    application::{Application, GrantType, is_loopback},
-    id::Id,
+pub use self::{
+    check::{Refusal, answer, check},
+    parameters::Parameters,
 };
-
-/// The members of an authorization request, as they came, each at most once.
-#[derive(Clone, Debug, Default)]
-pub struct Parameters {
-    /// `response_type`
-    pub response_type: Option<String>,
-    /// `redirect_uri`
-    pub redirect_uri: Option<String>,
-    /// `response_mode`
-    pub response_mode: Option<String>,
-    /// `scope`
-    pub scope: Option<String>,
-    /// `state`
-    pub state: Option<String>,
-    /// `nonce`
-    pub nonce: Option<String>,
-    /// `code_challenge`
-    pub code_challenge: Option<String>,
-    /// `code_challenge_method`
-    pub code_challenge_method: Option<String>,
-    /// `prompt`
-    pub prompt: Option<String>,
-    /// `login_hint`
-    pub login_hint: Option<String>,
-    /// `request`
-    pub request: Option<String>,
-    /// `request_uri`
-    pub request_uri: Option<String>,
-}
+use crate::{
+    application::{Application, ResponseType},
+    id::Id,
+    user::User,
+};
 
 /// A checked authorization request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +25,9 @@ pub struct AuthorizationRequest {
     pub application: Id<Application>,
     /// Where the answer goes, and whether the request named that address, which the token request must then repeat.
     pub answer: Answer,
+    /// What the answer holds.
+    #[serde(default = "code_only", skip_serializing_if = "is_code_only")]
+    pub response_types: Vec<ResponseType>,
     /// What is asked for, without unknown scopes.
     pub scopes: Vec<Scope>,
     /// Returned as it came.
@@ -58,6 +42,49 @@ pub struct AuthorizationRequest {
     /// The user name to begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
+    /// The only user that the sign-on may end with, as `id_token_hint` says (OIDC Core, section 3.1.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Id<User>>,
+    /// Whether the person may or must be asked.
+    #[serde(default, skip_serializing_if = "Prompt::is_default")]
+    pub prompt: Prompt,
+    /// How old a sign-on may be that is taken from the session, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// Names of sign-on policies, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    /// The key that the code is bound to (RFC 9449, section 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
+}
+
+fn code_only() -> Vec<ResponseType> {
+    vec![ResponseType::Code]
+}
+
+fn is_code_only(types: &[ResponseType]) -> bool {
+    types == [ResponseType::Code]
+}
+
+/// Whether the person may or must be asked (OIDC Core, section 3.1.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// As the policy and the session say. `consent` comes to the same: which scopes an application gets is the
+    /// administrator's decision, made before.
+    #[default]
+    AsNeeded,
+    /// Nobody is asked.
+    None,
+    /// The session does not count: whoever is there signs in anew (`login`, `select_account`).
+    Login,
+}
+
+impl Prompt {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How the application gets its answer.
@@ -68,6 +95,8 @@ pub enum Answer {
     Query { redirect_uri: String },
     /// By a form that posts itself (OAuth 2.0 Form Post Response Mode).
     FormPost { redirect_uri: String },
+    /// By redirect, in the fragment (OAuth 2.0 Multiple Response Types).
+    Fragment { redirect_uri: String },
     /// In the flow itself, for applications that draw their own screens (`pi.flow`).
     Flow { redirect_uri: Option<String> },
 }
@@ -77,7 +106,9 @@ impl Answer {
     #[must_use]
     pub fn redirect_uri(&self) -> Option<&str> {
         match self {
-            Self::Query { redirect_uri } | Self::FormPost { redirect_uri } => Some(redirect_uri),
+            Self::Query { redirect_uri }
+            | Self::FormPost { redirect_uri }
+            | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
         }
     }
@@ -133,16 +164,22 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// The user or the policy said no.
     AccessDenied,
-    /// Only `code` is offered.
+    /// `response_type` is none that there is.
     UnsupportedResponseType,
     /// `openid` is missing.
     InvalidScope,
     /// `prompt=none`, but somebody must sign in.
     LoginRequired,
-    /// Request objects are not offered.
-    RequestNotSupported,
+    /// `prompt=none`, but somebody must do something.
+    InteractionRequired,
+    /// The request object does not count (RFC 9101, section 6.3).
+    InvalidRequestObject,
     /// Request objects by reference are not offered.
     RequestUriNotSupported,
+    /// The service has too much to do.
+    TemporarilyUnavailable,
+    /// Something went wrong on our side.
+    ServerError,
 }
 
 impl ErrorCode {
@@ -156,158 +193,11 @@ impl ErrorCode {
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
             Self::LoginRequired => "login_required",
-            Self::RequestNotSupported => "request_not_supported",
+            Self::InteractionRequired => "interaction_required",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
         }
     }
 }
-
-/// Why a request is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The address to answer to is not known to be the application's: shown to the person, never redirected
-    /// (RFC 6749, section 4.1.2.1).
-    Untrusted { description: &'static str },
-    /// Told to the application.
-    Answered { answer: Answer, state: Option<String>, error: ErrorCode, description: &'static str },
-}
-
-/// Checks a request of an application that exists.
-pub fn check(
-    application: &Application,
-    parameters: &Parameters,
-) -> Result<AuthorizationRequest, Refusal> {
-    let answer = answer(application, parameters)?;
-    let refuse = |error, description| Refusal::Answered {
-        answer: answer.clone(),
-        state: parameters.state.clone(),
-        error,
-        description,
-    };
-    // OIDC Core, section 3.1.2.6: what is in them must not be left out in silence.
-    if parameters.request.is_some() {
-        return Err(refuse(ErrorCode::RequestNotSupported, "request is not supported"));
-    }
-    if parameters.request_uri.is_some() {
-        return Err(refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
-    }
-    check_lengths(parameters)
-        .map_err(|description| refuse(ErrorCode::InvalidRequest, description))?;
-    if !application.grant_types.contains(&GrantType::AuthorizationCode) {
-        let description = "the application may not use authorization codes";
-        return Err(refuse(ErrorCode::UnauthorizedClient, description));
-    }
-    match parameters.response_type.as_deref() {
-        Some("code") => {}
-        None => return Err(refuse(ErrorCode::InvalidRequest, "response_type is required")),
-        Some(_) => {
-            return Err(refuse(ErrorCode::UnsupportedResponseType, "response_type must be code"));
-        }
-    }
-    let scopes = Scope::parse_list(parameters.scope.as_deref().unwrap_or_default());
-    if !scopes.contains(&Scope::OpenId) {
-        return Err(refuse(ErrorCode::InvalidScope, "scope must contain openid"));
-    }
-    check_pkce(application, parameters)
-        .map_err(|description| refuse(ErrorCode::InvalidRequest, description))?;
-    check_prompt(parameters).map_err(|(error, description)| refuse(error, description))?;
-    Ok(AuthorizationRequest {
-        application: application.id,
-        answer,
-        scopes,
-        state: parameters.state.clone(),
-        nonce: parameters.nonce.clone(),
-        code_challenge: parameters.code_challenge.clone(),
-        login_hint: parameters.login_hint.clone(),
-    })
-}
-
-fn answer(application: &Application, parameters: &Parameters) -> Result<Answer, Refusal> {
-    let untrusted = |description| Err(Refusal::Untrusted { description });
-    let redirect_uri = match &parameters.redirect_uri {
-        Some(uri) if application.redirect_uris.iter().any(|known| is_same(known, uri)) => {
-            Some(uri.clone())
-        }
-        Some(_) => return untrusted("redirect_uri is not one that is registered for client_id"),
-        None => None,
-    };
-    match (parameters.response_mode.as_deref(), redirect_uri) {
-        (Some("pi.flow"), redirect_uri) => Ok(Answer::Flow { redirect_uri }),
-        (_, None) => untrusted("redirect_uri is required unless response_mode is pi.flow"),
-        (None | Some("query"), Some(redirect_uri)) => Ok(Answer::Query { redirect_uri }),
-        (Some("form_post"), Some(redirect_uri)) => Ok(Answer::FormPost { redirect_uri }),
-        (Some(_), Some(redirect_uri)) => Err(Refusal::Answered {
-            answer: Answer::Query { redirect_uri },
-            state: parameters.state.clone(),
-            error: ErrorCode::InvalidRequest,
-            description: "response_mode must be query, form_post or pi.flow",
-        }),
-    }
-}
-
-/// Equal character by character, save the port of a registered loopback address (RFC 8252, section 7.3).
-fn is_same(registered: &str, requested: &str) -> bool {
-    if registered == requested {
-        return true;
-    }
-    let (Ok(registered), Ok(mut requested_url)) = (Url::parse(registered), Url::parse(requested))
-    else {
-        return false;
-    };
-    // The request must already be in the form that the parser writes, so that nothing but the port can differ.
-    let canonical = requested_url.as_str() == requested;
-    let loopback = registered.scheme() == "http" && is_loopback(&registered);
-    canonical
-        && loopback
-        && requested_url.set_port(registered.port()).is_ok()
-        && requested_url == registered
-}
-
-/// Longest value that is kept with the flow and returned.
-const MAX_LENGTH: usize = 2_048;
-
-fn check_lengths(parameters: &Parameters) -> Result<(), &'static str> {
-    let is_long = |value: &Option<String>, max| value.as_ref().is_some_and(|v| v.len() > max);
-    if is_long(&parameters.state, MAX_LENGTH) {
-        return Err("state must have at most 2048 characters");
-    }
-    if is_long(&parameters.nonce, MAX_LENGTH) {
-        return Err("nonce must have at most 2048 characters");
-    }
-    if is_long(&parameters.login_hint, 256) {
-        return Err("login_hint must have at most 256 characters");
-    }
-    Ok(())
-}
-
-fn check_pkce(application: &Application, parameters: &Parameters) -> Result<(), &'static str> {
-    let Some(challenge) = &parameters.code_challenge else {
-        let required = application.needs_pkce();
-        return match (&parameters.code_challenge_method, required) {
-            (Some(_), _) => Err("code_challenge is required with code_challenge_method"),
-            (None, true) => Err("code_challenge is required for this application"),
-            (None, false) => Ok(()),
-        };
-    };
-    // RFC 7636, section 4.3: absent means plain, which RFC 9700, section 2.1.1, advises against.
-    if parameters.code_challenge_method.as_deref() != Some("S256") {
-        return Err("code_challenge_method must be S256");
-    }
-    let is_hash = challenge.len() == 43
-        && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if is_hash { Ok(()) } else { Err("code_challenge must be 43 characters of base64url") }
-}
-
-fn check_prompt(parameters: &Parameters) -> Result<(), (ErrorCode, &'static str)> {
-    let prompts: Vec<&str> = parameters.prompt.as_deref().unwrap_or_default().split(' ').collect();
-    if !prompts.contains(&"none") {
-        return Ok(());
-    }
-    if prompts.len() > 1 {
-        return Err((ErrorCode::InvalidRequest, "prompt none cannot be combined"));
-    }
-    Err((ErrorCode::LoginRequired, "the user must sign in"))
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use countersign_domain::{
         Application, GrantType, Kind, Mobile, Oidc, Pkce, ResponseType, TokenEndpointAuthMethod,
     },
     audit,
-    authorization::{Answer, AuthorizationRequest, Scope},
+    authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     device::{self, Device},
     environment::Environment,
     flow::{self, Failure, Flow, Identity, Method},
@@ -22,12 +22,14 @@ use countersign_domain::{
     pairing::{self, Ticket},
     population::Population,
     sealed::Sealed,
+    session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    signing_key::{self, SigningKey},
     user::{Name, User},
 };
 use countersign_protocol::{
     jose::Algorithm,
-    jwk::EcPublicKey,
+    jwk::{EcPublicKey, PublicJwk, PublicKey},
     mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
     private_key::EcPrivateKey,
     time::Timestamp,
@@ -205,6 +207,17 @@ pub fn identity() -> Identity {
     }
 }
 
+/// Ann's browser, in which the bank's app takes part.
+pub fn session(state: session::State) -> Session {
+    let expires_at = NOW.plus_seconds(3_600);
+    Session { id: id(1), environment: id(1), created_at: NOW, expires_at, state }
+}
+
+/// The bank's app in a session.
+pub fn participant() -> session::Participant {
+    session::Participant { application: id(1), grant: id(1) }
+}
+
 /// A sign-on of Ann in the bank's app.
 pub fn flow(state: flow::State) -> Flow {
     Flow {
@@ -213,15 +226,23 @@ pub fn flow(state: flow::State) -> Flow {
         request: AuthorizationRequest {
             application: id(1),
             answer: Answer::Query { redirect_uri: "org.bank.app:/cb".to_owned() },
+            response_types: vec![ResponseType::Code],
             scopes: vec![Scope::OpenId],
             state: Some("xyz".to_owned()),
             nonce: None,
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
             login_hint: None,
+            user: None,
+            prompt: Prompt::AsNeeded,
+            max_age: None,
+            acr_values: Vec::new(),
+            dpop_jkt: None,
         },
         acr: "Multi_Factor".to_owned(),
         actions: vec![ActionKind::Login, MFA],
         installation: Some(installation(1)),
+        session: None,
+        resumed: None,
         browser: "browser".to_owned(),
         created_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
@@ -258,6 +279,7 @@ pub fn grant(state: grant::State) -> Grant {
         redirect_uri: Some("org.bank.app:/cb".to_owned()),
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
+        session: Some(id(1)),
         issued_at: NOW,
         state,
     }
@@ -270,6 +292,17 @@ pub fn redemption() -> grant::Event {
         application: grant.application,
         redirect_uri: grant.redirect_uri,
         code_challenge: grant.code_challenge,
+    }
+}
+
+/// The `n`th signing key of the bank, an ES256 one.
+pub fn signing_key(n: u8, state: signing_key::State) -> SigningKey {
+    SigningKey {
+        id: id(n),
+        environment: id(1),
+        public: PublicJwk::of(PublicKey::Ec(key(n))),
+        created_at: NOW,
+        state,
     }
 }
 
@@ -321,7 +354,8 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Flow }
+    Answer { Query, FormPost, Fragment, Flow }
+    Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
@@ -336,8 +370,8 @@ named! {
     }
     flow::Effect { Audit, IssueGrant }
     flow::Refusal { NotNow, OtherUser }
-    Failure { Mfa, Cancelled }
-    mfa::Decision { Authorize, Bypass, Passcode, Select, Block }
+    Failure { Mfa, Cancelled, OtherUser }
+    mfa::Decision { Continue, Authorize, Bypass, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible }
     Reason {
         NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
@@ -352,9 +386,17 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
+    session::State { Active, Ended }
+    session::Event { SignedOn, End }
+    session::Effect { Audit, EndParticipation }
+    session::Refusal { Ended, OtherUser }
     grant::State { Issued, Redeemed, Revoked }
     grant::Event { Redeem }
     grant::Effect { IssueTokens, Audit }
+    signing_key::State { Next, Current, Retired, Removed }
+    signing_key::Event { Activate, Retire, Withdraw, Tick }
+    signing_key::Effect { Delete, Audit }
+    signing_key::Refusal { Unused, Forgotten }
     grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
 }
 

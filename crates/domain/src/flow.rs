@@ -12,6 +12,7 @@ use crate::{
     installation::Installation,
     mfa::{Decision, Reason, Verification},
     mfa_policy::MfaPolicy,
+    session::Session,
     sign_on_policy::ActionKind,
     user::User,
 };
@@ -38,6 +39,12 @@ pub struct Flow {
     /// The phone that signed the mobile payload of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
+    /// The session that it began in, and the one that it has completed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Id<Session>>,
+    /// What that session had proved when the flow began, if that counts here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Identity>,
     /// Keyed hash of the cookie of the browser or app that began it, base64url.
     pub browser: String,
     /// When it began.
@@ -125,6 +132,28 @@ pub enum Failure {
     Mfa(Reason),
     /// The person gave up.
     Cancelled,
+    /// Somebody else signed in than the application asked for.
+    OtherUser,
+}
+
+/// What a flow follows from its beginning to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The steps of the sign-on policy.
+    pub actions: &'a [ActionKind],
+    /// The only user that it may complete for, if the application has named one.
+    pub user: Option<Id<User>>,
+}
+
+/// What is known of the person when a flow begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    Nobody,
+    /// Who it should be, by an ID token of before: a name, which proves nothing.
+    Named { user: Id<User>, username: String },
+    /// Who it is, by a session or by the word of the application.
+    Proved(Identity),
 }
 
 /// What can happen to a flow.
@@ -191,7 +220,13 @@ impl Flow {
         self.installation.as_ref().filter(|_| fresh)
     }
 
-    /// How a flow begins.
+    /// What it follows.
+    #[must_use]
+    pub fn plan(&self) -> Plan<'_> {
+        Plan { actions: &self.actions, user: self.request.user }
+    }
+
+    /// How a flow begins when nothing is known of the person.
     #[must_use]
     pub fn first(actions: &[ActionKind]) -> State {
         match actions.first() {
@@ -204,21 +239,26 @@ impl Flow {
     }
 }
 
+/// How a flow begins. What the session has proved is not asked for again; each MFA step is decided anew all the same.
+#[must_use]
+pub fn begin(plan: Plan<'_>, known: Known) -> Step {
+    match known {
+        Known::Nobody => Step::to(Flow::first(plan.actions)),
+        Known::Named { user, username } => identified(plan, 0, username, Some(user)),
+        Known::Proved(identity) => next(plan, 0, identity),
+    }
+}
+
 /// The whole life of a flow.
 #[expect(
     clippy::too_many_lines,
     reason = "the machine is read as one, and each refusal is written down"
 )]
-pub fn apply(
-    actions: &[ActionKind],
-    state: &State,
-    event: Event,
-    now: Timestamp,
-) -> Result<Step, Refusal> {
+pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Result<Step, Refusal> {
     match state {
         State::Identifier { step } => match event {
-            Event::Identified { username, user } => Ok(identified(actions, *step, username, user)),
-            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Identified { username, user } => Ok(identified(plan, *step, username, user)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::PasswordAccepted { .. }
             | Event::Decided { .. }
@@ -228,9 +268,9 @@ pub fn apply(
         },
         State::Login { step } => match event {
             Event::PasswordAccepted { user } => {
-                Ok(password_accepted(actions, *step, &Identity::named(user), now))
+                Ok(password_accepted(plan, *step, &Identity::named(user), now))
             }
-            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::Identified { .. }
             | Event::Decided { .. }
@@ -241,10 +281,10 @@ pub fn apply(
         State::Password { step, user: expected, proved, .. } => match event {
             Event::PasswordAccepted { user } if Some(user) == *expected => {
                 let identity = proved.clone().unwrap_or_else(|| Identity::named(user));
-                Ok(password_accepted(actions, *step, &identity, now))
+                Ok(password_accepted(plan, *step, &identity, now))
             }
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
-            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(*expected)),
             Event::Identified { .. }
             | Event::Decided { .. }
@@ -255,7 +295,7 @@ pub fn apply(
         State::Deciding { step, identity } => match event {
             Event::Decided { policy, decision } => {
                 let identity = Identity { mfa_policy: Some(policy), ..identity.clone() };
-                Ok(decided(actions, *step, identity, &decision, now))
+                Ok(decided(plan, *step, identity, &decision, now))
             }
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
@@ -267,7 +307,7 @@ pub fn apply(
         },
         State::DeviceSelection { step, identity } => match event {
             Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
-            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
@@ -278,13 +318,13 @@ pub fn apply(
         State::Passcode { step, identity, .. } => match event {
             Event::PasscodeAccepted => {
                 let identity = identity.proved(Method::Otp, now);
-                Ok(next(actions, *step, identity))
+                Ok(next(plan, *step + 1, identity))
             }
             Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
             Event::DeviceLost => {
                 Ok(Step::to(State::Deciding { step: *step, identity: identity.clone() }))
             }
-            Event::Reset => Ok(Step::to(Flow::first(actions))),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. } | Event::PasswordAccepted { .. } | Event::Decided { .. } => {
                 Err(Refusal::NotNow)
@@ -303,14 +343,9 @@ pub fn apply(
     }
 }
 
-fn identified(
-    actions: &[ActionKind],
-    step: usize,
-    username: String,
-    user: Option<Id<User>>,
-) -> Step {
+fn identified(plan: Plan<'_>, step: usize, username: String, user: Option<Id<User>>) -> Step {
     let device_first =
-        matches!(actions.get(step), Some(ActionKind::MultiFactorAuthentication { .. }));
+        matches!(plan.actions.get(step), Some(ActionKind::MultiFactorAuthentication { .. }));
     match user {
         Some(user) if device_first => {
             Step::to(State::Deciding { step, identity: Identity::named(user) })
@@ -322,18 +357,13 @@ fn identified(
     }
 }
 
-fn password_accepted(
-    actions: &[ActionKind],
-    step: usize,
-    identity: &Identity,
-    now: Timestamp,
-) -> Step {
-    next(actions, step, identity.proved(Method::Pwd, now))
+fn password_accepted(plan: Plan<'_>, step: usize, identity: &Identity, now: Timestamp) -> Step {
+    next(plan, step + 1, identity.proved(Method::Pwd, now))
 }
 
-/// After the step `passed`: the next one that still asks for something, or the end.
-fn next(actions: &[ActionKind], passed: usize, identity: Identity) -> Step {
-    let rest = actions.iter().enumerate().skip(passed + 1);
+/// From this step on: the first that still asks for something, or the end.
+fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
+    let rest = plan.actions.iter().enumerate().skip(step);
     for (step, action) in rest {
         match action {
             // The user is known and has given a password, or a device that the policy puts before it.
@@ -348,12 +378,15 @@ fn next(actions: &[ActionKind], passed: usize, identity: Identity) -> Step {
             }
         }
     }
+    if plan.user.is_some_and(|user| user != identity.user) {
+        return failed(Some(identity.user), Failure::OtherUser);
+    }
     let allowed = Effect::audit(audit::Action::AccessAllowed, None);
     Step { state: State::Completed { identity }, effects: vec![allowed, Effect::IssueGrant] }
 }
 
 fn decided(
-    actions: &[ActionKind],
+    plan: Plan<'_>,
     step: usize,
     identity: Identity,
     decision: &Decision,
@@ -365,20 +398,31 @@ fn decided(
                 Verification::NotAsked => "device_authorized",
                 Verification::Impossible => "device_authorized_unverified",
             };
-            let mut passed = next(actions, step, identity.proved(Method::Swk, now));
+            let mut passed = next(plan, step + 1, identity.proved(Method::Swk, now));
             let action = audit::Action::DeviceAuthorized;
             let reason = Some(reason);
             passed.effects.insert(0, Effect::Audit { action, reason, device: Some(*device) });
             passed
         }
         // Whoever has proved nothing cannot skip a proof, whatever was decided.
+        Decision::Continue if !identity.has_possession() => {
+            failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
+        }
         Decision::Bypass if identity.authenticated_at.is_none() => {
             failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
         }
-        Decision::Bypass => next(actions, step, identity),
+        Decision::Continue | Decision::Bypass => next(plan, step + 1, identity),
         Decision::Passcode { device } => Step::to(passcode(step, &identity, *device)),
         Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
-        Decision::Block(reason) => failed(Some(identity.user), Failure::Mfa(*reason)),
+        Decision::Block(reason) => {
+            let mut end = failed(Some(identity.user), Failure::Mfa(*reason));
+            // Whoever has only named a user hears what a name that nobody has gets. The audit log has the reason.
+            if identity.authenticated_at.is_none() {
+                let why = Failure::Mfa(Reason::NoUsableDevice);
+                end.state = State::Failed { user: Some(identity.user), why };
+            }
+            end
+        }
     }
 }
 
@@ -397,8 +441,18 @@ fn failed(user: Option<Id<User>>, why: Failure) -> Step {
 
 impl Identity {
     /// A user who is named, and has proved nothing.
-    const fn named(user: Id<User>) -> Self {
+    #[must_use]
+    pub const fn named(user: Id<User>) -> Self {
         Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+    }
+
+    /// Whether it was shown that the user has something.
+    #[must_use]
+    pub fn has_possession(&self) -> bool {
+        self.methods.iter().any(|method| match method {
+            Method::Otp | Method::Swk => true,
+            Method::Pwd | Method::Mfa => false,
+        })
     }
 
     /// After one more proof. Two factors of different kinds make it multi-factor.
@@ -406,11 +460,11 @@ impl Identity {
         let mut methods = self.methods.clone();
         methods.retain(|known| *known != method && *known != Method::Mfa);
         methods.push(method);
-        let possession = methods.contains(&Method::Otp) || methods.contains(&Method::Swk);
-        if methods.contains(&Method::Pwd) && possession {
-            methods.push(Method::Mfa);
+        let mut identity = Self { methods, authenticated_at: Some(now), ..self.clone() };
+        if identity.methods.contains(&Method::Pwd) && identity.has_possession() {
+            identity.methods.push(Method::Mfa);
         }
-        Self { methods, authenticated_at: Some(now), ..self.clone() }
+        identity
     }
 }
 
@@ -420,6 +474,7 @@ impl Failure {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled_by_user",
+            Self::OtherUser => "other_user",
             Self::Mfa(reason) => match reason {
                 Reason::NoUsableDevice => "no_usable_device",
                 Reason::DeviceBlocked => "device_blocked",

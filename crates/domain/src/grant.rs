@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, audit, authorization::Scope, environment::Environment,
-    flow::Identity, id::Id, installation::Installation,
+    flow::Identity, id::Id, installation::Installation, session::Session,
 };
 
 /// Life of an authorization code, in seconds (FAPI 2.0 Security Profile, section 5.3.2.1: at most 60).
@@ -13,6 +13,9 @@ pub const CODE_SECONDS: i64 = 60;
 
 /// Life of access and ID tokens, in seconds.
 pub const TOKEN_SECONDS: i64 = 3_600;
+
+/// The longest life of a token that an application may have, in seconds. The key that signed it is published for longer.
+pub const MAX_TOKEN_SECONDS: i64 = 86_400;
 
 /// What a completed flow gives to its application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,9 @@ pub struct Grant {
     /// The phone on which the user signed in, if the request carried a mobile payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
+    /// The session in which the flow completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Id<Session>>,
     /// When the code was made.
     pub issued_at: Timestamp,
     /// How far it has come.

@@ -13,7 +13,9 @@
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | flow | one run of authorize, from request to code or error |
+//! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | grant | what an authorization code stands for |
+//! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
 //! `Step` (the next state and the effects that must be committed with it) or a `Refusal`.
@@ -47,6 +49,10 @@ pub mod mfa_settings;
 pub mod pairing;
 pub mod password;
 pub mod population;
+pub mod pushed_request;
+pub mod rate;
 pub mod sealed;
+pub mod session;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod user;

@@ -5,6 +5,7 @@ use countersign_protocol::time::Timestamp;
 use crate::{
     application::Application,
     device::{Device, State as DeviceState},
+    flow::Identity,
     id::Id,
     installation::Installation,
     mfa_policy::{DeviceSelection, ExtraVerification, MfaPolicy},
@@ -21,6 +22,8 @@ pub struct Facts<'a> {
     pub no_devices_mode: NoDevicesMode,
     /// Whether an earlier step of this flow has authenticated the user.
     pub authenticated: bool,
+    /// What the session that the flow goes on has proved of the user.
+    pub resumed: Option<&'a Identity>,
     /// The application of the flow.
     pub application: &'a Application,
     /// The phone on which the user signs in, if the request carried a mobile payload.
@@ -34,6 +37,8 @@ pub struct Facts<'a> {
 /// What comes of an MFA step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
+    /// The session has passed a step under the same policy.
+    Continue,
     /// The paired phone passes the step by itself.
     Authorize { device: Id<Device>, verification: Verification },
     /// The user has no device that the policy accepts, and the policy lets that pass.
@@ -91,7 +96,17 @@ pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
         }
         return without_device(facts);
     }
+    if is_passed_in_session(facts) {
+        return Decision::Continue;
+    }
     device_authorization(facts, now).unwrap_or_else(|| device_selection(facts, now))
+}
+
+/// Whether the session has given a second factor under this very policy: another one may accept other devices.
+fn is_passed_in_session(facts: Facts<'_>) -> bool {
+    facts.resumed.is_some_and(|identity| {
+        identity.has_possession() && identity.mfa_policy == Some(facts.policy.id)
+    })
 }
 
 /// Whether wrong passcodes over all devices bar the user under this policy.

@@ -35,9 +35,6 @@ impl std::fmt::Debug for PasswordHash {
 pub struct Password {
     /// The hash.
     pub hash: PasswordHash,
-    /// Wrong attempts and the lock that follows.
-    #[serde(default)]
-    pub lockout: Lockout,
     /// When it was last set.
     pub changed_at: Timestamp,
 }
@@ -53,24 +50,20 @@ pub enum Attempt {
     LockedOut { until: Timestamp },
 }
 
-impl Password {
-    /// Counts an attempt. Whether the text matched the hash was found out before, off the transaction; only here is
-    /// decided whether it counts, so that guesses that ran side by side cannot slip past the lock.
-    #[must_use]
-    pub fn attempt(&self, matches: bool, now: Timestamp) -> (Self, Attempt) {
-        if let Some(until) = self.lockout.locked_until(now) {
-            return (self.clone(), Attempt::LockedOut { until });
-        }
-        let (lockout, attempt) = if matches {
-            (Lockout::cleared(), Attempt::Accepted)
-        } else {
-            let lockout = self.lockout.failed(LIMIT, now);
-            match lockout.locked_until(now) {
-                Some(until) => (lockout, Attempt::LockedOut { until }),
-                None => (lockout, Attempt::Refused),
-            }
-        };
-        (Self { lockout, ..self.clone() }, attempt)
+/// Counts an attempt. Whether the text matched the hash was found out before, off the transaction; only here is decided
+/// whether it counts, so that guesses that ran side by side cannot slip past the lock.
+#[must_use]
+pub fn attempt(counted: Lockout, matches: bool, now: Timestamp) -> (Lockout, Attempt) {
+    if let Some(until) = counted.locked_until(now) {
+        return (counted, Attempt::LockedOut { until });
+    }
+    if matches {
+        return (Lockout::cleared(), Attempt::Accepted);
+    }
+    let counted = counted.failed(LIMIT, now);
+    match counted.locked_until(now) {
+        Some(until) => (counted, Attempt::LockedOut { until }),
+        None => (counted, Attempt::Refused),
     }
 }
 
@@ -87,33 +80,26 @@ pub fn validate(password: &str) -> Result<(), Invalid> {
 mod tests {
     use super::*;
 
-    fn password() -> Password {
-        let hash =
-            PasswordHash { memory_kib: 8, passes: 1, salt: String::new(), hash: String::new() };
-        Password { hash, lockout: Lockout::default(), changed_at: Timestamp::from_micros(0) }
-    }
-
     #[test]
     fn the_fifth_wrong_password_locks_and_the_right_one_then_does_not_count() {
         let now = Timestamp::from_unix_seconds(10);
-        let mut password = password();
+        let mut counted = Lockout::default();
         for _ in 0..4 {
-            let (next, attempt) = password.attempt(false, now);
-            assert_eq!(attempt, Attempt::Refused);
-            password = next;
+            let (next, told) = attempt(counted, false, now);
+            assert_eq!(told, Attempt::Refused);
+            counted = next;
         }
         let until = now.plus_seconds(900);
-        let (password, attempt) = password.attempt(false, now);
-        assert_eq!(attempt, Attempt::LockedOut { until });
-        assert_eq!(password.attempt(true, now.plus_seconds(899)).1, Attempt::LockedOut { until });
-        assert_eq!(password.attempt(true, until).1, Attempt::Accepted);
+        let (counted, told) = attempt(counted, false, now);
+        assert_eq!(told, Attempt::LockedOut { until });
+        assert_eq!(attempt(counted, true, now.plus_seconds(899)).1, Attempt::LockedOut { until });
+        assert_eq!(attempt(counted, true, until).1, Attempt::Accepted);
     }
 
     #[test]
     fn a_right_password_clears_the_count() {
         let now = Timestamp::from_unix_seconds(10);
-        let (password, _) = password().attempt(false, now);
-        let (password, attempt) = password.attempt(true, now);
-        assert_eq!((attempt, password.lockout), (Attempt::Accepted, Lockout::cleared()));
+        let (counted, _) = attempt(Lockout::default(), false, now);
+        assert_eq!(attempt(counted, true, now), (Lockout::cleared(), Attempt::Accepted));
     }
 }

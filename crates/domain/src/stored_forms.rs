@@ -12,11 +12,12 @@ use crate::{
         TokenEndpointAuthMethod,
     },
     audit::{self, Mentionable},
-    authorization::{Answer, Scope},
+    authorization::{Answer, Prompt, Scope},
     device::{self, Device},
     fixture::{
         MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
-        identity, mfa_policy, mfa_settings, population, record, sign_on_policy, ticket, user,
+        identity, mfa_policy, mfa_settings, participant, population, record, session,
+        sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -26,7 +27,9 @@ use crate::{
     pairing,
     password::{Password, PasswordHash},
     sealed::Sealed,
+    session,
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
+    signing_key,
 };
 
 /// The value is stored as the snapshot says, and read back as it was.
@@ -131,6 +134,19 @@ fn grants_are_stored_as_ever() {
 }
 
 #[test]
+fn sessions_are_stored_as_ever() {
+    use session::State;
+    let active = State::Active { identity: identity(), participants: vec![participant()] };
+    let states = vec![active.clone(), State::Ended { user: id(1) }];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&session(state.clone()));
+    }
+    assert_pinned("session", &session(active));
+    assert_pinned("session_states", &states);
+}
+
+#[test]
 fn what_administrators_make_is_stored_as_ever() {
     let mut application = application();
     application.secret = Some(Sealed::new(vec![1, 2, 3]));
@@ -165,7 +181,8 @@ fn people_are_stored_as_ever() {
         hash: "hash".to_owned(),
     };
     assert_pinned("user", &user());
-    assert_pinned("password", &Password { hash, lockout, changed_at: NOW });
+    assert_pinned("password", &Password { hash, changed_at: NOW });
+    assert_pinned("lockout", &lockout);
 }
 
 #[test]
@@ -213,7 +230,8 @@ fn the_words_are_stored_as_ever() {
     let redirect_uri = "https://bank.example/cb".to_owned();
     let answers = [
         Answer::Query { redirect_uri: redirect_uri.clone() },
-        Answer::FormPost { redirect_uri },
+        Answer::FormPost { redirect_uri: redirect_uri.clone() },
+        Answer::Fragment { redirect_uri },
         Answer::Flow { redirect_uri: None },
     ];
     insta::assert_json_snapshot!(
@@ -221,6 +239,7 @@ fn the_words_are_stored_as_ever() {
         json!({
             "flow.method": words(&[Method::Pwd, Method::Otp, Method::Swk, Method::Mfa]),
             "authorization.answer": words(&answers),
+            "authorization.prompt": words(&[Prompt::AsNeeded, Prompt::None, Prompt::Login]),
             "authorization.scope": Scope::ALL,
             "application.kind": words(&[Kind::Web, Kind::Native, Kind::SinglePage, Kind::Worker]),
             "application.token_endpoint_auth_method":
@@ -252,7 +271,8 @@ fn the_reasons_of_failures_are_stored_as_ever() {
         Reason::ExtraVerificationFailed,
     ];
     insta::assert_json_snapshot!("mfa_reasons", words(&reasons));
-    let failures = reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled]);
+    let failures =
+        reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled, Failure::OtherUser]);
     insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());
 }
 
@@ -294,4 +314,19 @@ fn oidc() -> Oidc {
         access_token_seconds: 600,
         attributes: vec![attribute],
     }
+}
+
+#[test]
+fn signing_keys_are_stored_as_ever() {
+    use signing_key::State;
+    let private = || Sealed::new(vec![1, 2, 3]);
+    let states = [
+        State::Next { private: private(), at: NOW },
+        State::Current { private: private(), at: NOW },
+        State::Retired { until: NOW },
+        State::Removed,
+    ];
+    assert_complete(&states);
+    let keys: Vec<_> = states.into_iter().map(|state| key(1, state)).collect();
+    assert_pinned("signing_keys", &keys);
 }

@@ -173,6 +173,13 @@ impl RsaPublicKey {
         Ok(Self { n, e })
     }
 
+    /// The RFC 7638 thumbprint.
+    #[must_use]
+    pub fn thumbprint(&self) -> Thumbprint {
+        let [n, e] = [&self.n, &self.e].map(encoding::encode);
+        Thumbprint::of(&format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#))
+    }
+
     /// Whether `signature` is an RS256 signature of `message` by this key (RFC 7518 section 3.3).
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -209,6 +216,15 @@ impl PublicKey {
             Self::Rsa(key) => key.verify(message, signature),
         }
     }
+
+    /// The RFC 7638 thumbprint.
+    #[must_use]
+    pub fn thumbprint(&self) -> Thumbprint {
+        match self {
+            Self::Ec(key) => key.thumbprint(),
+            Self::Rsa(key) => key.thumbprint(),
+        }
+    }
 }
 
 /// A signing key as published: with its name, for signatures only. Written with `kid`, `use` and
@@ -222,11 +238,19 @@ pub struct PublicJwk {
     pub key: PublicKey,
 }
 
+impl PublicJwk {
+    /// A key that is named by its thumbprint.
+    #[must_use]
+    pub fn of(key: PublicKey) -> Self {
+        Self { kid: key.thumbprint().to_string(), key }
+    }
+}
+
 /// The public keys of an environment (RFC 7517 section 5). Members of kinds we do not use are
 /// skipped in reading, as that section advises.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwkSet {
-    /// The keys, newest first.
+    /// The keys, those that sign first.
     #[serde(deserialize_with = "crate::json::lenient")]
     pub keys: Vec<PublicJwk>,
 }
@@ -387,11 +411,10 @@ mod tests {
     #[test]
     fn the_thumbprint_is_the_one_of_rfc_7638() {
         // Section 3.1, whose example is an RSA key.
-        let canonical = r#"{"e":"AQAB","kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}"#;
-        assert_eq!(
-            Thumbprint::of(canonical).to_string(),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let n = encoding::decode(n).unwrap();
+        let key = PublicKey::Rsa(RsaPublicKey::from_components(n, vec![1, 0, 1]).unwrap());
+        assert_eq!(PublicJwk::of(key).kid, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
         let thumbprint = read(example()).unwrap().thumbprint();
         assert_eq!(thumbprint.to_string().parse(), Ok(thumbprint));
         assert_eq!(thumbprint.to_string(), "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s");

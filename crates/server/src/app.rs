@@ -2,6 +2,7 @@
 
 mod administer;
 mod advance_flow;
+mod attempts;
 mod authenticate_client;
 mod change_device;
 mod check_passcode;
@@ -17,34 +18,39 @@ mod issue_tokens;
 mod list_audit;
 mod origin;
 mod pair_installation;
+mod push_request;
 mod read_flow;
 mod read_user_info;
 mod realm;
+mod realms;
+mod resolve_request;
 mod retain_audit;
+mod rotate_keys;
 mod run_flow;
 mod seal_audit;
+mod session;
 mod start_flow;
 mod unpair_installation;
 mod verify_audit;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::Arc;
 
 use countersign_domain::{
     application::Application,
     audit::{Entry, Event, Mention, Mentionable, Record},
     environment::Environment,
     id::Id,
+    session::Lifetimes,
     user::User,
 };
 use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
 use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
 
+use self::realms::Realms;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
+    attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
     change_device::{ChangeDeviceError, DeviceChange},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
@@ -59,13 +65,15 @@ pub use self::{
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
     pair_installation::PairError,
+    push_request::{PushError, PushRequest, Pushed},
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
+    rotate_keys::Rotation,
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
 };
-use crate::{keys::Vault, passwords::Passwords, settings::Settings};
+use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
 
 /// Everything that use cases share.
 pub struct App {
@@ -75,7 +83,8 @@ pub struct App {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
-    realms: RwLock<BTreeMap<Id<Environment>, Arc<Realm>>>,
+    limits: Limits,
+    realms: Realms,
     audit_heads: seal_audit::Heads,
 }
 
@@ -90,15 +99,22 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
-        let realms = RwLock::default();
+        let limits = Limits::new(&settings.limits, entropy.as_ref());
+        let realms = Realms::default();
         let audit_heads = seal_audit::Heads::default();
-        Self { store, vault, passwords, clock, entropy, settings, realms, audit_heads }
+        Self { store, vault, passwords, clock, entropy, settings, limits, realms, audit_heads }
     }
 
     /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Who may ask how often, and how many were refused.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The store, to sweep it and to ask whether it is well.
@@ -124,22 +140,14 @@ impl App {
         if !correlation.is_empty() {
             correlation.clone_into(&mut origin.correlation);
         }
-        Call { environment, now: self.now(), origin, entropy: Arc::clone(&self.entropy) }
+        let (now, entropy) = (self.now(), Arc::clone(&self.entropy));
+        let sessions = self.settings.sessions;
+        Call { environment, now, origin, entropy, sessions }
     }
 
     /// Writes a line of the audit log that belongs to no other change.
     async fn note(&self, call: Call, event: Event) -> Result<(), StoreError> {
         self.store.write(Note { call, event }).await
-    }
-
-    fn known_realm(&self, id: Id<Environment>) -> Option<Arc<Realm>> {
-        self.realms.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    fn remember_realm(&self, realm: Realm) -> Arc<Realm> {
-        let realm = Arc::new(realm);
-        let mut realms = self.realms.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(realms.entry(realm.environment).or_insert(realm))
     }
 }
 
@@ -164,6 +172,7 @@ struct Call {
     now: Timestamp,
     origin: Origin,
     entropy: Arc<dyn Entropy>,
+    sessions: Lifetimes,
 }
 
 impl Call {

@@ -8,9 +8,12 @@ mod device;
 mod discovery;
 mod flow;
 mod form;
+mod limit;
 mod page;
+mod peer;
 mod problem;
 mod sign_on;
+mod size;
 mod token;
 mod user_info;
 
@@ -28,19 +31,23 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use self::problem::Problem;
-use crate::app::App;
+use self::{
+    limit::{Counted, Surface},
+    problem::Problem,
+};
+use crate::{app::App, limits::Group};
 
 /// The whole server as a service.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let settings = app.settings().clone();
     Router::new()
-        .merge(openid_provider())
-        .merge(people())
-        .merge(installations())
+        .merge(openid_provider(&app))
+        .merge(people(&app))
+        .merge(installations(&app))
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(settings.body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), size::layer))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn_with_state(settings.request_timeout, problem::in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), correlation::layer))
@@ -52,40 +59,59 @@ async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_REQUEST", message)
 }
 
+/// Routes whose requests are counted as this, with refusals for these readers.
+fn counted(
+    app: &Arc<App>,
+    (reads, writes): (Group, Group),
+    surface: Surface,
+    routes: Router<Arc<App>>,
+) -> Router<Arc<App>> {
+    let counted = Counted { app: Arc::clone(app), reads, writes, surface };
+    routes.route_layer(middleware::from_fn_with_state(counted, limit::layer))
+}
+
 /// For OIDC clients. Those without cookies may be called from any origin, as single page applications do.
-fn openid_provider() -> Router<Arc<App>> {
+fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
     let anywhere = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static("correlation-id")]);
-    Router::new()
+        .expose_headers([HeaderName::from_static("correlation-id"), header::RETRY_AFTER]);
+    let published = Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
-        .route("/{environment}/as/jwks", get(discovery::jwks))
+        .route("/{environment}/as/jwks", get(discovery::jwks));
+    let tokens = Router::new()
         .route("/{environment}/as/token", post(token::exchange))
-        .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read))
+        .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read));
+    let pages = Router::new()
+        .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
+        .route("/{environment}/as/resume", get(authorize::resume));
+    counted(app, (Group::Read, Group::Read), Surface::OAuth, published)
+        .merge(counted(app, (Group::Token, Group::Token), Surface::OAuth, tokens))
         // Set below the layer, which otherwise would not see the preflight.
         .method_not_allowed_fallback(no_such_method)
         .layer(anywhere)
-        .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
-        .route("/{environment}/as/resume", get(authorize::resume))
+        .merge(counted(app, (Group::Flow, Group::Flow), Surface::Page, pages))
 }
 
 /// For people who sign in: on hosted pages, or on screens that an app draws itself.
-fn people() -> Router<Arc<App>> {
-    Router::new()
-        .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
-        .route("/{environment}/flows/{flow}", get(flow::read).post(flow::act))
-        .route("/assets/{name}", get(asset::read))
+fn people(app: &Arc<App>) -> Router<Arc<App>> {
+    let pages = Router::new().route("/{environment}/signon", get(sign_on::show).post(sign_on::act));
+    let flows = Router::new().route("/{environment}/flows/{flow}", get(flow::read).post(flow::act));
+    let assets = Router::new().route("/assets/{name}", get(asset::read));
+    counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)
+        .merge(counted(app, (Group::Flow, Group::SignOn), Surface::Envelope, flows))
+        .merge(counted(app, (Group::Read, Group::Read), Surface::Envelope, assets))
 }
 
 /// For the SDK.
-fn installations() -> Router<Arc<App>> {
-    Router::new()
+fn installations(app: &Arc<App>) -> Router<Arc<App>> {
+    let routes = Router::new()
         .route("/{environment}/device/v1/nonce", get(device::nonce))
         .route("/{environment}/device/v1/time", get(device::time))
         .route("/{environment}/device/v1/pairings", post(device::approve_pairing))
         .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
         .route("/{environment}/device/v1/info", post(device::info))
-        .route("/{environment}/device/v1/unpairings", post(device::unpair))
+        .route("/{environment}/device/v1/unpairings", post(device::unpair));
+    counted(app, (Group::Device, Group::Device), Surface::Envelope, routes)
 }

@@ -1,23 +1,25 @@
 //! Keys: what environments sign and hash with, and the one key under which secrets rest.
 
+mod signer;
+
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    encoding::AsDer,
     hmac,
-    rand::SystemRandom,
-    rsa::{KeySize, PublicKeyComponents},
-    signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use countersign_domain::sealed::Sealed;
+use countersign_domain::{
+    sealed::Sealed,
+    signing_key::{SigningKey, State},
+};
 use countersign_protocol::{
-    encoding,
     entropy::{Entropy, random},
-    jose::{self, Algorithm, Header},
-    jwk::{JwkSet, PublicJwk, PublicKey, RsaPublicKey},
-    private_key::EcPrivateKey,
+    jose::Algorithm,
+    jwk::JwkSet,
     secret::Secret,
 };
+use countersign_store::sealed::COLUMNS;
 use serde::Serialize;
+
+pub(crate) use self::signer::Signer;
 
 /// A key could not be made or a stored secret could not be opened: the key-encryption key is another one, or the row was
 /// changed outside the program.
@@ -57,6 +59,12 @@ impl Vault {
         plain: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<Sealed, KeyError> {
+        // What is not listed there would be lost with the next change of the key-encryption key.
+        debug_assert!(
+            COLUMNS.iter().any(|column| column.name == place.column),
+            "{} is not listed in store/src/sealed.rs",
+            place.column
+        );
         let nonce: [u8; NONCE_BYTES] = random(entropy);
         let mut body = plain.to_vec();
         let aad = Aad::from(place.associated_data());
@@ -101,6 +109,14 @@ pub enum Purpose {
     Nonce,
     /// The token that a form of the hosted pages carries back.
     Form,
+    /// The secret half of session cookies.
+    Session,
+    /// The secret half of `request_uri`.
+    PushedRequest,
+    /// User names whose wrong passwords are counted.
+    Attempts,
+    /// Cookies of browsers in which a user has given the password.
+    KnownBrowser,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.
@@ -109,62 +125,35 @@ pub enum Purpose {
 
 /// The keys of one environment, opened once and kept in memory.
 pub struct EnvironmentKeys {
-    rs256: SigningKey,
-    es256: SigningKey,
+    rs256: Signer,
+    es256: Signer,
     mac: hmac::Key,
     public: JwkSet,
 }
 
-/// The secrets of an environment's keys, as they are sealed and stored.
-pub struct KeyMaterial {
-    /// PKCS#8 of the RSA key.
-    pub rs256: Secret<Vec<u8>>,
-    /// Scalar of the P-256 key.
-    pub es256: Secret<Vec<u8>>,
-    /// Key of keyed hashes.
-    pub mac: Secret<Vec<u8>>,
-}
-
-impl KeyMaterial {
-    /// New keys. Takes about 0.1 s of CPU for the RSA key, so never on an async thread.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, KeyError> {
-        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?;
-        let rsa = rsa.as_der().map_err(|_| KeyError)?;
-        let ec = EcPrivateKey::generate(entropy);
-        Ok(Self {
-            rs256: Secret::new(rsa.as_ref().to_vec()),
-            es256: Secret::new(ec.scalar().expose().to_vec()),
-            mac: Secret::new(random::<32>(entropy).to_vec()),
-        })
-    }
-}
-
-enum SigningKey {
-    Rsa { kid: String, pair: Box<RsaKeyPair> },
-    Ec { kid: String, key: EcPrivateKey },
-}
+/// Bytes of a new key of keyed hashes.
+pub(crate) const MAC_BYTES: usize = 32;
 
 impl EnvironmentKeys {
-    /// Makes the stored secrets usable.
-    pub fn open(material: &KeyMaterial) -> Result<Self, KeyError> {
-        let scalar: &[u8; 32] =
-            material.es256.expose().as_slice().try_into().map_err(|_| KeyError)?;
-        let key = EcPrivateKey::from_scalar(scalar).map_err(|_| KeyError)?;
-        let ec = PublicJwk {
-            kid: key.public().thumbprint().to_string(),
-            key: PublicKey::Ec(key.public()),
-        };
-        let pair = RsaKeyPair::from_pkcs8(material.rs256.expose()).map_err(|_| KeyError)?;
-        let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public_key().into();
-        let rsa = PublicJwk {
-            kid: encoding::encode(jose::digest(&encoding::encode(&n))),
-            key: PublicKey::Rsa(RsaPublicKey::from_components(n, e).map_err(|_| KeyError)?),
+    /// Makes stored keys usable. `open` opens the sealed private half of one of them.
+    pub(crate) fn open(
+        mac: &Secret<Vec<u8>>,
+        keys: &[SigningKey],
+        open: impl Fn(&SigningKey, &Sealed) -> Result<Secret<Vec<u8>>, KeyError>,
+    ) -> Result<Self, KeyError> {
+        let signer = |algorithm| {
+            let mut own = keys.iter().filter(|key| key.algorithm() == algorithm);
+            let current = own.find(|key| key.is_current()).ok_or(KeyError)?;
+            let private = open(current, current.private().ok_or(KeyError)?)?;
+            let signer = Signer::open(algorithm, &private)?;
+            // A row that was changed from outside must not make us sign under a name that is not the key's.
+            if *signer.public() == current.public { Ok(signer) } else { Err(KeyError) }
         };
         Ok(Self {
-            rs256: SigningKey::Rsa { kid: rsa.kid.clone(), pair: Box::new(pair) },
-            es256: SigningKey::Ec { kid: ec.kid.clone(), key },
-            mac: hmac::Key::new(hmac::HMAC_SHA256, material.mac.expose()),
-            public: JwkSet { keys: vec![rsa, ec] },
+            rs256: signer(Algorithm::Rs256)?,
+            es256: signer(Algorithm::Es256)?,
+            mac: hmac::Key::new(hmac::HMAC_SHA256, mac.expose()),
+            public: published(keys),
         })
     }
 
@@ -175,30 +164,9 @@ impl EnvironmentKeys {
         typ: &str,
         claims: &impl Serialize,
     ) -> Result<String, KeyError> {
-        match self.key(algorithm) {
-            SigningKey::Rsa { kid, pair } => {
-                let input = jose::signing_input(&Header { alg: algorithm, kid, typ }, claims);
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    input.as_bytes(),
-                    &mut signature,
-                )
-                .map_err(|_| KeyError)?;
-                Ok(jose::assemble(&input, &signature))
-            }
-            SigningKey::Ec { kid, key } => {
-                let input = jose::signing_input(&Header { alg: algorithm, kid, typ }, claims);
-                Ok(jose::assemble(&input, &key.sign(input.as_bytes())))
-            }
-        }
-    }
-
-    const fn key(&self, algorithm: Algorithm) -> &SigningKey {
         match algorithm {
-            Algorithm::Rs256 => &self.rs256,
-            Algorithm::Es256 => &self.es256,
+            Algorithm::Rs256 => self.rs256.sign(typ, claims),
+            Algorithm::Es256 => self.es256.sign(typ, claims),
         }
     }
 
@@ -226,9 +194,27 @@ impl EnvironmentKeys {
     }
 }
 
+/// The key set: those that sign first, then those that will, then those that did, the newest of each first.
+fn published(keys: &[SigningKey]) -> JwkSet {
+    let rank = |state: &State| match state {
+        State::Current { .. } => 0,
+        State::Next { .. } => 1,
+        State::Retired { .. } => 2,
+        State::Removed => 3,
+    };
+    let family = |algorithm| match algorithm {
+        Algorithm::Rs256 => 0,
+        Algorithm::Es256 => 1,
+    };
+    let mut keys: Vec<_> = keys.iter().filter(|key| key.state != State::Removed).collect();
+    keys.sort_by_key(|key| (rank(&key.state), family(key.algorithm()), std::cmp::Reverse(key.id)));
+    JwkSet { keys: keys.into_iter().map(|key| key.public.clone()).collect() }
+}
+
 #[cfg(test)]
-mod tests {
-    use countersign_protocol::entropy::SystemEntropy;
+pub(crate) mod tests {
+    use countersign_domain::id::Id;
+    use countersign_protocol::{encoding, entropy::SystemEntropy, time::Timestamp};
 
     use super::*;
 
@@ -251,24 +237,77 @@ mod tests {
         assert!(vault(1).open(HERE, &Sealed::new(vec![0; 5])).is_err());
     }
 
+    /// A key whose private half is "sealed" by no key at all.
+    fn key(n: u8, algorithm: Algorithm, state: fn(Sealed) -> State) -> SigningKey {
+        let private = Signer::generate(algorithm, &SystemEntropy).unwrap();
+        SigningKey {
+            id: Id::from_bytes([n; 16]),
+            environment: Id::from_bytes([1; 16]),
+            public: Signer::open(algorithm, &private).unwrap().public().clone(),
+            created_at: NOW,
+            state: state(Sealed::new(private.expose().clone())),
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_603_600);
+
+    fn next(private: Sealed) -> State {
+        State::Next { private, at: NOW }
+    }
+
+    fn current(private: Sealed) -> State {
+        State::Current { private, at: NOW }
+    }
+
+    fn retired(_: Sealed) -> State {
+        State::Retired { until: NOW }
+    }
+
+    fn open(keys: &[SigningKey]) -> Result<EnvironmentKeys, KeyError> {
+        let unsealed =
+            |_: &SigningKey, sealed: &Sealed| Ok(Secret::new(sealed.ciphertext().to_vec()));
+        let mac = random::<MAC_BYTES>(&SystemEntropy);
+        EnvironmentKeys::open(&Secret::new(mac.to_vec()), keys, unsealed)
+    }
+
+    /// Keys that nobody else has.
+    pub(crate) fn new_keys() -> EnvironmentKeys {
+        open(&[key(1, Algorithm::Es256, current), key(2, Algorithm::Rs256, current)]).unwrap()
+    }
+
     #[test]
-    fn signatures_verify_under_the_published_keys() {
-        let material = KeyMaterial::generate(&SystemEntropy).unwrap();
-        let keys = EnvironmentKeys::open(&material).unwrap();
-        for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
-            let jws = keys.sign(algorithm, "JWT", &serde_json::json!({"a": 1})).unwrap();
+    fn signatures_are_of_the_current_key_and_verify_under_the_published_one() {
+        let keys = [
+            key(1, Algorithm::Es256, retired),
+            key(2, Algorithm::Es256, current),
+            key(3, Algorithm::Es256, next),
+            key(4, Algorithm::Rs256, current),
+        ];
+        let open = open(&keys).unwrap();
+        for (algorithm, current) in [(Algorithm::Rs256, &keys[3]), (Algorithm::Es256, &keys[1])] {
+            let jws = open.sign(algorithm, "JWT", &serde_json::json!({"a": 1})).unwrap();
             let (input, signature) = jws.rsplit_once('.').unwrap();
             let signature = encoding::decode(signature).unwrap();
-            let set = keys.public();
-            let key = set.keys.iter().find(|jwk| jwk.key.algorithm() == algorithm).unwrap();
-            assert!(key.key.verify(input.as_bytes(), &signature));
+            let published = open.public().find(&current.public.kid).unwrap();
+            assert!(published.verify(input.as_bytes(), &signature));
         }
+        let order: Vec<_> = open.public().keys.iter().map(|jwk| jwk.kid.as_str()).collect();
+        assert_eq!(order, [3, 1, 2, 0].map(|place: usize| keys[place].public.kid.as_str()));
+    }
+
+    #[test]
+    fn keys_that_are_not_what_their_rows_say_do_not_open() {
+        let (es256, rs256) = (key(1, Algorithm::Es256, current), key(2, Algorithm::Rs256, current));
+        assert!(open(&[es256.clone(), rs256.clone()]).is_ok());
+        assert!(open(std::slice::from_ref(&es256)).is_err(), "nothing signs RS256");
+        let other = key(3, Algorithm::Es256, current).public;
+        assert!(open(&[SigningKey { public: other, ..es256 }, rs256]).is_err());
     }
 
     #[test]
     fn a_keyed_hash_of_one_purpose_is_none_of_another() {
-        let material = KeyMaterial::generate(&SystemEntropy).unwrap();
-        let keys = EnvironmentKeys::open(&material).unwrap();
+        let keys = [key(1, Algorithm::Es256, current), key(2, Algorithm::Rs256, current)];
+        let keys = open(&keys).unwrap();
         let hash = keys.mac(Purpose::Code, b"x");
         assert!(keys.verify_mac(Purpose::Code, b"x", &hash));
         assert!(!keys.verify_mac(Purpose::Ticket, b"x", &hash));

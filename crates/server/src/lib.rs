@@ -3,12 +3,16 @@
 pub mod app;
 mod http;
 mod keys;
+mod limits;
 mod passwords;
+mod reseal;
 mod serve;
 mod settings;
 mod worker;
 
 pub use keys::{KeyError, Vault};
+pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use passwords::Settings as PasswordSettings;
+pub use reseal::{ResealError, reseal};
 pub use serve::{Parts, ServeError, Server, open, router};
 pub use settings::Settings;

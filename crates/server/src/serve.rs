@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use countersign_domain::invalid::Invalid;
 use countersign_protocol::{entropy::Entropy, secret::Secret, time::Clock};
 use countersign_store::{Settings as StoreSettings, Store, StoreError, migrate};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -26,6 +27,9 @@ pub enum ServeError {
     /// The key-encryption key cannot be one.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A setting is out of its bounds.
+    #[error("settings: {0}")]
+    Settings(#[from] Invalid),
     /// The address cannot be listened on.
     #[error("cannot listen")]
     Listen(#[from] std::io::Error),
@@ -47,6 +51,7 @@ pub struct Parts {
 
 /// Opens the store, brings its schema up to date, and composes the use cases.
 pub async fn open(parts: Parts) -> Result<Arc<App>, ServeError> {
+    parts.settings.keys.validate()?;
     let vault = Vault::new(&parts.key_encryption_key)?;
     let store = Store::open(&parts.store).await?;
     migrate::run(&store, parts.clock.now()).await?;
@@ -74,14 +79,17 @@ impl Server {
         let router = http::router(Arc::clone(&app));
         let until = wait(stopped.clone());
         let serving = tokio::spawn(async move {
+            // The limits need to know where requests come from.
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
             if let Err(error) = served {
                 tracing::error!(%error, "the listener has failed");
             }
         });
         let sweeping = tokio::spawn(worker::expiry::run(Arc::clone(&app), wait(stopped.clone())));
+        let rotating = tokio::spawn(worker::rotation::run(Arc::clone(&app), wait(stopped.clone())));
         let sealing = tokio::spawn(worker::audit::run(Arc::clone(&app), wait(stopped)));
-        Ok(Self { app, address, stop, tasks: vec![serving, sweeping, sealing] })
+        Ok(Self { app, address, stop, tasks: vec![serving, sweeping, rotating, sealing] })
     }
 
     /// The address that it listens on.

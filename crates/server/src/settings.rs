@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::passwords;
+use countersign_domain::{session::Lifetimes, signing_key};
+
+use crate::{limits, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -11,16 +13,28 @@ pub struct Settings {
     pub base_url: String,
     /// The most bytes of a request body.
     pub body_bytes: usize,
+    /// The most bytes of path and query of a request.
+    pub target_bytes: usize,
+    /// The most bytes of the header fields of a request, names and values.
+    pub header_bytes: usize,
     /// How long a request may take, body and answer, in all.
     pub request_timeout: Duration,
     /// How long open connections may finish what they do when the server stops.
     pub drain_timeout: Duration,
     /// Password hashing.
     pub passwords: passwords::Settings,
+    /// How long sessions last.
+    pub sessions: Lifetimes,
+    /// Who may ask how often.
+    pub limits: limits::Settings,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
     pub expiry_interval: Duration,
+    /// How long signing keys are published, before and after they sign, and after how many days they are replaced.
+    pub keys: signing_key::Rules,
+    /// Time between two looks at whether a signing key is due to be replaced.
+    pub keys_interval: Duration,
     /// Time between two runs that seal the audit log.
     pub audit_seal_interval: Duration,
     /// The most records under one seal of the audit log.
@@ -38,11 +52,17 @@ impl Settings {
         Self {
             base_url: base_url.into(),
             body_bytes: 64 * 1024,
+            target_bytes: 16 * 1024,
+            header_bytes: 16 * 1024,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             passwords: passwords::Settings::default(),
+            sessions: Lifetimes::default(),
+            limits: limits::Settings::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
+            keys: signing_key::Rules::default(),
+            keys_interval: Duration::from_secs(30),
             audit_seal_interval: Duration::from_secs(5),
             audit_seal_batch: 2_000,
             audit_retention: Duration::from_hours(730 * 24),

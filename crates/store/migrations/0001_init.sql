@@ -8,13 +8,24 @@ CREATE TABLE environments (
     data TEXT NOT NULL
 );
 
--- Sealed under the key-encryption key.
+-- The key of keyed hashes, sealed, and the version of the signing keys: every change of one of them raises it, so that they change
+-- together, and nodes see by one number whether they know them as they are.
 CREATE TABLE environment_keys (
     environment_id BYTEA NOT NULL PRIMARY KEY REFERENCES environments (id),
-    rs256 BYTEA NOT NULL,
-    es256 BYTEA NOT NULL,
-    mac BYTEA NOT NULL
+    mac BYTEA NOT NULL,
+    version BIGINT NOT NULL
 );
+
+-- `since` is when the key came to its state; of a retired key, when it leaves it.
+CREATE TABLE signing_keys (
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    id BYTEA NOT NULL,
+    state TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (environment_id, id)
+);
+CREATE INDEX signing_keys_by_age ON signing_keys (state, since);
 
 CREATE TABLE populations (
     id BYTEA NOT NULL PRIMARY KEY,
@@ -41,6 +52,18 @@ CREATE TABLE passwords (
     version BIGINT NOT NULL,
     data TEXT NOT NULL
 );
+
+-- Wrong passwords in a row. The subject is a keyed hash of the user name that was given, whether anybody has it or not, so that the two
+-- are handled alike.
+CREATE TABLE lockouts (
+    environment_id BYTEA NOT NULL,
+    subject BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (environment_id, subject)
+);
+CREATE INDEX lockouts_by_expiry ON lockouts (expires_at);
 
 CREATE TABLE applications (
     id BYTEA NOT NULL PRIMARY KEY,
@@ -105,6 +128,22 @@ CREATE INDEX devices_by_installation ON devices (thumbprint, environment_id);
 
 -- Machines that end by themselves. Their ids are time-ordered, so a sweep reads only the old end of the table.
 CREATE TABLE flows (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE sessions (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE pushed_requests (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,
     version BIGINT NOT NULL,

@@ -19,7 +19,8 @@ impl<T> Versioned<T> {
     }
 
     /// The version that was read.
-    pub(crate) const fn version(&self) -> i64 {
+    #[must_use]
+    pub const fn version(&self) -> i64 {
         self.version
     }
 

@@ -1,27 +1,17 @@
-//! Environments and their keys.
+//! Environments and their keys of keyed hashes.
 
 use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
 use crate::{StoreError, Tx, Versioned, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LIST, INSERT_KEYS, LOAD_KEYS];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LIST, INSERT_KEYS, LOAD_MAC];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";
 const LIST: &str = "SELECT id FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
 const INSERT_KEYS: &str =
-    "INSERT INTO environment_keys (environment_id, rs256, es256, mac) VALUES ($1, $2, $3, $4)";
-const LOAD_KEYS: &str = "SELECT rs256, es256, mac FROM environment_keys WHERE environment_id = $1";
-
-/// The keys of an environment, sealed.
-pub struct SealedKeys {
-    /// The RSA signing key.
-    pub rs256: Sealed,
-    /// The P-256 signing key.
-    pub es256: Sealed,
-    /// The key of keyed hashes.
-    pub mac: Sealed,
-}
+    "INSERT INTO environment_keys (environment_id, mac, version) VALUES ($1, $2, 1)";
+const LOAD_MAC: &str = "SELECT mac FROM environment_keys WHERE environment_id = $1";
 
 /// Adds an environment. Its name must be free.
 pub async fn insert(tx: &mut Tx<'_>, environment: &Environment) -> Result<(), StoreError> {
@@ -49,22 +39,17 @@ pub async fn list(
     rows.iter().map(|row| row.id(0)).collect()
 }
 
-/// Adds the keys of an environment.
-pub async fn insert_keys(
+/// Adds the key of keyed hashes of an environment, before its signing keys.
+pub async fn insert_mac(
     tx: &mut Tx<'_>,
     id: Id<Environment>,
-    keys: &SealedKeys,
+    mac: &Sealed,
 ) -> Result<(), StoreError> {
-    let [rs256, es256, mac] = [&keys.rs256, &keys.es256, &keys.mac].map(Sealed::ciphertext);
-    tx.execute(INSERT_KEYS, &[id.into(), rs256.into(), es256.into(), mac.into()]).await.map(drop)
+    tx.execute(INSERT_KEYS, &[id.into(), mac.ciphertext().into()]).await.map(drop)
 }
 
-/// The keys of an environment.
-pub async fn load_keys(
-    tx: &mut Tx<'_>,
-    id: Id<Environment>,
-) -> Result<Option<SealedKeys>, StoreError> {
-    let Some(row) = tx.query_one(LOAD_KEYS, &[id.into()]).await? else { return Ok(None) };
-    let sealed = |column| row.blob(column).map(|sealed| Sealed::new(sealed.to_vec()));
-    Ok(Some(SealedKeys { rs256: sealed(0)?, es256: sealed(1)?, mac: sealed(2)? }))
+/// The key of keyed hashes of an environment.
+pub async fn load_mac(tx: &mut Tx<'_>, id: Id<Environment>) -> Result<Option<Sealed>, StoreError> {
+    let row = tx.query_one(LOAD_MAC, &[id.into()]).await?;
+    row.map(|row| row.blob(0).map(|sealed| Sealed::new(sealed.to_vec()))).transpose()
 }

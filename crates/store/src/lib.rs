@@ -25,6 +25,7 @@ pub mod environment;
 mod error;
 pub mod flow;
 pub mod grant;
+pub mod lockout;
 pub mod machine;
 pub mod mfa_policy;
 pub mod mfa_settings;
@@ -34,7 +35,11 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod pushed_request;
+pub mod sealed;
+pub mod session;
 pub mod sign_on_policy;
+pub mod signing_key;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -63,13 +68,18 @@ pub const STATEMENTS: &[&[&str]] = &[
     environment::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
+    lockout::STATEMENTS,
     mfa_policy::STATEMENTS,
     mfa_settings::STATEMENTS,
     migrate::STATEMENTS,
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    pushed_request::STATEMENTS,
+    session::STATEMENTS,
+    sealed::STATEMENTS,
     sign_on_policy::STATEMENTS,
+    signing_key::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) const STATEMENTS: &[&str] = &{
     let [insert, load, load_default, swap] = SignOnPolicy::TABLE.statements();
-    [insert, load, load_default, swap, ASSIGN, LOAD_ASSIGNED]
+    [insert, load, load_default, swap, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED]
 };
 
 const ASSIGN: &str = "INSERT INTO sign_on_policy_assignments \
@@ -24,6 +24,10 @@ const ASSIGN: &str = "INSERT INTO sign_on_policy_assignments \
 const LOAD_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assignments a \
      JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
      WHERE a.application_id = $1 ORDER BY a.priority, a.id LIMIT 1";
+
+const FIND_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assignments a \
+     JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
+     WHERE a.application_id = $1 AND p.name = $2";
 
 impl Named for SignOnPolicy {
     const TABLE: Table = named_table!("sign_on_policies");
@@ -66,4 +70,13 @@ pub async fn load_assigned(
     application: Id<Application>,
 ) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
     document::find(tx, LOAD_ASSIGNED, &[application.into()]).await
+}
+
+/// The policy of this name, if it is assigned to the application.
+pub async fn find_assigned(
+    tx: &mut Tx<'_>,
+    application: Id<Application>,
+    name: &str,
+) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
+    document::find(tx, FIND_ASSIGNED, &[application.into(), name.into()]).await
 }

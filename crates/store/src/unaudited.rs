@@ -13,7 +13,10 @@ use crate::audit;
 const PASSING: &[&str] = &[
     "flows",
     "grants",
+    "lockouts",
     "pairing_tickets",
+    "pushed_requests",
+    "sessions",
     "spent_proofs",
     "audit_records",
     "audit_seals",

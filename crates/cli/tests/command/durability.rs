@@ -17,7 +17,7 @@ use countersign_protocol::{
     secret::Secret,
     time::SystemClock,
 };
-use countersign_server::{Parts, PasswordSettings, Settings, app::NewUser, open};
+use countersign_server::{LimitSettings, Parts, PasswordSettings, Settings, app::NewUser, open};
 use countersign_store::Settings as StoreSettings;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ impl Drop for Demo {
 async fn add_users(folder: &Path, bank: &Bank, names: &[String]) {
     let key = std::fs::read(folder.join("key-encryption.key")).unwrap();
     let mut settings = Settings::new(format!("http://{}", bank.address));
+    settings.limits = LimitSettings::off();
     settings.passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 2, queue: 256 };
     let app = open(Parts {
         store: StoreSettings::new(database(folder)),

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::is_redirect_uri;
-use crate::invalid::{Check, Rule};
+use crate::{
+    grant::MAX_TOKEN_SECONDS,
+    invalid::{Check, Rule},
+};
 
 /// Rules of one application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +184,12 @@ impl Oidc {
         let DeviceGrantRules { timeout_seconds, interval_seconds, .. } = self.device_grant;
         check.range(timeout_seconds.into(), "oidc.device_grant.timeout_seconds", 1, 3_600);
         check.range(interval_seconds.into(), "oidc.device_grant.interval_seconds", 1, 60);
-        check.range(self.access_token_seconds.into(), "oidc.access_token_seconds", 300, 86_400);
+        check.range(
+            self.access_token_seconds.into(),
+            "oidc.access_token_seconds",
+            300,
+            MAX_TOKEN_SECONDS,
+        );
         check.require(self.attributes.len() <= 100, "oidc.attributes", LIST_OF_100);
         for attribute in &self.attributes {
             attribute.validate(check);

@@ -89,6 +89,13 @@ actions! {
     DeviceUnblocked = "DEVICE.UNBLOCKED", Success, "An administrator unblocked a device.";
     DeviceLocked = "DEVICE.LOCKED", Success, "Wrong passcodes locked a device.";
     DeviceUnlocked = "DEVICE.UNLOCKED", Success, "An administrator ended the lock of a device.";
+    SessionCreated = "SESSION.CREATED", Success, "A session began.";
+    SessionUpdated = "SESSION.UPDATED", Success, "Somebody proved something more in a session.";
+    SessionDeleted = "SESSION.DELETED", Success, "A session was ended.";
+    KeyCreated = "KEY.CREATED", Success, "A signing key was made and published.";
+    KeyRotated = "KEY.ROTATED", Success,
+        "A signing key signs from now on, in place of the one before.";
+    KeyDeleted = "KEY.DELETED", Success, "A signing key is no longer published.";
     AuditRecordsDeleted = "AUDIT_RECORDS.DELETED", Success,
         "Sealed audit records older than the retention began to be deleted.";
 }

@@ -3,7 +3,7 @@
 use countersign_protocol::{jose::Algorithm, time::Timestamp};
 
 use super::*;
-use crate::application::{Kind, Oidc, Pkce, TokenEndpointAuthMethod};
+use crate::application::{GrantType, Kind, Oidc, Pkce, TokenEndpointAuthMethod};
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -127,18 +127,41 @@ fn each_broken_member_is_named() {
         (outcome(&app, |p| p.response_type = None), "invalid_request: response_type is required"),
         (
             outcome(&app, |p| p.response_type = set("token")),
-            "unsupported_response_type: response_type must be code",
+            "unauthorized_client: the application may not use this response_type",
+        ),
+        (
+            outcome(&app, |p| p.response_type = set("password")),
+            "unsupported_response_type: response_type must be code, or code, token and id_token combined",
+        ),
+        (
+            outcome(&app, |p| p.response_type = set("code code")),
+            "unsupported_response_type: response_type must be code, or code, token and id_token combined",
         ),
         (outcome(&app, |p| p.scope = set("profile")), "invalid_scope: scope must contain openid"),
         (outcome(&app, |p| p.scope = None), "invalid_scope: scope must contain openid"),
-        (outcome(&app, |p| p.prompt = set("none")), "login_required: the user must sign in"),
+        (
+            outcome(&app, |p| p.prompt = set("create")),
+            "invalid_request: prompt must be none, login, select_account or consent",
+        ),
+        (
+            outcome(&app, |p| p.max_age = set("+1")),
+            "invalid_request: max_age must be a whole number of seconds",
+        ),
+        (
+            outcome(&app, |p| p.max_age = set("4294967296")),
+            "invalid_request: max_age must be a whole number of seconds",
+        ),
+        (
+            outcome(&app, |p| p.dpop_jkt = set("x")),
+            "invalid_request: dpop_jkt must be a JWK thumbprint",
+        ),
         (
             outcome(&app, |p| p.prompt = set("none login")),
             "invalid_request: prompt none cannot be combined",
         ),
         (
-            outcome(&app, |p| p.response_mode = set("fragment")),
-            "invalid_request: response_mode must be query, form_post or pi.flow",
+            outcome(&app, |p| p.response_mode = set("web_message")),
+            "invalid_request: response_mode must be query, fragment, form_post or pi.flow",
         ),
         (
             outcome(&app, |p| p.redirect_uri = None),
@@ -149,12 +172,8 @@ fn each_broken_member_is_named() {
             "invalid_request: state must have at most 2048 characters",
         ),
         (
-            outcome(&app, |p| p.request = set("x")),
-            "request_not_supported: request is not supported",
-        ),
-        (
-            outcome(&app, |p| p.request_uri = set("urn:x")),
-            "request_uri_not_supported: request_uri is not supported",
+            outcome(&app, |p| p.request_uri = set("https://bank.example/request")),
+            "request_uri_not_supported: request_uri must be one of a pushed request",
         ),
         (
             outcome(&worker, |_| {}),
@@ -179,4 +198,42 @@ fn pi_flow_needs_no_address_but_never_takes_a_foreign_one() {
     assert_eq!(flow(None), "ok");
     assert_eq!(flow(Some("https://bank.example/cb")), "ok");
     assert!(flow(Some("https://evil.example/cb")).starts_with("untrusted"));
+}
+
+#[test]
+fn prompts_say_whether_the_session_counts() {
+    let prompt = |text: &str| {
+        let parameters = Parameters { prompt: Some(text.to_owned()), ..parameters() };
+        check(&application(), &parameters).map(|request| request.prompt)
+    };
+    assert_eq!(prompt("consent"), Ok(Prompt::AsNeeded));
+    assert_eq!(prompt("login consent"), Ok(Prompt::Login));
+    assert_eq!(prompt("select_account"), Ok(Prompt::Login));
+    assert_eq!(prompt("none"), Ok(Prompt::None));
+}
+
+#[test]
+fn tokens_in_the_answer_are_for_applications_that_may_have_them() {
+    let mut front = application();
+    front.grant_types.push(GrantType::Implicit);
+    front.oidc.response_types =
+        vec![ResponseType::Code, ResponseType::Token, ResponseType::IdToken];
+    let ask = |response_type: &str, nonce: Option<&str>, mode: Option<&str>| Parameters {
+        response_type: Some(response_type.to_owned()),
+        nonce: nonce.map(str::to_owned),
+        response_mode: mode.map(str::to_owned),
+        ..parameters()
+    };
+    let hybrid = check(&front, &ask("id_token code", Some("n"), None)).unwrap();
+    assert_eq!(hybrid.response_types, [ResponseType::Code, ResponseType::IdToken]);
+    let redirect_uri = "https://bank.example/cb".to_owned();
+    assert_eq!(hybrid.answer, Answer::Fragment { redirect_uri });
+    assert!(check(&front, &ask("id_token", None, None)).is_err(), "without a nonce");
+    assert!(check(&front, &ask("id_token", Some("n"), Some("query"))).is_err(), "in the query");
+    assert!(check(&front, &ask("id_token", Some("n"), Some("form_post"))).is_ok());
+    front.oidc.response_types = vec![ResponseType::Code];
+    assert!(check(&front, &ask("id_token", Some("n"), None)).is_err(), "not its response type");
+    front.oidc.response_types = vec![ResponseType::IdToken];
+    front.grant_types.retain(|grant_type| *grant_type != GrantType::Implicit);
+    assert!(check(&front, &ask("id_token", Some("n"), None)).is_err(), "not its grant type");
 }

@@ -22,12 +22,16 @@ struct Taken {
     step: Step,
 }
 
+fn plan(actions: &[ActionKind]) -> Plan<'_> {
+    Plan { actions, user: None }
+}
+
 impl Run {
     fn of(actions: Vec<ActionKind>, events: Vec<(Event, i64)>) -> Self {
         let (mut state, mut now, mut taken) = (Flow::first(&actions), NOW, Vec::new());
         for (event, gap) in events {
             now = now.plus_seconds(gap);
-            if let Ok(step) = apply(&actions, &state, event.clone(), now) {
+            if let Ok(step) = apply(plan(&actions), &state, event.clone(), now) {
                 taken.push(Taken { before: state, event, step: step.clone() });
                 state = step.state;
             }
@@ -70,6 +74,10 @@ impl Taken {
                 State::Deciding { step, identity },
                 Event::Decided { decision: Decision::Bypass, .. },
             ) if identity.authenticated_at.is_some() => Some(*step),
+            (
+                State::Deciding { step, identity },
+                Event::Decided { decision: Decision::Continue, .. },
+            ) if identity.has_possession() => Some(*step),
             _ => None,
         }
     }
@@ -98,6 +106,7 @@ fn decisions() -> impl Strategy<Value = Decision> {
     prop_oneof![
         Just(Decision::Authorize { device, verification: Verification::NotAsked }),
         Just(Decision::Authorize { device, verification: Verification::Impossible }),
+        Just(Decision::Continue),
         Just(Decision::Bypass),
         Just(Decision::Passcode { device }),
         Just(Decision::Select { devices: vec![device] }),
@@ -162,7 +171,7 @@ proptest! {
     #[test]
     fn what_has_ended_stays_ended(run in runs(), event in events()) {
         if let end @ (State::Completed { .. } | State::Failed { .. }) = run.end() {
-            prop_assert_eq!(apply(&run.actions, &end, event, NOW), Err(Refusal::NotNow));
+            prop_assert_eq!(apply(plan(&run.actions), &end, event, NOW), Err(Refusal::NotNow));
         }
     }
 
@@ -242,6 +251,51 @@ fn nobody_is_asked_for_a_password_like_everybody() {
     let run = Run::of(vec![ActionKind::IdentifierFirst], vec![(named, 0)]);
     let (step, username) = (0, "eve".to_owned());
     assert_eq!(run.end(), State::Password { step, username, user: None, proved: None });
-    let refused = apply(&run.actions, &run.end(), Event::PasswordAccepted { user: id(1) }, NOW);
+    let refused =
+        apply(plan(&run.actions), &run.end(), Event::PasswordAccepted { user: id(1) }, NOW);
     assert_eq!(refused, Err(Refusal::OtherUser));
+}
+
+#[test]
+fn a_session_is_asked_only_for_what_it_has_not_proved() {
+    let password = Identity::named(id(1)).proved(Method::Pwd, NOW);
+    let begun =
+        |actions: &[ActionKind]| begin(plan(actions), Known::Proved(password.clone())).state;
+    let identity = || password.clone();
+    assert_eq!(begun(&[ActionKind::Login]), State::Completed { identity: identity() });
+    assert_eq!(begun(&[ActionKind::IdentifierFirst]), State::Completed { identity: identity() });
+    let deciding = |step| State::Deciding { step, identity: identity() };
+    assert_eq!(begun(&[ActionKind::Login, MFA]), deciding(1));
+    assert_eq!(begun(&[MFA, ActionKind::Login]), deciding(0));
+}
+
+#[test]
+fn the_word_of_an_application_does_not_stand_in_for_a_password() {
+    let vouched = Identity { authenticated_at: Some(NOW), ..Identity::named(id(1)) };
+    let begun = |actions: &[ActionKind]| begin(plan(actions), Known::Proved(vouched.clone())).state;
+    let asked = State::Password {
+        step: 0,
+        username: String::new(),
+        user: Some(id(1)),
+        proved: Some(vouched.clone()),
+    };
+    assert_eq!(begun(&[ActionKind::Login]), asked);
+    assert_eq!(begun(&[MFA]), State::Deciding { step: 0, identity: vouched.clone() });
+}
+
+#[test]
+fn a_flow_that_is_for_one_user_does_not_complete_for_another() {
+    let actions = [ActionKind::Login];
+    let plan = Plan { actions: &actions, user: Some(id(1)) };
+    let named = Known::Named { user: id(1), username: "ann".to_owned() };
+    let begun = begin(plan, named).state;
+    let accepted = |user| Event::PasswordAccepted { user };
+    assert_eq!(apply(plan, &begun, accepted(id(2)), NOW), Err(Refusal::OtherUser));
+    let again = apply(plan, &begun, Event::Reset, NOW).unwrap().state;
+    let other = apply(plan, &again, accepted(id(2)), NOW).unwrap();
+    let why = Failure::OtherUser;
+    assert_eq!(other.state, State::Failed { user: Some(id(2)), why });
+    assert!(!other.effects.contains(&Effect::IssueGrant));
+    let ann = apply(plan, &again, accepted(id(1)), NOW).unwrap();
+    assert!(ann.effects.contains(&Effect::IssueGrant));
 }

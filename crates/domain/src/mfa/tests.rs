@@ -5,7 +5,8 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     fixture::{
-        LIMIT, NOW, Named, application, assert_complete, device, id, installation, mfa_policy, user,
+        LIMIT, NOW, Named, application, assert_complete, device, id, identity, installation,
+        mfa_policy, user,
     },
     lockout::{Limit, Lockout},
     mfa_policy::{DeviceAuthorization, MobileApplication},
@@ -17,6 +18,7 @@ struct Scene {
     policy: MfaPolicy,
     no_devices_mode: NoDevicesMode,
     authenticated: bool,
+    resumed: Option<Identity>,
     application: Application,
     installation: Option<Installation>,
     user: User,
@@ -30,6 +32,7 @@ impl Scene {
             policy: mfa_policy(),
             no_devices_mode: NoDevicesMode::Bypass,
             authenticated: true,
+            resumed: None,
             application: application(),
             installation: Some(installation(1)),
             user: user(),
@@ -72,6 +75,7 @@ impl Scene {
                 policy: &self.policy,
                 no_devices_mode: self.no_devices_mode,
                 authenticated: self.authenticated,
+                resumed: self.resumed.as_ref(),
                 application: &self.application,
                 installation: self.installation.as_ref(),
                 user: &self.user,
@@ -272,8 +276,27 @@ fn a_locked_user_is_refused_before_all_else() {
 }
 
 #[test]
+fn a_session_passes_the_step_that_it_has_passed_before_and_no_other() {
+    let resumed = Scene::in_a_browser().with(|scene| scene.resumed = Some(identity()));
+    let passcode = Decision::Passcode { device: id(1) };
+    let known = |scene: &mut Scene| scene.resumed.as_mut().unwrap().methods.clear();
+    let other = |scene: &mut Scene| scene.resumed.as_mut().unwrap().mfa_policy = Some(id(2));
+    let table: [Row; 6] = [
+        (|_| {}, Decision::Continue),
+        (known, passcode.clone()),
+        (other, passcode),
+        // What bars the user bars the session too.
+        (Scene::lock_user, Decision::Block(Reason::UserLocked)),
+        (|scene| scene.user.enabled = false, Decision::Block(Reason::UserLocked)),
+        (|scene| scene.user.mfa_enabled = false, Decision::Bypass),
+    ];
+    assert_table(&resumed, &table);
+}
+
+#[test]
 fn every_decision_and_reason_can_be_reached() {
-    let scenes: [fn(&mut Scene); 11] = [
+    let scenes: [fn(&mut Scene); 12] = [
+        |scene| scene.resumed = Some(identity()),
         |_| {},
         |scene| scene.verify(Some(ExtraVerification::Permissive)),
         |scene| scene.verify(Some(ExtraVerification::Restrictive)),
@@ -304,7 +327,10 @@ fn every_decision_and_reason_can_be_reached() {
         match decision {
             Decision::Block(reason) => reasons.push(reason),
             Decision::Authorize { verification, .. } => verifications.push(verification),
-            Decision::Bypass | Decision::Passcode { .. } | Decision::Select { .. } => {}
+            Decision::Continue
+            | Decision::Bypass
+            | Decision::Passcode { .. }
+            | Decision::Select { .. } => {}
         }
     }
     assert_complete(&reasons);
@@ -419,7 +445,10 @@ proptest! {
         let asked = match scene.decide() {
             Decision::Passcode { device } => vec![device],
             Decision::Select { devices } => devices,
-            Decision::Authorize { .. } | Decision::Bypass | Decision::Block(_) => Vec::new(),
+            Decision::Continue
+            | Decision::Authorize { .. }
+            | Decision::Bypass
+            | Decision::Block(_) => Vec::new(),
         };
         for device in asked {
             prop_assert!(scene.devices.iter().any(|known| known.id == device && known.is_usable(NOW)));

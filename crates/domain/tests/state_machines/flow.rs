@@ -1,7 +1,7 @@
 //! The flow as a page.
 
 use countersign_domain::{
-    flow::{Effect, Event, Failure, Flow, Identity, Refusal, State, apply},
+    flow::{Effect, Event, Failure, Flow, Identity, Plan, Refusal, State, apply},
     mfa::{Decision, Reason, Verification},
     sign_on_policy::ActionKind,
 };
@@ -96,6 +96,7 @@ fn events() -> Samples<Event> {
 fn decisions() -> Samples<Decision> {
     let authorize = |verification| Decision::Authorize { device: id(1), verification };
     let decisions = vec![
+        ("Continue", Decision::Continue),
         ("Authorize", authorize(Verification::NotAsked)),
         ("Authorize unverified", authorize(Verification::Impossible)),
         ("Bypass", Decision::Bypass),
@@ -108,7 +109,8 @@ fn decisions() -> Samples<Decision> {
 }
 
 fn answer(run: &Run, event: &Event) -> Answer {
-    match apply(run.actions, &run.state, event.clone(), NOW) {
+    let plan = Plan { actions: run.actions, user: None };
+    match apply(plan, &run.state, event.clone(), NOW) {
         Ok(step) => Answer::step(&run.state, &step.state, step.effects.iter().map(told).collect()),
         Err(refusal) => Answer::refusal(&refusal),
     }

@@ -9,6 +9,8 @@ mod flow;
 mod grant;
 mod page;
 mod pairing;
+mod session;
+mod signing_key;
 
 use std::{fs, io, path::PathBuf};
 
@@ -30,6 +32,16 @@ fn the_page_of_the_pairing_ticket_is_true() -> io::Result<()> {
 #[test]
 fn the_page_of_the_grant_is_true() -> io::Result<()> {
     check("grant", &grant::page())
+}
+
+#[test]
+fn the_page_of_the_session_is_true() -> io::Result<()> {
+    check("session", &session::page())
+}
+
+#[test]
+fn the_page_of_the_signing_key_is_true() -> io::Result<()> {
+    check("signing-key", &signing_key::page())
 }
 
 /// Compares a page with its file, or writes the file when `UPDATE_DOCS=1` says so.

@@ -1,4 +1,7 @@
 //! Checks a password: the hash is computed between two transactions, and only the second decides whether it counts.
+//!
+//! A name that nobody has, a user who is disabled and one who has no password get the same reads, the same hash, the same
+//! count and the same answers as a user whose password is wrong.
 
 use std::sync::Arc;
 
@@ -6,18 +9,25 @@ use countersign_domain::{
     audit,
     flow::{Event, State},
     id::Id,
-    password::{Attempt, Password},
+    lockout::Lockout,
+    password::{self, Attempt, Password, PasswordHash},
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Versioned, Work, flow as flows, password as passwords, user};
+use countersign_store::{
+    Tx, Versioned, Work, flow as flows,
+    lockout::{self, Subject},
+    password as passwords, user,
+};
 
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
+    attempts::Owner,
     fault::faults,
     read_flow::view,
     run_flow::{load_own, run, run_errors},
 };
+use crate::limits::Limited;
 
 /// A user name and a password for a flow.
 #[derive(Clone, Debug)]
@@ -28,6 +38,8 @@ pub struct CheckPassword {
     pub username: Option<String>,
     /// The password.
     pub password: Secret<String>,
+    /// The cookie that says who has given the password in this browser before, if there is one.
+    pub known_browser: Option<Secret<String>>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -35,11 +47,11 @@ pub struct CheckPassword {
 /// What became of it.
 #[derive(Debug)]
 pub enum PasswordOutcome {
-    /// Right: the flow has moved.
-    Accepted(FlowView),
+    /// Right: the flow has moved, and the browser is known from now on by this cookie.
+    Accepted { view: FlowView, known_browser: Secret<String> },
     /// Wrong, or nobody's.
     Refused(FlowView),
-    /// Locked, right or not.
+    /// Too many were wrong under this name. This one may be right or not.
     LockedOut { view: FlowView, seconds_until_unlock: i64 },
 }
 
@@ -55,6 +67,9 @@ pub enum CheckPasswordError {
     /// The user name is needed here.
     #[error("username is required")]
     UsernameRequired,
+    /// Too many attempts under this name.
+    #[error(transparent)]
+    Limited(Limited),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -70,14 +85,20 @@ impl App {
         realm: &Arc<Realm>,
         request: CheckPassword,
     ) -> Result<PasswordOutcome, CheckPasswordError> {
-        let CheckPassword { handle, username, password, correlation } = request;
+        let CheckPassword { handle, username, password, known_browser, correlation } = request;
         let call = self.call(realm.environment, &correlation);
-        let attempt = Claim { realm: Arc::clone(realm), handle, username, now: call.now };
-        let claimed = self.store.read(attempt.clone()).await?;
-        let stored = claimed.as_ref().map(|claimed| claimed.password.clone());
-        let hash = stored.as_ref().map(|password| password.hash.clone());
-        let matches = self.passwords.verify(password, hash).await.map_err(Fault::from)?;
-        self.store.write(Check { call, claim: attempt, stored, matches }).await
+        let realm = Arc::clone(realm);
+        let claim = Claim { realm, handle, username, known_browser, now: call.now };
+        let claimed = self.store.read(claim.clone()).await?;
+        let limited = self.limits.user(&claimed.attempts.hash, call.now);
+        limited.map_err(CheckPasswordError::Limited)?;
+        let stored = claimed.owner.map(|(_, password)| password.hash.clone());
+        let locked = claimed.counted.is_some_and(|count| count.locked_until(call.now).is_some());
+        // What is locked is not compared, whoever has the name: guesses that cannot count cost no hash.
+        let matches = !locked
+            && self.passwords.verify(password, stored.clone()).await.map_err(Fault::from)?;
+        let compared = stored.filter(|_| matches);
+        self.store.write(Check { call, claim, compared }).await
     }
 }
 
@@ -87,64 +108,93 @@ struct Claim {
     realm: Arc<Realm>,
     handle: FlowHandle,
     username: Option<String>,
+    known_browser: Option<Secret<String>>,
     now: Timestamp,
 }
 
 struct Claimed {
-    user: Id<User>,
-    password: Versioned<Password>,
+    /// The user, if there is one who may sign in by password.
+    owner: Option<(Id<User>, Versioned<Password>)>,
+    /// What the attempt counts as.
+    attempts: Subject,
+    /// What was counted before.
+    counted: Option<Versioned<Lockout>>,
 }
 
 impl Work for Claim {
-    type Output = Option<Claimed>;
+    type Output = Claimed;
     type Error = CheckPasswordError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Claimed>, CheckPasswordError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Claimed, CheckPasswordError> {
         let flow = load_own(tx, &self.realm, &self.handle, self.now).await?;
         self.claimed(tx, &flow.ok_or(CheckPasswordError::NotFound)?.state).await
     }
 }
 
 impl Claim {
-    /// The user that is claimed and may sign in by password, if there is one.
-    async fn claimed(
+    async fn claimed(&self, tx: &mut Tx<'_>, state: &State) -> Result<Claimed, CheckPasswordError> {
+        let (user, username) = self.named(tx, state).await?;
+        let user = user.filter(|user| user.enabled);
+        // Read for nobody too, so that the work is the same.
+        let id = user.as_ref().map_or(Owner::NOBODY.user, |user| user.id);
+        let password = passwords::load(tx, id).await?;
+        let owner = password.map(|password| (id, password));
+        let by = owner.as_ref().map_or(Owner::NOBODY, of);
+        let cookie = self.known_browser();
+        let browser = self.realm.known_browser(cookie, by);
+        let attempts = self.realm.attempts(&username, browser);
+        let counted = lockout::load(tx, &attempts, self.now).await?;
+        Ok(Claimed { owner, attempts, counted })
+    }
+
+    /// The user that is claimed, if there is one, and the name that is claimed in any case.
+    async fn named(
         &self,
         tx: &mut Tx<'_>,
         state: &State,
-    ) -> Result<Option<Claimed>, CheckPasswordError> {
+    ) -> Result<(Option<Versioned<User>>, String), CheckPasswordError> {
         let environment = self.realm.environment;
-        let user = match state {
+        match state {
             State::Login { .. } => {
-                let username =
-                    self.username.as_ref().ok_or(CheckPasswordError::UsernameRequired)?;
-                user::find_by_username(tx, environment, username).await?
+                let username = self.username.clone().ok_or(CheckPasswordError::UsernameRequired)?;
+                let user = user::find_by_username(tx, environment, &username).await?;
+                Ok((user, username))
             }
-            State::Password { user: Some(id), .. } => user::load(tx, environment, *id).await?,
-            State::Password { user: None, .. } => None,
+            State::Password { user, username, .. } => {
+                let id = user.unwrap_or(Owner::NOBODY.user);
+                let user = user::load(tx, environment, id).await?;
+                let known = user.as_ref().map(|user| user.username.clone());
+                let expected = known.unwrap_or_else(|| username.clone());
+                match &self.username {
+                    Some(other) if User::username_key(other) != User::username_key(&expected) => {
+                        Ok((None, other.clone()))
+                    }
+                    Some(_) | None => Ok((user, expected)),
+                }
+            }
             State::Identifier { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }
             | State::Passcode { .. }
             | State::Completed { .. }
-            | State::Failed { .. } => return Err(CheckPasswordError::NotNow),
-        };
-        let same = |user: &Versioned<User>| match (&self.username, state) {
-            (Some(named), State::Password { .. }) => {
-                User::username_key(named) == User::username_key(&user.username)
-            }
-            _ => true,
-        };
-        let Some(user) = user.filter(|user| user.enabled && same(user)) else { return Ok(None) };
-        let password = passwords::load(tx, user.id).await?;
-        Ok(password.map(|password| Claimed { user: user.id, password }))
+            | State::Failed { .. } => Err(CheckPasswordError::NotNow),
+        }
     }
+
+    fn known_browser(&self) -> &str {
+        self.known_browser.as_ref().map(|cookie| cookie.expose().as_str()).unwrap_or_default()
+    }
+}
+
+fn of((user, password): &(Id<User>, Versioned<Password>)) -> Owner {
+    Owner { user: *user, password_changed_at: password.changed_at }
 }
 
 struct Check {
     call: Call,
     claim: Claim,
-    stored: Option<Versioned<Password>>,
-    matches: bool,
+    /// The hash that the password was found to have.
+    compared: Option<PasswordHash>,
 }
 
 impl Work for Check {
@@ -155,41 +205,47 @@ impl Work for Check {
         let (call, now) = (&self.call, self.call.now);
         let old = load_own(tx, &self.claim.realm, &self.claim.handle, now).await?;
         let old = old.ok_or(CheckPasswordError::NotFound)?;
-        let claimed = self.claim.claimed(tx, &old.state).await?;
-        let application = old.request.application;
-        let failed = |reason: &str| {
-            let failed = audit::Event::failed(audit::Action::PasswordCheckFailed, reason);
-            failed.through(application).within(old.id)
-        };
-        let Some(Claimed { user, password }) = claimed else {
-            call.audit(tx, failed("unknown_user")).await?;
-            return Ok(PasswordOutcome::Refused(view(tx, old.into_value(), now).await?));
-        };
+        let Claimed { owner, attempts, counted } = self.claim.claimed(tx, &old.state).await?;
         // A password that was changed meanwhile is not the one that was compared.
-        let same = self.stored.as_ref().is_some_and(|stored| stored.hash == password.hash);
-        let (changed, attempt) = password.attempt(self.matches && same, now);
-        if changed != *password {
-            passwords::swap(tx, user, &password, &changed).await?;
-        }
-        match attempt {
-            Attempt::Accepted => {
-                let succeeded = audit::Event::succeeded(audit::Action::PasswordCheckSucceeded);
-                call.audit(tx, succeeded.through(application).about(user).within(old.id)).await?;
+        let right = owner.as_ref().filter(|(_, password)| {
+            self.compared.as_ref().is_some_and(|compared| *compared == password.hash)
+        });
+        let before = counted.as_deref().copied().unwrap_or_default();
+        let (count, attempt) = password::attempt(before, right.is_some(), now);
+        lockout::put(tx, &attempts, counted.as_ref(), &count, now).await?;
+        let user = owner.as_ref().map(|(user, _)| *user);
+        let event = match (attempt, user) {
+            (Attempt::Accepted, _) => {
+                audit::Event::succeeded(audit::Action::PasswordCheckSucceeded)
+            }
+            (Attempt::LockedOut { .. }, _) => failed("locked_out"),
+            (Attempt::Refused, Some(_)) => failed("wrong_password"),
+            (Attempt::Refused, None) => failed("unknown_user"),
+        };
+        call.audit(tx, event.through(old.request.application).about(user).within(old.id)).await?;
+        match (attempt, right) {
+            (Attempt::Accepted, Some(owner)) => {
                 let mut flow = (*old).clone();
-                run(tx, call, &mut flow, Event::PasswordAccepted { user }).await?;
+                run(tx, call, &mut flow, Event::PasswordAccepted { user: owner.0 }).await?;
                 flows::swap(tx, &old, &flow).await?;
-                Ok(PasswordOutcome::Accepted(view(tx, flow, now).await?))
+                let view = view(tx, flow, now).await?;
+                let (realm, cookie) = (&self.claim.realm, self.claim.known_browser());
+                let entropy = call.entropy.as_ref();
+                let known_browser = realm.remember_browser(cookie, of(owner), entropy);
+                Ok(PasswordOutcome::Accepted { view, known_browser })
             }
-            Attempt::Refused => {
-                call.audit(tx, failed("wrong_password").about(user)).await?;
-                Ok(PasswordOutcome::Refused(view(tx, old.into_value(), now).await?))
-            }
-            Attempt::LockedOut { until } => {
-                call.audit(tx, failed("locked_out").about(user)).await?;
+            (Attempt::LockedOut { until }, _) => {
                 let seconds_until_unlock = until.seconds_since(now);
                 let view = view(tx, old.into_value(), now).await?;
                 Ok(PasswordOutcome::LockedOut { view, seconds_until_unlock })
             }
+            (Attempt::Refused | Attempt::Accepted, _) => {
+                Ok(PasswordOutcome::Refused(view(tx, old.into_value(), now).await?))
+            }
         }
     }
+}
+
+fn failed(reason: &'static str) -> audit::Event {
+    audit::Event::failed(audit::Action::PasswordCheckFailed, reason)
 }

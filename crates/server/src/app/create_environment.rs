@@ -7,12 +7,17 @@ use countersign_domain::{
     lockout::Limit,
     mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
     population::Population,
+    sealed::Sealed,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
+    signing_key::SigningKey,
 };
-use countersign_store::{Tx, Work, environment, mfa_policy, population, sign_on_policy};
+use countersign_protocol::{entropy::random, secret::Secret};
+use countersign_store::{
+    Tx, Work, environment, mfa_policy, population, sign_on_policy, signing_key,
+};
 
-use super::{AdministerError, App, Call, Fault, realm::seal_keys};
-use crate::keys::KeyMaterial;
+use super::{AdministerError, App, Call, realms::MAC};
+use crate::keys::{MAC_BYTES, Place};
 
 impl App {
     /// Makes an environment of this name.
@@ -20,13 +25,13 @@ impl App {
         let environment =
             Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
         environment.validate()?;
-        let entropy = std::sync::Arc::clone(&self.entropy);
-        let material = tokio::task::spawn_blocking(move || KeyMaterial::generate(entropy.as_ref()))
-            .await
-            .map_err(|_| Fault::broken("key generation panicked"))??;
-        let keys = seal_keys(&self.vault, environment.id, &material, self.entropy.as_ref())?;
+        let mac = Secret::new(random::<MAC_BYTES>(self.entropy.as_ref()));
+        let place = Place { column: MAC, row: environment.id.as_bytes() };
+        let mac = self.vault.seal(place, mac.expose(), self.entropy.as_ref())?;
+        let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
-        let work = CreateEnvironment { defaults: Defaults::new(&call), call, environment, keys };
+        let defaults = Defaults::new(&call);
+        let work = CreateEnvironment { call, environment, mac, keys, defaults };
         let environment = work.environment.clone();
         self.store.write(work).await?;
         Ok(environment)
@@ -36,7 +41,8 @@ impl App {
 struct CreateEnvironment {
     call: Call,
     environment: Environment,
-    keys: environment::SealedKeys,
+    mac: Sealed,
+    keys: Vec<SigningKey>,
     defaults: Defaults,
 }
 
@@ -51,9 +57,11 @@ impl Work for CreateEnvironment {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self { call, environment, keys, defaults } = self;
+        let Self { call, environment, mac, keys, defaults } = self;
         environment::insert(tx, environment).await?;
-        environment::insert_keys(tx, environment.id, keys).await?;
+        environment::insert_mac(tx, environment.id, mac).await?;
+        let none = signing_key::list(tx, environment.id).await?.ok_or(AdministerError::NotFound)?;
+        signing_key::swap(tx, environment.id, &none, keys).await?;
         call.audit(tx, Event::succeeded(Told::EnvironmentCreated).to(environment)).await?;
         population::insert(tx, &defaults.population).await?;
         let created = Event::succeeded(Told::PopulationCreated).to(&defaults.population);

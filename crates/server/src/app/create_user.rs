@@ -1,5 +1,7 @@
 //! Makes users and sets their passwords.
 
+use std::sync::Arc;
+
 use countersign_domain::{
     audit::{Action, Event},
     environment::Environment,
@@ -11,9 +13,9 @@ use countersign_domain::{
     user::{Name, User},
 };
 use countersign_protocol::secret::Secret;
-use countersign_store::{Tx, Work, mfa_settings, password as passwords, population, user};
+use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, population, user};
 
-use super::{AdministerError, App, Call, Fault};
+use super::{AdministerError, App, Call, Fault, Realm};
 
 /// What a user is made of.
 #[derive(Clone, Debug)]
@@ -54,16 +56,17 @@ impl App {
         user: Id<User>,
         password: &Secret<String>,
     ) -> Result<(), AdministerError> {
+        let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
         let password = self.new_password(password).await?;
         let call = self.call(environment, "");
-        self.store.write(SetPassword { call, user, password }).await
+        self.store.write(SetPassword { call, realm, user, password }).await
     }
 
     async fn new_password(&self, clear: &Secret<String>) -> Result<Password, AdministerError> {
         password::validate(clear.expose())?;
         let hash = self.passwords.hash(clear.clone(), self.entropy.as_ref()).await;
         let hash = hash.map_err(Fault::from)?;
-        Ok(Password { hash, lockout: Lockout::cleared(), changed_at: self.now() })
+        Ok(Password { hash, changed_at: self.now() })
     }
 }
 
@@ -116,6 +119,7 @@ impl Work for CreateUser {
 
 struct SetPassword {
     call: Call,
+    realm: Arc<Realm>,
     user: Id<User>,
     password: Password,
 }
@@ -125,8 +129,9 @@ impl Work for SetPassword {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let user = user::load(tx, self.call.environment, self.user).await?;
+        let user = user::load(tx, self.realm.environment, self.user).await?;
         let user = user.ok_or(AdministerError::NotFound)?;
+        lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
         passwords::put(tx, user.id, &self.password).await?;
         Ok(self.call.audit(tx, Event::succeeded(Action::PasswordSet).about(&*user)).await?)
     }

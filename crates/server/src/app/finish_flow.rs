@@ -42,7 +42,12 @@ impl Realm {
         Some(match result {
             Ok(code) => self.ended(request.answer.clone(), state, vec![("code", code)]),
             Err(why) => {
-                let (error, description) = (ErrorCode::AccessDenied, describe(why));
+                let error = match why {
+                    // OIDC Core, section 3.1.2.1, of `id_token_hint`.
+                    Failure::OtherUser => ErrorCode::LoginRequired,
+                    Failure::Cancelled | Failure::Mfa(_) => ErrorCode::AccessDenied,
+                };
+                let description = describe(why);
                 self.refusal(request.answer.clone(), state, error, description)
             }
         })
@@ -89,6 +94,7 @@ fn describable(c: char) -> Option<char> {
 const fn describe(why: Failure) -> &'static str {
     match why {
         Failure::Cancelled => "the user cancelled",
+        Failure::OtherUser => "another user signed in than the one of id_token_hint",
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => "the user has no device that the MFA policy accepts",
             Reason::DeviceBlocked => "the device of the user is blocked",

@@ -8,7 +8,7 @@ use countersign_domain::{
     id::Id,
     user::User,
 };
-use countersign_protocol::{platform_token, time::Timestamp};
+use countersign_protocol::time::Timestamp;
 use countersign_store::{Tx, Versioned, Work, grant as grants, user};
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +68,8 @@ impl App {
         realm: &Arc<Realm>,
         access_token: &str,
     ) -> Result<UserInfo, ReadUserInfoError> {
-        let claims: Claims =
-            platform_token::verify(access_token, realm.keys.public(), ACCESS_TOKEN_TYP)
-                .map_err(|_| ReadUserInfoError::InvalidToken)?;
+        let claims: Option<Claims> = self.verify_own(realm, access_token, ACCESS_TOKEN_TYP).await;
+        let claims = claims.ok_or(ReadUserInfoError::InvalidToken)?;
         let now = self.now();
         let ours = claims.iss == realm.issuer && claims.aud.contains(&realm.issuer);
         if !ours || claims.exp <= now.unix_seconds() {

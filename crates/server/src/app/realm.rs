@@ -1,15 +1,12 @@
 //! A realm: an environment as an issuer, with its addresses and its keys in memory.
 
-use std::sync::Arc;
-
 use countersign_domain::{
     environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
+    pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::{encoding, secret::Secret};
-use countersign_store::{StoreError, Tx, Work, environment};
 
-use super::{App, Fault};
-use crate::keys::{EnvironmentKeys, KeyError, KeyMaterial, Place, Purpose, Vault};
+use crate::keys::{EnvironmentKeys, Purpose};
 
 /// An environment as an issuer.
 pub struct Realm {
@@ -21,79 +18,63 @@ pub struct Realm {
     pub device_base: String,
     /// What it signs and hashes with.
     pub keys: EnvironmentKeys,
+    /// Which version of its signing keys that is.
+    pub(super) keys_version: i64,
 }
 
-impl App {
-    /// The realm of an environment, or nothing if there is no such environment.
-    pub async fn realm(&self, id: Id<Environment>) -> Result<Option<Arc<Realm>>, Fault> {
-        if let Some(realm) = self.known_realm(id) {
-            return Ok(Some(realm));
-        }
-        let Some(sealed) = self.store.read(LoadKeys { id }).await? else { return Ok(None) };
-        let open = |column, sealed| self.vault.open(Place { column, row: id.as_bytes() }, sealed);
-        let material = KeyMaterial {
-            rs256: open(RS256, &sealed.rs256)?,
-            es256: open(ES256, &sealed.es256)?,
-            mac: open(MAC, &sealed.mac)?,
-        };
-        let keys = EnvironmentKeys::open(&material)?;
-        let base = format!("{}/{id}", self.settings.base_url);
-        let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
-        Ok(Some(self.remember_realm(Realm { environment: id, issuer, device_base, keys })))
-    }
-}
-
-const RS256: &str = "environment_keys.rs256";
-const ES256: &str = "environment_keys.es256";
-const MAC: &str = "environment_keys.mac";
-
-/// New keys of an environment, sealed for its row.
-pub(super) fn seal_keys(
-    vault: &Vault,
-    id: Id<Environment>,
-    material: &KeyMaterial,
-    entropy: &dyn countersign_protocol::entropy::Entropy,
-) -> Result<environment::SealedKeys, KeyError> {
-    let seal = |column, plain: &Secret<Vec<u8>>| {
-        vault.seal(Place { column, row: id.as_bytes() }, plain.expose(), entropy)
-    };
-    Ok(environment::SealedKeys {
-        rs256: seal(RS256, &material.rs256)?,
-        es256: seal(ES256, &material.es256)?,
-        mac: seal(MAC, &material.mac)?,
-    })
-}
-
-struct LoadKeys {
-    id: Id<Environment>,
-}
-
-impl Work for LoadKeys {
-    type Output = Option<environment::SealedKeys>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
-        environment::load_keys(tx, self.id).await
-    }
-}
+/// How the `request_uri` of a pushed request begins.
+pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// Bytes of an id, which every handle begins with.
 const ID_BYTES: usize = 16;
 
 impl Realm {
-    /// The code of a grant: its id, and a keyed hash of it that nobody else can make. So a code need not be stored, and
-    /// asking for the result of a flow again gives the same one.
+    /// The code of a grant. Asking for the result of a flow again gives the same one.
     #[must_use]
     pub fn code(&self, grant: Id<Grant>) -> Secret<String> {
-        let proof = self.keys.mac(Purpose::Code, grant.as_bytes());
-        Secret::new(encoding::encode([grant.as_bytes().as_slice(), &proof].concat()))
+        self.handle(Purpose::Code, grant)
     }
 
     /// The grant that a code names, if this realm made the code.
     #[must_use]
     pub fn grant_of(&self, code: &str) -> Option<Id<Grant>> {
-        let (id, proof) = split_handle(code)?;
-        self.keys.verify_mac(Purpose::Code, &id, &proof).then_some(Id::from_bytes(id))
+        self.named(Purpose::Code, code)
+    }
+
+    /// The value of the cookie of a session.
+    #[must_use]
+    pub fn session_cookie(&self, session: Id<Session>) -> Secret<String> {
+        self.handle(Purpose::Session, session)
+    }
+
+    /// The session that a cookie names, if this realm made the cookie.
+    #[must_use]
+    pub fn session_of(&self, cookie: &str) -> Option<Id<Session>> {
+        self.named(Purpose::Session, cookie)
+    }
+
+    /// The `request_uri` of a pushed request (RFC 9126, section 2.2).
+    #[must_use]
+    pub fn request_uri(&self, request: Id<PushedRequest>) -> String {
+        format!("{REQUEST_URI}{}", self.handle(Purpose::PushedRequest, request).expose())
+    }
+
+    /// The pushed request that a `request_uri` names, if this realm made it.
+    #[must_use]
+    pub fn pushed_request_of(&self, request_uri: &str) -> Option<Id<PushedRequest>> {
+        self.named(Purpose::PushedRequest, request_uri.strip_prefix(REQUEST_URI)?)
+    }
+
+    /// An id, and a keyed hash of it that nobody else can make: so the secret need not be stored.
+    fn handle<T>(&self, purpose: Purpose, id: Id<T>) -> Secret<String> {
+        let proof = self.keys.mac(purpose, id.as_bytes());
+        Secret::new(encoding::encode([id.as_bytes().as_slice(), &proof].concat()))
+    }
+
+    /// The id that a handle names, if this realm made the handle.
+    fn named<T>(&self, purpose: Purpose, handle: &str) -> Option<Id<T>> {
+        let (id, proof) = split_handle(handle)?;
+        self.keys.verify_mac(purpose, &id, &proof).then_some(Id::from_bytes(id))
     }
 
     /// The value of a ticket: its id and its secret.

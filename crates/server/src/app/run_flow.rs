@@ -5,7 +5,7 @@ use countersign_domain::{
     audit,
     device::Device,
     environment::Environment,
-    flow::{self, Effect, Event, Flow, State},
+    flow::{self, Effect, Event, Flow, Known, State, Step},
     grant::{self, Grant},
     id::Id,
     mfa,
@@ -19,7 +19,7 @@ use countersign_store::{
     user,
 };
 
-use super::{Call, Fault, Realm, fault::faults};
+use super::{Call, Fault, Realm, fault::faults, session};
 
 /// Why a flow did not move.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,23 @@ pub(super) async fn run(
     event: Event,
 ) -> Result<(), RunError> {
     step(tx, call, flow, event, None).await?;
+    settle(tx, call, flow).await
+}
+
+/// Begins a flow with what is known of the person, and runs it until it waits for somebody or ends. The caller stores it.
+pub(super) async fn begin(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    known: Known,
+) -> Result<(), RunError> {
+    let first = flow::begin(flow.plan(), known);
+    commit(tx, call, flow, first, None).await?;
+    settle(tx, call, flow).await
+}
+
+/// Decides the MFA steps that are next.
+async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), RunError> {
     // Each decision passes, skips or ends a step, so there are at most as many as steps.
     for _ in 0..=flow.actions.len() {
         let State::Deciding { step: place, identity } = &flow.state else { return Ok(()) };
@@ -72,6 +89,7 @@ pub(super) async fn run(
             policy: &scene.policy,
             no_devices_mode,
             authenticated: identity.authenticated_at.is_some(),
+            resumed: flow.resumed.as_ref().filter(|resumed| resumed.user == identity.user),
             application: &scene.application,
             installation: flow.fresh_installation(call.now),
             user: &scene.user,
@@ -92,7 +110,17 @@ async fn step(
     event: Event,
     scene: Option<&Scene>,
 ) -> Result<(), RunError> {
-    let next = flow::apply(&flow.actions, &flow.state, event, call.now)?;
+    let next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
+    commit(tx, call, flow, next, scene).await
+}
+
+async fn commit(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    next: Step,
+    scene: Option<&Scene>,
+) -> Result<(), RunError> {
     flow.state = next.state;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
@@ -111,10 +139,11 @@ async fn step(
     Ok(())
 }
 
-async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &Flow) -> Result<(), RunError> {
+async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), RunError> {
     let State::Completed { identity } = &flow.state else {
         return Err(Fault::broken("only a completed flow gives a grant").into());
     };
+    flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
     let grant = Grant {
         id: flow.id.cast(),
@@ -127,6 +156,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &Flow) -> Result<(), Ru
         redirect_uri: request.answer.redirect_uri().map(str::to_owned),
         code_challenge: request.code_challenge.clone(),
         installation: flow.installation.clone(),
+        session: flow.session,
         issued_at: call.now,
         state: grant::State::Issued,
     };

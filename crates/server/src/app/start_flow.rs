@@ -1,13 +1,15 @@
 //! Begins a flow: the authorization request, the mobile payload that it may carry, the sign-on policy that will run.
 
+use std::sync::Arc;
+
 use countersign_domain::{
     application::Application,
     audit,
-    authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Refusal},
-    flow::{Flow, State},
-    id::Id,
+    authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Refusal},
+    flow::{Flow, Identity, Known, State},
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
+    user::User,
 };
 use countersign_protocol::{
     encoding,
@@ -15,29 +17,30 @@ use countersign_protocol::{
     mobile_payload::{self, MobilePayload},
     proof::{ProofError, Verified},
     secret::Secret,
+    time::Timestamp,
 };
 use countersign_store::{
-    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending,
+    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending, user,
 };
 
 use super::{
     App, Call, Fault, FlowView, Realm,
     fault::faults,
     read_flow::view,
-    run_flow::{RunError, identify, run},
+    resolve_request::Resolved,
+    run_flow::{RunError, begin, identify, run},
+    session::{self, Found},
 };
 
 /// An authorization request as it came.
 #[derive(Clone, Debug)]
 pub struct StartFlow {
-    /// `client_id`
-    pub client_id: Option<String>,
-    /// The members of RFC 6749, RFC 7636 and OIDC Core.
+    /// Its members.
     pub parameters: Parameters,
-    /// `mobilePayload`
-    pub mobile_payload: Option<String>,
     /// The cookie of the browser or app, if it has one.
     pub cookie: Option<Secret<String>>,
+    /// The cookie of its session, if it has one.
+    pub session: Option<Secret<String>>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -71,36 +74,37 @@ impl App {
     /// Begins a flow and runs it until it waits for somebody or ends.
     pub async fn start_flow(
         &self,
-        realm: &std::sync::Arc<Realm>,
+        realm: &Arc<Realm>,
         request: StartFlow,
     ) -> Result<Started, StartError> {
-        let untrusted =
-            |description: &str| StartError::Untrusted { description: description.to_owned() };
-        let client_id = request.client_id.ok_or_else(|| untrusted("client_id is required"))?;
-        let client_id = client_id.parse().map_err(|_| untrusted(UNKNOWN_CLIENT))?;
         let call = self.call(realm.environment, &request.correlation);
+        let resolved = self.resolve_request(realm, &call, request.parameters).await?;
         // The signature is checked before the transaction, which must not wait for it.
-        let payload =
-            request.mobile_payload.map(|jws| mobile_payload::verify(&jws, &realm.issuer, call.now));
+        let payload = resolved.parameters.mobile_payload.as_ref();
+        let payload = payload.map(|jws| mobile_payload::verify(jws, &realm.issuer, call.now));
         let cookie = request
             .cookie
             .unwrap_or_else(|| Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))));
-        let browser = realm.browser_hash(cookie.expose());
-        let parameters = request.parameters;
-        let view =
-            self.store.write(Start { call, client_id, parameters, payload, browser }).await??;
-        Ok(Started { view, cookie })
+        let (realm, session) = (Arc::clone(realm), request.session);
+        let view = self.store.write(Start {
+            realm,
+            call,
+            resolved,
+            payload,
+            browser: cookie.clone(),
+            session,
+        });
+        Ok(Started { view: view.await??, cookie })
     }
 }
 
-const UNKNOWN_CLIENT: &str = "client_id is not that of an application in this environment";
-
 struct Start {
+    realm: Arc<Realm>,
     call: Call,
-    client_id: Id<Application>,
-    parameters: Parameters,
+    resolved: Resolved,
     payload: Option<Result<Verified<MobilePayload>, ProofError>>,
-    browser: String,
+    browser: Secret<String>,
+    session: Option<Secret<String>>,
 }
 
 impl Work for Start {
@@ -109,34 +113,43 @@ impl Work for Start {
     type Error = StartError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Result<FlowView, StartError>, StartError> {
-        let application = application::load(tx, self.call.environment, self.client_id).await?;
+        let (call, environment) = (&self.call, self.call.environment);
+        let application = application::load(tx, environment, self.resolved.application).await?;
         let application = application
             .filter(|application| application.enabled)
-            .ok_or_else(|| StartError::Untrusted { description: UNKNOWN_CLIENT.to_owned() })?;
-        let request = authorization::check(&application, &self.parameters)?;
+            .ok_or_else(|| StartError::untrusted(UNKNOWN_CLIENT))?;
+        self.resolved.take(tx, call, &application).await?;
+        let mut request = authorization::check(&application, &self.resolved.parameters)?;
+        request.user = self.resolved.named;
         let installation = match self.installation(tx, &request).await? {
             Ok(installation) => installation,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let policy = policy_of(tx, &application).await?;
-        let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+        let policy = policy_of(tx, &application, &request).await?;
         let mut flow = Flow {
-            id: self.call.new_id(),
-            environment: self.call.environment,
-            state: Flow::first(&actions),
-            request,
+            id: call.new_id(),
+            environment,
+            state: Flow::first(&[]),
             acr: policy.name,
-            actions,
+            actions: policy.actions.iter().map(|action| action.kind).collect(),
             installation,
-            browser: self.browser.clone(),
-            created_at: self.call.now,
-            expires_at: Flow::expiry(self.call.now, self.call.now),
+            session: None,
+            resumed: None,
+            browser: self.realm.browser_hash(self.browser.expose()),
+            created_at: call.now,
+            expires_at: Flow::expiry(call.now, call.now),
+            request,
         };
         let created = audit::Event::succeeded(audit::Action::FlowCreated);
-        self.call.audit(tx, created.through(&*application).within(flow.id)).await?;
+        call.audit(tx, created.through(&*application).within(flow.id)).await?;
+        let known = self.known(tx, &mut flow).await?;
+        begin(tx, call, &mut flow, known).await?;
         self.identify_by_hint(tx, &mut flow).await?;
+        if let Some(refusal) = unanswered(&flow) {
+            return Ok(Err(refusal));
+        }
         flows::insert(tx, &flow).await?;
-        Ok(Ok(view(tx, flow, self.call.now).await?))
+        Ok(Ok(view(tx, flow, call.now).await?))
     }
 }
 
@@ -147,11 +160,8 @@ impl Start {
         tx: &mut Tx<'_>,
         request: &AuthorizationRequest,
     ) -> Result<Result<Option<Installation>, StartError>, StartError> {
-        let refuse = |description: String| StartError::Answered {
-            answer: request.answer.clone(),
-            state: request.state.clone(),
-            error: ErrorCode::InvalidRequest,
-            description,
+        let refuse = |description: String| {
+            StartError::answered(request, ErrorCode::InvalidRequest, description)
         };
         let payload = match &self.payload {
             None => return Ok(Ok(None)),
@@ -176,6 +186,33 @@ impl Start {
         }
     }
 
+    /// Who is there, as far as the session, the application or an ID token of before can tell.
+    async fn known(&self, tx: &mut Tx<'_>, flow: &mut Flow) -> Result<Known, StartError> {
+        let found = session::find(tx, &self.realm, &self.call, self.session.as_ref()).await?;
+        flow.session = found.as_ref().map(|found| found.id);
+        let (environment, now) = (flow.environment, self.call.now);
+        if let Some(Found { identity, .. }) = found
+            && let Some(user) = user::load(tx, environment, identity.user).await?
+            && counts(&flow.request, &identity, &user, now)
+            && self.resolved.vouched.is_none_or(|vouched| vouched == user.id)
+        {
+            flow.resumed = Some(identity.clone());
+            return Ok(Known::Proved(identity));
+        }
+        let Some(id) = self.resolved.vouched.or(flow.request.user) else {
+            return Ok(Known::Nobody);
+        };
+        let Some(user) = user::load(tx, environment, id).await?.filter(|user| user.enabled) else {
+            return Ok(Known::Nobody);
+        };
+        Ok(match self.resolved.vouched {
+            Some(_) => {
+                Known::Proved(Identity { authenticated_at: Some(now), ..Identity::named(id) })
+            }
+            None => Known::Named { user: id, username: user.username.clone() },
+        })
+    }
+
     /// A policy that begins with a device needs to know whose. `login_hint` tells it; other policies only show it.
     async fn identify_by_hint(&self, tx: &mut Tx<'_>, flow: &mut Flow) -> Result<(), StartError> {
         let device_first =
@@ -189,7 +226,52 @@ impl Start {
     }
 }
 
-async fn policy_of(tx: &mut Tx<'_>, application: &Application) -> Result<SignOnPolicy, StartError> {
+/// Whether what the session has proved is enough for this request (OIDC Core, section 3.1.2.1).
+fn counts(
+    request: &AuthorizationRequest,
+    identity: &Identity,
+    user: &User,
+    now: Timestamp,
+) -> bool {
+    let age = identity.authenticated_at.map(|at| now.seconds_since(at));
+    let fresh = request.max_age.is_none_or(|most| age.is_some_and(|age| age <= most.into()));
+    let hinted = |hint: &String| User::username_key(hint) == User::username_key(&user.username);
+    user.enabled
+        && fresh
+        && request.prompt != Prompt::Login
+        && request.user.is_none_or(|named| named == user.id)
+        && request.login_hint.as_ref().is_none_or(hinted)
+}
+
+/// With `prompt=none` a flow that waits for somebody is not begun: the application is told, and nobody is asked.
+fn unanswered(flow: &Flow) -> Option<StartError> {
+    if flow.request.prompt != Prompt::None {
+        return None;
+    }
+    let (error, description) = match &flow.state {
+        State::Completed { .. } | State::Failed { .. } => return None,
+        State::Identifier { .. } | State::Login { .. } | State::Password { .. } => {
+            (ErrorCode::LoginRequired, "the user must sign in")
+        }
+        State::Deciding { .. } | State::DeviceSelection { .. } | State::Passcode { .. } => {
+            (ErrorCode::InteractionRequired, "the user must pass an MFA step")
+        }
+    };
+    Some(StartError::answered(&flow.request, error, description.to_owned()))
+}
+
+/// The policy that the application prefers among those that it is assigned, else its first, else the default. A name that is
+/// not assigned is passed over: `acr_values` is a wish (OIDC Core, section 3.1.2.1), and `acr` tells what came of it.
+async fn policy_of(
+    tx: &mut Tx<'_>,
+    application: &Application,
+    request: &AuthorizationRequest,
+) -> Result<SignOnPolicy, StartError> {
+    for name in request.acr_values.iter().take(MAX_ACR_VALUES) {
+        if let Some(policy) = sign_on_policy::find_assigned(tx, application.id, name).await? {
+            return Ok(policy.into_value());
+        }
+    }
     let policy = match sign_on_policy::load_assigned(tx, application.id).await? {
         Some(policy) => Some(policy),
         None => sign_on_policy::load_default(tx, application.environment).await?,
@@ -198,6 +280,23 @@ async fn policy_of(tx: &mut Tx<'_>, application: &Application) -> Result<SignOnP
     Ok(policy.into_value())
 }
 
+/// The most names that are looked up.
+const MAX_ACR_VALUES: usize = 10;
+
+/// Told for all that cannot be a client, so that nothing is given away.
+pub(super) const UNKNOWN_CLIENT: &str =
+    "client_id is not that of an application in this environment";
+
+impl StartError {
+    pub(super) fn untrusted(description: impl Into<String>) -> Self {
+        Self::Untrusted { description: description.into() }
+    }
+
+    fn answered(request: &AuthorizationRequest, error: ErrorCode, description: String) -> Self {
+        let (answer, state) = (request.answer.clone(), request.state.clone());
+        Self::Answered { answer, state, error, description }
+    }
+}
 impl From<Refusal> for StartError {
     fn from(refusal: Refusal) -> Self {
         match refusal {

@@ -10,22 +10,27 @@ use axum::{
 };
 use countersign_domain::{
     authorization::{Answer, Parameters},
-    flow::Flow,
+    flow::{Flow, State as FlowState},
     id::Id,
 };
 use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
-    caller::{Browser, cookie_name, realm},
+    caller::{Browser, cookie_name, known_browser_name, realm, session_cookie_name},
     correlation::Correlation,
     flow::flow_json,
     form::{FormError, Members},
+    limit::Surface,
     page::{Page, Screen},
     problem::{Detail, FaultResponse, Problem},
     sign_on::{Visit, fault_page, html},
 };
-use crate::app::{App, Ending, Realm, StartError, StartFlow, Started};
+use crate::{
+    app::{App, Ending, Realm, StartError, StartFlow, Started},
+    limits::Group,
+    settings::Settings,
+};
 
 /// The environment of a page's address. Without one there is a page that says so.
 pub(crate) struct PageAt(pub Arc<Realm>);
@@ -83,11 +88,17 @@ async fn authorize(
         Err(error) => return refused(error.status(), &error.to_string(), &correlation),
     };
     let draws_itself = members.text("response_mode").as_deref() == Some("pi.flow");
+    let client_id = members.text("client_id");
+    let named = client_id.as_deref().unwrap_or_default();
+    if let Err(limited) = app.limits().application(Group::Flow, realm.environment, named, app.now())
+    {
+        let surface = if draws_itself { Surface::Envelope } else { Surface::Page };
+        return surface.refuse(limited);
+    }
     let request = StartFlow {
-        client_id: members.text("client_id"),
-        parameters: parameters(&members),
-        mobile_payload: members.text("mobilePayload"),
+        parameters: Parameters::read(|name| members.text(name)),
         cookie: browser.cookie,
+        session: browser.session,
         correlation: correlation.clone(),
     };
     match app.start_flow(realm, request).await {
@@ -109,47 +120,54 @@ async fn authorize(
     }
 }
 
-fn parameters(members: &Members) -> Parameters {
-    Parameters {
-        response_type: members.text("response_type"),
-        redirect_uri: members.text("redirect_uri"),
-        response_mode: members.text("response_mode"),
-        scope: members.text("scope"),
-        state: members.text("state"),
-        nonce: members.text("nonce"),
-        code_challenge: members.text("code_challenge"),
-        code_challenge_method: members.text("code_challenge_method"),
-        prompt: members.text("prompt"),
-        login_hint: members.text("login_hint"),
-        request: members.text("request"),
-        request_uri: members.text("request_uri"),
-    }
-}
-
 /// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
 fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
     let flow = &started.view.flow;
-    let mut response = match &flow.request.answer {
+    let response = match &flow.request.answer {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
-        Answer::Query { .. } | Answer::FormPost { .. } => match realm.ending(&started.view) {
-            Some(ending) => answer_with(&ending),
-            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
-        },
+        Answer::Query { .. } | Answer::FormPost { .. } | Answer::Fragment { .. } => {
+            match realm.ending(&started.view) {
+                Some(ending) => answer_with(&ending),
+                None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
+            }
+        }
     };
-    let cookie = set_cookie(app.settings().is_https(), &started.cookie);
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
+    let https = app.settings().is_https();
+    let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
+    with_session(response, app, realm, flow)
 }
 
-/// Lax, because an application sends its user here from another site. It lasts as long as the browser.
-fn set_cookie(https: bool, cookie: &Secret<String>) -> String {
-    let name = cookie_name(https);
+/// Adds the cookie of the session that a flow has completed in.
+pub(crate) fn with_session(response: Response, app: &App, realm: &Realm, flow: &Flow) -> Response {
+    let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) else {
+        return response;
+    };
+    let https = app.settings().is_https();
+    let name = session_cookie_name(https, &realm.environment.to_string());
+    set_cookie(response, https, &name, realm.session_cookie(session).expose())
+}
+
+/// For how long a browser stays known to a user who does not sign in with it, in seconds: half a year.
+const KNOWN_BROWSER_SECONDS: u32 = 180 * 86_400;
+
+/// The answer to a right password: the browser is known to the user from now on.
+pub(crate) fn knows(settings: &Settings, cookie: &Secret<String>, response: Response) -> Response {
+    let https = settings.is_https();
+    let value = format!("{}; Max-Age={KNOWN_BROWSER_SECONDS}", cookie.expose());
+    set_cookie(response, https, known_browser_name(https), &value)
+}
+
+/// Lax, because an application sends its user here from another site. It lasts as long as the browser, unless the value says
+/// otherwise.
+fn set_cookie(mut response: Response, https: bool, name: &str, value: &str) -> Response {
     let secure = if https { "; Secure" } else { "" };
-    format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.expose())
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// Address of the hosted page of a flow.
@@ -181,7 +199,9 @@ pub(crate) async fn resume(visit: Visit) -> Response {
     match visit.read().await {
         Ok(view) if view.answered => gone(),
         Ok(view) => match visit.realm.ending(&view) {
-            Some(ending) => answer_with(&ending),
+            Some(ending) => {
+                with_session(answer_with(&ending), &visit.app, &visit.realm, &view.flow)
+            }
             None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
         },
         Err(response) => response,
@@ -192,7 +212,11 @@ pub(crate) async fn resume(visit: Visit) -> Response {
 fn answer_with(ending: &Ending) -> Response {
     match &ending.answer {
         Answer::Query { redirect_uri } => {
-            see(StatusCode::FOUND, &with_members(redirect_uri, ending))
+            let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+            see(StatusCode::FOUND, &with_members(redirect_uri, separator, ending))
+        }
+        Answer::Fragment { redirect_uri } => {
+            see(StatusCode::FOUND, &with_members(redirect_uri, '#', ending))
         }
         Answer::FormPost { redirect_uri } => {
             let members =
@@ -207,12 +231,11 @@ fn answer_with(ending: &Ending) -> Response {
 }
 
 /// A redirect URI with the members of the answer after its own (RFC 6749, section 3.1.2).
-fn with_members(redirect_uri: &str, ending: &Ending) -> String {
+fn with_members(redirect_uri: &str, separator: char, ending: &Ending) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in &ending.members {
         query.append_pair(name, value.expose());
     }
-    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
     format!("{redirect_uri}{separator}{}", query.finish())
 }
 

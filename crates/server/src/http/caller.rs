@@ -15,7 +15,7 @@ use super::{
     correlation::Correlation,
     problem::{Detail, FaultResponse, Problem},
 };
-use crate::app::{App, DeviceCall, Realm};
+use crate::app::{App, DeviceCall, MAX_KNOWN_BROWSER_CHARACTERS, Realm};
 
 /// The environment of the address.
 pub(crate) struct At(pub Arc<Realm>);
@@ -26,6 +26,10 @@ pub(crate) struct Anyone;
 /// A browser, or an app in its place: the cookie shows which flows are its own.
 pub(crate) struct Browser {
     pub cookie: Option<Secret<String>>,
+    /// What shows that somebody has signed in at it.
+    pub session: Option<Secret<String>>,
+    /// Who has given the password in it before.
+    pub known_browser: Option<Secret<String>>,
 }
 
 /// An OIDC client, by HTTP Basic if it uses it. Form members are the token endpoint's to read.
@@ -84,8 +88,20 @@ pub(crate) const fn cookie_name(https: bool) -> &'static str {
     if https { "__Host-ST" } else { "ST" }
 }
 
+/// Name of the cookie of a session. Each environment has its own, so that signing in to one does not sign off another.
+pub(crate) fn session_cookie_name(https: bool, environment: &str) -> String {
+    format!("{}{environment}", if https { "__Host-SID-" } else { "SID-" })
+}
+
+/// Name of the cookie by which a browser is known to its users.
+pub(crate) const fn known_browser_name(https: bool) -> &'static str {
+    if https { "__Host-KB" } else { "KB" }
+}
+
 /// 32 bytes in base64url.
 const COOKIE_CHARACTERS: usize = 43;
+/// An id and a keyed hash in base64url.
+const SESSION_CHARACTERS: usize = 64;
 
 impl FromRequestParts<Arc<App>> for Browser {
     type Rejection = std::convert::Infallible;
@@ -94,15 +110,26 @@ impl FromRequestParts<Arc<App>> for Browser {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
-        let name = cookie_name(app.settings().is_https());
-        let cookies = parts.headers.get_all(header::COOKIE).into_iter();
-        let pairs = cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-        let cookie = pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(found, value)| *found == name && value.len() == COOKIE_CHARACTERS)
-            .map(|(_, value)| Secret::new(value.to_owned()));
-        Ok(Self { cookie })
+        let https = app.settings().is_https();
+        let environment = parts.uri.path().split('/').nth(1).unwrap_or_default();
+        let session = session_cookie_name(https, environment);
+        let known_browser = known_browser_name(https);
+        Ok(Self {
+            cookie: cookie(parts, cookie_name(https), |length| length == COOKIE_CHARACTERS),
+            session: cookie(parts, &session, |length| length == SESSION_CHARACTERS),
+            known_browser: cookie(parts, known_browser, |l| l <= MAX_KNOWN_BROWSER_CHARACTERS),
+        })
     }
+}
+
+/// The cookie of this name, if it can be one of ours.
+fn cookie(parts: &Parts, name: &str, fits: impl Fn(usize) -> bool) -> Option<Secret<String>> {
+    let lines = parts.headers.get_all(header::COOKIE).into_iter();
+    let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(found, value)| *found == name && fits(value.len()))
+        .map(|(_, value)| Secret::new(value.to_owned()))
 }
 
 impl<S: Sync> FromRequestParts<S> for Client {

@@ -5,13 +5,15 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use countersign_domain::authorization::Scope;
+use countersign_domain::{authorization::Scope, signing_key::CACHE_SECONDS};
 use serde_json::json;
 
 use super::caller::{Anyone, At};
 
-/// Keys and addresses change rarely, and a rotation leaves the old key in the set for longer than this.
-const CACHE: &str = "public, max-age=300";
+/// Keys and addresses change rarely, and a key is in the set for longer than this before it signs and after.
+fn cache() -> [(header::HeaderName, String); 1] {
+    [(header::CACHE_CONTROL, format!("public, max-age={CACHE_SECONDS}"))]
+}
 
 /// `GET /{environment}/as/.well-known/openid-configuration`
 pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
@@ -40,10 +42,10 @@ pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
         "request_uri_parameter_supported": false,
         "authorization_response_iss_parameter_supported": true,
     });
-    ([(header::CACHE_CONTROL, CACHE)], Json(document)).into_response()
+    (cache(), Json(document)).into_response()
 }
 
 /// `GET /{environment}/as/jwks`
 pub(crate) async fn jwks(_: Anyone, At(realm): At) -> Response {
-    ([(header::CACHE_CONTROL, CACHE)], Json(realm.keys.public())).into_response()
+    (cache(), Json(realm.keys.public())).into_response()
 }

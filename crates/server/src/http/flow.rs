@@ -15,9 +15,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
-    authorize::resume_url,
+    authorize::{knows, resume_url, with_session},
     caller::{At, Browser, media_type, too_large},
     correlation::Correlation,
+    limit::Surface,
     problem::{Detail, FaultResponse, Problem},
 };
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
         ReadFlowError, Realm,
     },
+    limits::Limited,
     settings::Settings,
 };
 
@@ -61,6 +63,7 @@ pub(crate) async fn act(
     Path((_, flow)): Path<(String, String)>,
     request: Request,
 ) -> Response {
+    let known_browser = browser.known_browser.clone();
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     let (parts, body) = request.into_parts();
     let action = media_type(&parts)
@@ -73,7 +76,7 @@ pub(crate) async fn act(
     };
     let call = Call { app, realm, handle, correlation };
     let answer = match action.as_deref() {
-        Some(PASSWORD_CHECK) => call.check_password(&body).await,
+        Some(PASSWORD_CHECK) => return call.check_password(&body, known_browser).await,
         Some(OTP_CHECK) => call.check_passcode(&body).await,
         Some(USER_LOOKUP) => call.look_up(&body).await,
         Some(DEVICE_SELECT) => call.select_device(&body).await,
@@ -81,7 +84,7 @@ pub(crate) async fn act(
         Some(_) | None => Err(unknown_action()),
     };
     match answer {
-        Ok(view) => Json(flow_json(call.app.settings(), &call.realm, &view)).into_response(),
+        Ok(view) => call.show(&view),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -89,6 +92,7 @@ pub(crate) async fn act(
 /// Why an action was not taken.
 enum Refusal {
     Problem(Problem),
+    Limited(Limited),
     Fault(Fault),
 }
 
@@ -96,6 +100,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),
+            Self::Limited(limited) => Surface::Envelope.refuse(limited),
             Self::Fault(fault) => FaultResponse(fault).into_response(),
         }
     }
@@ -155,16 +160,36 @@ struct Selected {
 }
 
 impl Call {
-    async fn check_password(&self, body: &[u8]) -> Result<FlowView, Refusal> {
+    fn show(&self, view: &FlowView) -> Response {
+        let body = Json(flow_json(self.app.settings(), &self.realm, view)).into_response();
+        with_session(body, &self.app, &self.realm, &view.flow)
+    }
+
+    async fn check_password(&self, body: &[u8], known_browser: Option<Secret<String>>) -> Response {
+        match self.password(body, known_browser).await {
+            Ok((view, known_browser)) => {
+                knows(self.app.settings(), &known_browser, self.show(&view))
+            }
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    /// The flow, and the cookie by which the browser is known from now on.
+    async fn password(
+        &self,
+        body: &[u8],
+        known_browser: Option<Secret<String>>,
+    ) -> Result<(FlowView, Secret<String>), Refusal> {
         let Credentials { username, password } = parse(body)?;
         let request = CheckPassword {
             handle: self.handle.clone(),
             username,
             password: required(password, "password")?,
+            known_browser,
             correlation: self.correlation.clone(),
         };
         match self.app.check_password(&self.realm, request).await {
-            Ok(PasswordOutcome::Accepted(view)) => Ok(view),
+            Ok(PasswordOutcome::Accepted { view, known_browser }) => Ok((view, known_browser)),
             Ok(PasswordOutcome::Refused(_)) => {
                 let message = "the user name or the password is wrong";
                 Err(invalid("INVALID_CREDENTIALS", "password", message, None))
@@ -177,6 +202,7 @@ impl Call {
             Err(CheckPasswordError::UsernameRequired) => Err(missing("username")),
             Err(CheckPasswordError::NotNow) => Err(not_now(PASSWORD_CHECK)),
             Err(CheckPasswordError::NotFound) => Err(Refusal::Problem(not_found())),
+            Err(CheckPasswordError::Limited(limited)) => Err(Refusal::Limited(limited)),
             Err(CheckPasswordError::Fault(fault)) => Err(Refusal::Fault(fault)),
         }
     }
@@ -300,6 +326,9 @@ pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> 
             members.insert(name.to_owned(), value);
         }
     };
+    if let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) {
+        set("session", json!({ "id": session }));
+    }
     if let FlowState::Passcode { device, .. } = &flow.state {
         set("selectedDevice", json!({ "id": device }));
     }

@@ -13,11 +13,16 @@ use countersign_protocol::secret::Secret;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Members(BTreeMap<String, Secret<String>>);
 
+/// The most members: several times what any of our requests has.
+const MAX_MEMBERS: usize = 64;
+
 /// Why members could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
     #[error("{0} must not be repeated")]
     Repeated(String),
+    #[error("there must be at most {MAX_MEMBERS} members")]
+    TooMany,
     #[error("the body must be application/x-www-form-urlencoded")]
     MediaType,
     #[error("the body is too large")]
@@ -28,7 +33,7 @@ impl FormError {
     /// The status that says the same.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Repeated(_) => StatusCode::BAD_REQUEST,
+            Self::Repeated(_) | Self::TooMany => StatusCode::BAD_REQUEST,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
@@ -39,7 +44,10 @@ impl Members {
     /// Reads members from their encoded form.
     pub fn parse(encoded: &[u8]) -> Result<Self, FormError> {
         let mut members = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(encoded) {
+        for (place, (name, value)) in form_urlencoded::parse(encoded).enumerate() {
+            if place >= MAX_MEMBERS {
+                return Err(FormError::TooMany);
+            }
             if value.is_empty() {
                 continue;
             }
@@ -96,5 +104,21 @@ mod tests {
         assert_eq!(members.text("a").as_deref(), Some("1"));
         assert_eq!(members.text("c").as_deref(), Some("x y z"));
         assert_eq!(members.text("b"), None);
+    }
+
+    #[test]
+    fn a_name_is_repeated_however_it_is_written() {
+        for encoded in ["client_id=1&client%5Fid=2", "a+b=1&a%20b=2", "%FF=1&%FE=2"] {
+            assert!(matches!(Members::parse(encoded.as_bytes()), Err(FormError::Repeated(_))));
+        }
+    }
+
+    #[test]
+    fn more_members_than_any_request_has_are_refused() {
+        let members = |count: usize| {
+            let pairs: Vec<String> = (0..count).map(|number| format!("m{number}=")).collect();
+            Members::parse(pairs.join("&").as_bytes()).map(|_| ())
+        };
+        assert_eq!((members(64), members(65)), (Ok(()), Err(FormError::TooMany)));
     }
 }

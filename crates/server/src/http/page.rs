@@ -51,6 +51,8 @@ pub enum Screen<'a> {
     Failed { reason: FailureText, continue_url: &'a str },
     /// The request has no answer that may go to its sender: unknown client, foreign redirect URI.
     Refused { description: &'a str, correlation: &'a str },
+    /// Too many requests came from where this one does; the next is answered in so many seconds.
+    TooMany { seconds: u32 },
     /// The sign-on is unknown or too old.
     Gone,
     /// The answer to the application as a form (OAuth 2.0 Form Post Response Mode, section 2),
@@ -82,6 +84,8 @@ pub enum Problem {
     Required(&'static str),
     /// The server has too much to do.
     Busy,
+    /// Too many attempts under this name, right or wrong; wait for so many seconds.
+    TooMany { seconds: u32 },
     /// The form's token is too old.
     Expired,
     /// The sign-on has moved on since the page was shown, for instance in another tab.
@@ -107,6 +111,8 @@ pub enum FailureText {
     ExtraVerificationFailed,
     /// The person gave up.
     Cancelled,
+    /// The application asked for somebody else.
+    OtherUser,
 }
 
 impl Page<'_> {
@@ -132,6 +138,7 @@ impl Screen<'_> {
             Self::Failed { reason: FailureText::Cancelled, .. } => "You cancelled",
             Self::Failed { .. } => "You are not signed in",
             Self::Refused { .. } => "This request cannot be answered",
+            Self::TooMany { .. } => "One moment, please",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
         }
@@ -144,7 +151,11 @@ impl Screen<'_> {
             | Self::Password { problem, .. }
             | Self::DeviceSelection { problem, .. }
             | Self::Passcode { problem, .. } => *problem,
-            Self::Failed { .. } | Self::Refused { .. } | Self::Gone | Self::FormPost { .. } => None,
+            Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::TooMany { .. }
+            | Self::Gone
+            | Self::FormPost { .. } => None,
         }
     }
 }
@@ -156,7 +167,11 @@ impl Problem {
             Self::WrongCredentials => matches!(field, "username" | "password"),
             Self::WrongPasscode => field == "passcode",
             Self::Required(required) => field == required,
-            Self::PasswordLocked { .. } | Self::Busy | Self::Expired | Self::NotNow => false,
+            Self::PasswordLocked { .. }
+            | Self::Busy
+            | Self::TooMany { .. }
+            | Self::Expired
+            | Self::NotNow => false,
         }
     }
 }
@@ -180,6 +195,10 @@ impl fmt::Display for Problem {
             Self::Required("device") => "Choose a device to continue.",
             Self::Required(field) => return write!(f, "Enter your {field} to continue."),
             Self::Busy => "Many people are signing in right now. Wait a moment, then try again.",
+            Self::TooMany { seconds: ..=1 } => "Too many attempts. Try again in a second.",
+            Self::TooMany { seconds } => {
+                return write!(f, "Too many attempts. Try again in {seconds} seconds.");
+            }
             Self::Expired => "This page was open for a long time. Please try again.",
             Self::NotNow => "You are already one step further. Please go on from here.",
         })
@@ -190,8 +209,8 @@ impl fmt::Display for FailureText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoUsableDevice => {
-                "Signing in takes a second step, and you have no device set up for it yet. \
-                 Ask your administrator how to add one."
+                "Signing in takes a second step, and you have no device that can be used for it now. \
+                 Ask your administrator how to add one, or start again in a while."
             }
             Self::DeviceBlocked => {
                 "Your device is blocked. Ask your administrator to unblock it, then start again."
@@ -215,6 +234,9 @@ impl fmt::Display for FailureText {
             Self::ExtraVerificationFailed => {
                 "We could not reach your phone to check that it is you. \
                  Make sure that it is online, then start again."
+            }
+            Self::OtherUser => {
+                "The application asked for another user. Start again and sign in as that one."
             }
             Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Query},
-    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
@@ -18,10 +18,11 @@ use countersign_protocol::secret::Secret;
 use url::Url;
 
 use super::{
-    authorize::{Named, PageAt, gone, resume_url, see, sign_on_url},
+    authorize::{Named, PageAt, gone, knows, resume_url, see, sign_on_url},
     caller::Browser,
     correlation::Correlation,
     form::{FormError, Members},
+    limit::retry_after,
     page::{DeviceChoice, FailureText, Form, Page, Problem, Screen},
     problem::{fault_status, mark_fault},
 };
@@ -43,7 +44,8 @@ pub(crate) async fn show(visit: Visit) -> Response {
 pub(crate) async fn act(visit: Visit, members: Result<Members, FormError>) -> Response {
     let members = members.unwrap_or_default();
     let token = members.text("token").unwrap_or_default();
-    if !visit.realm.owns_form(visit.flow, visit.cookie.expose(), &token) {
+    let is_ours = visit.realm.owns_form(visit.flow, visit.cookie.expose(), &token);
+    if !(is_ours && visit.from_own_page) {
         return visit.again(Problem::Expired).await;
     }
     visit.act(&members).await
@@ -55,6 +57,8 @@ pub(crate) struct Visit {
     pub realm: Arc<Realm>,
     flow: Id<Flow>,
     cookie: Secret<String>,
+    known_browser: Option<Secret<String>>,
+    from_own_page: bool,
     correlation: String,
 }
 
@@ -63,12 +67,27 @@ impl FromRequestParts<Arc<App>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let PageAt(realm) = PageAt::from_request_parts(parts, app).await?;
-        let Ok(Browser { cookie }) = Browser::from_request_parts(parts, app).await;
+        let from_own_page = is_from_own_page(&parts.headers, &app.settings().base_url);
+        let Ok(Browser { cookie, known_browser, .. }) =
+            Browser::from_request_parts(parts, app).await;
         let correlation = Correlation::from_request_parts(parts, app).await;
         let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;
         let named = Query::<Named>::from_request_parts(parts, app).await.map_err(|_| gone())?;
         let (flow, cookie) = named.id().zip(cookie).ok_or_else(gone)?;
-        Ok(Self { app: Arc::clone(app), realm, flow, cookie, correlation })
+        let app = Arc::clone(app);
+        Ok(Self { app, realm, flow, cookie, known_browser, from_own_page, correlation })
+    }
+}
+
+/// Whether a browser sends what a page of this server holds, as far as it says: beside the token of the form, for the day on
+/// which one leaks. Our pages send no referrer, so their `Origin` is `null`, and only `Sec-Fetch-Site` says more (Fetch
+/// Metadata, section 2.3). What comes from no page, such as a bookmark, is `none`.
+fn is_from_own_page(headers: &HeaderMap, base_url: &str) -> bool {
+    let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    match (said("sec-fetch-site"), headers.get(header::ORIGIN).map(HeaderValue::as_bytes)) {
+        (Some(site), _) => matches!(site, b"same-origin" | b"none"),
+        (None, Some(origin)) => origin == b"null" || origin == base_url.as_bytes(),
+        (None, None) => true,
     }
 }
 
@@ -123,10 +142,13 @@ impl Visit {
             handle: self.handle(),
             username: members.text("username"),
             password,
+            known_browser: self.known_browser.clone(),
             correlation: self.correlation.clone(),
         };
         match self.app.check_password(&self.realm, request).await {
-            Ok(PasswordOutcome::Accepted(view)) => self.moved(&view),
+            Ok(PasswordOutcome::Accepted { view, known_browser }) => {
+                knows(self.app.settings(), &known_browser, self.moved(&view))
+            }
             Ok(PasswordOutcome::Refused(view)) => {
                 self.page_for(&view, members, Problem::WrongCredentials)
             }
@@ -139,6 +161,12 @@ impl Visit {
             }
             Err(CheckPasswordError::NotNow) => self.again(Problem::NotNow).await,
             Err(CheckPasswordError::NotFound) => gone(),
+            Err(CheckPasswordError::Limited(limited)) => {
+                let problem = Problem::TooMany { seconds: limited.seconds };
+                let mut response = retry_after(self.again(problem).await, limited);
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response
+            }
             Err(CheckPasswordError::Fault(fault)) => self.fault(&fault).await,
         }
     }
@@ -279,6 +307,7 @@ impl Choosable {
 const fn failure_text(why: Failure) -> FailureText {
     match why {
         Failure::Cancelled => FailureText::Cancelled,
+        Failure::OtherUser => FailureText::OtherUser,
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => FailureText::NoUsableDevice,
             Reason::DeviceBlocked => FailureText::DeviceBlocked,

@@ -15,9 +15,13 @@ use super::{
     caller::{At, Client},
     correlation::Correlation,
     form::{FormError, Members},
+    limit::Surface,
     problem::mark_fault,
 };
-use crate::app::{App, ClientCredentials, ClientError, ExchangeCode, ExchangeError, Tokens};
+use crate::{
+    app::{App, ClientCredentials, ClientError, ExchangeCode, ExchangeError, Tokens},
+    limits::Group,
+};
 
 /// `POST /{environment}/as/token`
 pub(crate) async fn exchange(
@@ -35,6 +39,12 @@ pub(crate) async fn exchange(
         Ok(request) => request,
         Err(error) => return error.into_response(),
     };
+    let named = &request.client.client_id;
+    if let Err(limited) =
+        app.limits().application(Group::Token, realm.environment, named, app.now())
+    {
+        return Surface::OAuth.refuse(limited);
+    }
     match app.exchange_code(&realm, request).await {
         Ok(tokens) => success(&tokens),
         Err(ExchangeError::Fault(fault) | ExchangeError::Client(ClientError::Fault(fault))) => {

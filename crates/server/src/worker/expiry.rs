@@ -2,9 +2,11 @@
 
 use std::{pin::pin, sync::Arc};
 
-use countersign_domain::{flow::Flow, grant::Grant, pairing::Ticket};
+use countersign_domain::{
+    flow::Flow, grant::Grant, pairing::Ticket, pushed_request::PushedRequest, session::Session,
+};
 use countersign_protocol::time::Timestamp;
-use countersign_store::{StoreError, Tx, Work, machine, spent_proof};
+use countersign_store::{StoreError, Tx, Work, lockout, machine, spent_proof};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -63,9 +65,12 @@ impl Work for Sweep {
         let Self { now, batch } = *self;
         let flows = machine::delete_expired::<Flow>(tx, now, batch).await?;
         let grants = machine::delete_expired::<Grant>(tx, now, batch).await?;
+        let sessions = machine::delete_expired::<Session>(tx, now, batch).await?;
+        let pushed = machine::delete_expired::<PushedRequest>(tx, now, batch).await?;
         let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
         let proofs = spent_proof::delete_expired(tx, now, batch).await?;
-        let all = [flows, grants, tickets, proofs];
+        let lockouts = lockout::delete_expired(tx, now, batch).await?;
+        let all = [flows, grants, sessions, pushed, tickets, proofs, lockouts];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }
@@ -126,8 +131,8 @@ mod tests {
         };
         let application = app.create_application(environment, new).await.unwrap().application;
         let request = StartFlow {
-            client_id: Some(application.id.to_string()),
             parameters: Parameters {
+                client_id: Some(application.id.to_string()),
                 response_type: Some("code".to_owned()),
                 response_mode: Some("pi.flow".to_owned()),
                 scope: Some("openid".to_owned()),
@@ -135,8 +140,8 @@ mod tests {
                 code_challenge_method: Some("S256".to_owned()),
                 ..Parameters::default()
             },
-            mobile_payload: None,
             cookie: None,
+            session: None,
             correlation: String::new(),
         };
         for _ in 0..5 {

@@ -27,7 +27,7 @@ use countersign_protocol::{
     time::{Clock, Timestamp},
 };
 use countersign_server::{
-    Parts, PasswordSettings, Server, Settings,
+    LimitSettings, Parts, PasswordSettings, Server, Settings,
     app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy, NewUser},
     open,
 };
@@ -296,6 +296,7 @@ impl Work for Offer {
 
 async fn serve(database: &str, key: &Secret<[u8; 32]>, clock: &Arc<TestClock>) -> Server {
     let mut settings = Settings::new(BASE_URL);
+    settings.limits = LimitSettings::off();
     settings.passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 2, queue: 256 };
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let app = open(Parts {

@@ -82,5 +82,5 @@ async fn pages_of_other_origins_may_read_the_name_of_a_request() {
     let w = World::new().await;
     let asked = with(get(&w.url("/as/jwks")), "origin", "https://app.example");
     let answer = w.wire.send(asked).await.must_be(200);
-    assert_eq!(answer.header("access-control-expose-headers"), "correlation-id");
+    assert_eq!(answer.header("access-control-expose-headers"), "correlation-id,retry-after");
 }

@@ -214,7 +214,7 @@ async fn a_browser_of_one_environment_has_no_flow_in_another() {
     let flow = sign_on.flow["id"].as_str().unwrap();
     for endpoint in of(Browser) {
         let request =
-            with(call(endpoint, &other, flow, ""), "cookie", sign_on.client.browser.cookie());
+            with(call(endpoint, &other, flow, ""), "cookie", &sign_on.client.browser.cookie());
         is_refused(&w.wire.send(request).await, endpoint.3, &format!("{endpoint:?}"));
     }
     let own = sign_on.client.authorize_url(&sign_on.client.request());

@@ -7,6 +7,7 @@ mod database;
 #[macro_use]
 mod world;
 
+mod abuse;
 mod answers;
 mod assets;
 mod audit;
@@ -15,5 +16,6 @@ mod device;
 mod endpoints;
 mod flows;
 mod fuzz;
+mod keys;
 mod oidc;
 mod signon;

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use countersign_domain::user::User;
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
-use countersign_server::{Parts, PasswordSettings, Settings, app::App, open, router};
+use countersign_server::{
+    LimitSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
+};
 use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
@@ -40,9 +42,10 @@ pub struct World {
     pub server: Arc<App>,
     pub wire: Wire,
     pub bank: Bank,
-    base_url: String,
+    settings: Settings,
     clock: Arc<SetClock>,
     entropy: Arc<Seeded>,
+    key_encryption_key: Secret<[u8; 32]>,
     database: Database,
 }
 
@@ -57,20 +60,56 @@ impl World {
 
     /// A server that browsers reach at this address.
     pub async fn at(base_url: &str, engine: Engine) -> Self {
+        let limits = LimitSettings::off();
+        Self::with(Settings { limits, ..Settings::new(base_url) }, engine).await
+    }
+
+    /// A server with these limits. All other worlds have none, since time stands still in them.
+    pub async fn limited(limits: LimitSettings) -> Self {
+        Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
+    }
+
+    pub async fn with(settings: Settings, engine: Engine) -> Self {
         let database = Database::new(engine).await;
         let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
-        let server = serve(&database, base_url, &clock, &entropy).await;
+        let key_encryption_key = Secret::new([7; 32]);
+        let parts = (&clock, &entropy, &key_encryption_key);
+        let server = serve(&settings, &database, parts).await;
         let wire = Wire::new(router(Arc::clone(&server)));
         let bank = Bank::open(&server, "Bank").await;
-        Self { server, wire, bank, base_url: base_url.to_owned(), clock, entropy, database }
+        Self { server, wire, bank, settings, clock, entropy, key_encryption_key, database }
     }
 
-    /// The same data under a new server, which knows nothing but them.
+    /// Another node over the same database, which must be PostgreSQL.
+    pub async fn another_node(&self) -> (Arc<App>, Wire) {
+        let parts = (&self.clock, &self.entropy, &self.key_encryption_key);
+        let server = serve(&self.settings, &self.database, parts).await;
+        let wire = Wire::new(router(Arc::clone(&server)));
+        (server, wire)
+    }
+
+    /// The same data under a new server.
     pub async fn restart(&mut self) {
         self.server.store().close().await;
-        self.server = serve(&self.database, &self.base_url, &self.clock, &self.entropy).await;
-        self.wire = Wire::new(router(Arc::clone(&self.server)));
+        (self.server, self.wire) = self.another_node().await;
+    }
+
+    /// What the operator takes for the key-encryption key.
+    pub fn key_is(&mut self, key: [u8; 32]) {
+        self.key_encryption_key = Secret::new(key);
+    }
+
+    /// Stops the server, encrypts everything under another key-encryption key, and starts again. Returns how many ciphertexts
+    /// were changed.
+    pub async fn reseal(&mut self, new: [u8; 32]) -> Result<u64, ResealError> {
+        self.server.store().close().await;
+        let (settings, new) = (StoreSettings::new(self.database.url()), Secret::new(new));
+        let entropy = Arc::<Seeded>::clone(&self.entropy);
+        let changed = reseal(&settings, (&self.key_encryption_key, &new), entropy).await?;
+        self.key_encryption_key = new;
+        (self.server, self.wire) = self.another_node().await;
+        Ok(changed)
     }
 
     /// Ends the world and removes what it kept.
@@ -84,12 +123,12 @@ impl World {
     }
 
     pub fn issuer(&self) -> String {
-        format!("{}/{}/as", self.base_url, self.bank.environment.id)
+        format!("{}/{}/as", self.settings.base_url, self.bank.environment.id)
     }
 
     /// An address in the environment: `/signon`.
     pub fn url(&self, path: &str) -> String {
-        format!("{}/{}{path}", self.base_url, self.bank.environment.id)
+        format!("{}/{}{path}", self.settings.base_url, self.bank.environment.id)
     }
 
     /// Somebody with everybody's password.
@@ -114,7 +153,7 @@ impl World {
 
     /// A browser without cookies.
     pub fn browser(&self) -> Browser {
-        Browser::new(self.wire.clone(), &self.base_url)
+        Browser::new(self.wire.clone(), &self.settings.base_url)
     }
 
     /// A phone with the bank's app, fresh from the store.
@@ -159,18 +198,18 @@ impl World {
 }
 
 async fn serve(
+    settings: &Settings,
     database: &Database,
-    base_url: &str,
-    clock: &Arc<SetClock>,
-    entropy: &Arc<Seeded>,
+    (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
 ) -> Arc<App> {
     let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
-    let parts = Parts {
+    open(Parts {
         store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
-        key_encryption_key: Secret::new([7; 32]),
+        key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, audit_seal_batch: 4, ..Settings::new(base_url) },
-    };
-    open(parts).await.unwrap()
+        settings: Settings { passwords, audit_seal_batch: 4, ..settings.clone() },
+    })
+    .await
+    .unwrap()
 }

@@ -12,8 +12,8 @@ use countersign_store::{Engine, StoreError, Tx, Work, audit, migrate};
 
 use crate::engines::{Database, NOW};
 
-const FLOWS: i64 = 20_000;
-const CALLERS: i64 = 64;
+const FLOWS: u32 = 20_000;
+const CALLERS: u32 = 64;
 
 /// The two records of one sign-on by a paired phone, and nothing else.
 struct SignOn {
@@ -33,8 +33,8 @@ impl Work for SignOn {
 }
 
 /// With everything that a record says, or with the least.
-fn record(n: i64, environment: Id<Environment>, action: Action, whole: bool) -> Record {
-    let now = NOW.plus_seconds(n / 5_000);
+fn record(n: u32, environment: Id<Environment>, action: Action, whole: bool) -> Record {
+    let now = NOW.plus_seconds(i64::from(n / 5_000));
     let new_id = || Id::<Record>::new(now, &SystemEntropy);
     let mention = |name: &str| whole.then(|| name.to_owned());
     let event = Event::of(action, Some("device_authorized"))
@@ -64,7 +64,7 @@ async fn audit_cost() {
         for caller in 0..CALLERS {
             let store = database.store.clone();
             callers.spawn(async move {
-                for n in (caller..FLOWS).step_by(CALLERS as usize) {
+                for n in (caller..FLOWS).step_by(64) {
                     let record = |action| record(n, environment, action, whole);
                     let records = [Action::DeviceAuthorized, Action::AccessAllowed].map(record);
                     store.write(SignOn { records }).await.unwrap();
@@ -72,7 +72,7 @@ async fn audit_cost() {
             });
         }
         callers.join_all().await;
-        let micros = start.elapsed().as_secs_f64() * 1e6 / FLOWS as f64;
+        let micros = start.elapsed().as_secs_f64() * 1e6 / f64::from(FLOWS);
         println!(
             "whole: {whole}, {} bytes a record, {micros:.1} us for two records",
             bytes.unwrap().len()

@@ -9,6 +9,7 @@ mod audit_cost;
 mod conformance;
 mod faults;
 mod gate;
+mod lockouts;
 mod machines;
 mod migrations;
 mod races;

@@ -22,7 +22,7 @@ const FAILURES: [FailureText; 8] = [
     FailureText::Cancelled,
 ];
 
-const PROBLEMS: [Problem; 9] = [
+const PROBLEMS: [Problem; 11] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -30,6 +30,8 @@ const PROBLEMS: [Problem; 9] = [
     Problem::Required("username"),
     Problem::Required("device"),
     Problem::Busy,
+    Problem::TooMany { seconds: 1 },
+    Problem::TooMany { seconds: 30 },
     Problem::Expired,
     Problem::NotNow,
 ];
@@ -50,11 +52,12 @@ fn asking<'a>(
     ]
 }
 
-/// The four screens that end a sign-on.
-fn closing(text: &str) -> [(&'static str, Screen<'_>); 4] {
+/// The screens that end a sign-on.
+fn closing(text: &str) -> [(&'static str, Screen<'_>); 5] {
     [
         ("failed", Screen::Failed { reason: FailureText::DeviceBlocked, continue_url: text }),
         ("refused", Screen::Refused { description: text, correlation: text }),
+        ("too_many", Screen::TooMany { seconds: 30 }),
         ("gone", Screen::Gone),
         ("form_post", Screen::FormPost { action: "https://app.example/cb", members: MEMBERS }),
     ]
@@ -226,7 +229,7 @@ fn a_page_without_an_application_names_none() {
 
 #[test]
 fn what_pages_refer_to_is_there_and_nothing_else_is() {
-    let html = html(closing("x")[3].1);
+    let html = html(closing("x")[4].1);
     let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
     assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
     let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();

@@ -25,8 +25,8 @@ async fn a_flow_is_shown_to_the_browser_that_began_it_and_to_nobody_else() {
     is_gone(&mut stranger).await;
     stranger.flow = own;
     stranger.read().await.must_be(200);
-    let cookie = sign_on.client.browser.cookie().to_owned();
-    sign_on.client.browser.forget_cookie();
+    let cookie = sign_on.client.browser.cookie();
+    sign_on.client.browser.forget_cookies();
     is_gone(&mut sign_on).await;
     // On https the cookie of the other name is none.
     for unfit in [cookie.replace("__Host-ST", "ST"), format!("{cookie}A"), "__Host-ST=x".to_owned()]

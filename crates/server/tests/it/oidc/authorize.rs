@@ -39,7 +39,7 @@ async fn a_browser_keeps_its_cookie_over_several_flows() {
     let w = World::new().await;
     let mut site = w.site();
     let first = site.authorize(&site.request()).await;
-    let cookie = site.browser.cookie().to_owned();
+    let cookie = site.browser.cookie();
     let second = site.authorize(&site.request()).await;
     assert_eq!(site.browser.cookie(), cookie);
     for answer in [first, second] {

@@ -8,11 +8,11 @@ use crate::world::{Client, FORM, JSON, Members, SITE_ADDRESS, World, post};
 /// it away, and `LONG` is longer than anything may be.
 const REFUSED: [(&str, &str, &str); 18] = [
     ("response_type", "invalid_request", "response_type is required"),
-    ("response_type=token", "unsupported_response_type", "response_type must be code"),
-    ("response_type=code id_token", "unsupported_response_type", "response_type must be code"),
+    ("response_type=password", "unsupported_response_type", "response_type must be code"),
+    ("response_type=code code", "unsupported_response_type", "response_type must be code"),
     ("scope", "invalid_scope", "scope must contain openid"),
     ("scope=profile OpenID", "invalid_scope", "scope must contain openid"),
-    ("response_mode=fragment", "invalid_request", "response_mode must be query, form_post or"),
+    ("response_mode=jwt", "invalid_request", "response_mode must be query, fragment, form_post"),
     ("code_challenge,code_challenge_method", "invalid_request", "code_challenge is required for"),
     ("code_challenge", "invalid_request", "code_challenge is required with code_challenge_method"),
     ("code_challenge_method", "invalid_request", "code_challenge_method must be S256"),
@@ -22,8 +22,8 @@ const REFUSED: [(&str, &str, &str); 18] = [
     ("prompt=none login", "invalid_request", "prompt none cannot be combined"),
     ("nonce=LONG", "invalid_request", "nonce must have at most 2048 characters"),
     ("login_hint=LONG", "invalid_request", "login_hint must have at most 256 characters"),
-    ("request=x", "request_not_supported", "request is not supported"),
-    ("request_uri=x", "request_uri_not_supported", "request_uri is not supported"),
+    ("request_uri=x", "request_uri_not_supported", "request_uri must be one of a pushed"),
+    ("max_age=-1", "invalid_request", "max_age must be a whole number of seconds"),
     ("mobilePayload=x", "invalid_request", "mobilePayload: "),
 ];
 

@@ -107,7 +107,11 @@ async fn a_person_without_a_device_learns_why_and_goes_back() {
         (page.answer.status.as_u16(), page.heading().as_str()),
         (200, "You are not signed in")
     );
-    assert!(page.answer.text().contains("you have no device set up"), "{}", page.answer.text());
+    assert!(
+        page.answer.text().contains("you have no device that can be used for it now"),
+        "{}",
+        page.answer.text()
+    );
     let end = site.browser.open(&page.link()).await;
     is_denied(&end, "the user has no device that the MFA policy accepts");
 }

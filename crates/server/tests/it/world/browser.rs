@@ -1,4 +1,6 @@
-//! A browser without JavaScript: one cookie, forms as they are on the page, and redirects until they leave the server.
+//! A browser without JavaScript: cookies, forms as they are on the page, and redirects until they leave the server.
+
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use http::Request;
@@ -11,7 +13,7 @@ use super::wire::{Answer, FORM, Members, Wire, get, post, with};
 pub struct Browser {
     pub wire: Wire,
     base_url: String,
-    cookie: Option<String>,
+    cookies: BTreeMap<String, String>,
 }
 
 /// What a person sees, or the address of an application to which the browser was sent.
@@ -23,28 +25,43 @@ pub struct Page {
 
 impl Browser {
     pub fn new(wire: Wire, base_url: &str) -> Self {
-        Self { wire, base_url: base_url.to_owned(), cookie: None }
+        Self { wire, base_url: base_url.to_owned(), cookies: BTreeMap::new() }
     }
 
-    /// Name and value of the cookie.
-    pub fn cookie(&self) -> &str {
-        self.cookie.as_deref().expect("a cookie")
+    /// All cookies, as they are sent.
+    pub fn cookie(&self) -> String {
+        assert!(!self.cookies.is_empty(), "a cookie");
+        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
     }
 
-    pub fn forget_cookie(&mut self) {
-        self.cookie = None;
+    /// The cookie of the session, if somebody is signed in.
+    pub fn session(&self) -> Option<&str> {
+        let session = |name: &&String| name.contains("SID-");
+        self.cookies.keys().find(session).map(|name| self.cookies[name].as_str())
+    }
+
+    /// A browser that knows only the session of this one, as after a restart.
+    pub fn forget_flows(&mut self) {
+        self.cookies.retain(|name, _| name.contains("SID-"));
+    }
+
+    pub fn forget_cookies(&mut self) {
+        self.cookies.clear();
     }
 
     pub async fn send(&mut self, request: Request<Body>) -> Answer {
-        let request = match &self.cookie {
-            Some(cookie) => with(request, "cookie", cookie),
-            None => request,
-        };
+        let request =
+            if self.cookies.is_empty() { request } else { with(request, "cookie", &self.cookie()) };
         let answer = self.wire.send(request).await;
-        if let Some(cookie) =
-            answer.header("set-cookie").split(';').next().filter(|c| !c.is_empty())
-        {
-            self.cookie = Some(cookie.to_owned());
+        for cookie in answer.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         answer
     }

@@ -23,6 +23,11 @@ impl Wire {
         Self { router }
     }
 
+    /// The server itself, for answers that break the promises of others.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Sends a request. Whatever a test asks, the answer keeps the promises of all answers.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -1,0 +1,149 @@
+//! Sessions as use cases see them: found by their cookie, joined by the flows that complete in them, ended.
+
+use countersign_domain::{
+    application::GrantType,
+    audit,
+    authorization::Answer,
+    flow::{Flow, Identity},
+    grant::{self, Grant},
+    id::Id,
+    session::{self, Effect, Event, Participant, Refusal, Session, Step},
+};
+use countersign_protocol::secret::Secret;
+use countersign_store::{
+    StoreError, Tx, Versioned, application, grant as grants, session as sessions,
+};
+
+use super::{Call, Fault, Realm};
+
+/// A session that is not over.
+pub(super) struct Found {
+    pub id: Id<Session>,
+    pub identity: Identity,
+}
+
+/// The session of this cookie.
+pub(super) async fn find(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    call: &Call,
+    cookie: Option<&Secret<String>>,
+) -> Result<Option<Found>, StoreError> {
+    let Some(id) = cookie.and_then(|cookie| realm.session_of(cookie.expose())) else {
+        return Ok(None);
+    };
+    let session = sessions::load(tx, realm.environment, id, call.now).await?;
+    let identity = session.and_then(|session| session.identity(call.now).cloned());
+    Ok(identity.map(|identity| Found { id, identity }))
+}
+
+/// Lets a flow that has completed join its session, or begin one. Nothing if it is to leave none behind.
+pub(super) async fn join(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &Flow,
+    identity: &Identity,
+) -> Result<Option<Id<Session>>, Fault> {
+    // The word of one application is not to open the door of another.
+    if identity.methods.is_empty() {
+        return Ok(None);
+    }
+    // An app that shows its phone with each request signs in anew each time, and has no use for a session.
+    let shows_phone =
+        matches!(flow.request.answer, Answer::Flow { .. }) && flow.installation.is_some();
+    if shows_phone && flow.session.is_none() {
+        return Ok(None);
+    }
+    let participant = participant(tx, flow).await?;
+    if let Some(id) = flow.session
+        && let Some(old) = sessions::load(tx, flow.environment, id, call.now).await?
+    {
+        let event = Event::SignedOn { identity: identity.clone(), participant };
+        match session::apply(&old, event, call.sessions, call.now) {
+            Ok(step) => {
+                commit(tx, call, &old, step).await?;
+                return Ok(Some(id));
+            }
+            // Somebody else signs in at this browser: the session of the one before is over.
+            Err(Refusal::OtherUser) => end(tx, call, &old).await?,
+            Err(Refusal::Ended) => {}
+        }
+    }
+    let id = call.new_id();
+    let place = (id, flow.environment);
+    let begun = Session::begin(place, identity.clone(), participant, (call.sessions, call.now));
+    sessions::insert(tx, &begun.session).await?;
+    effects(tx, call, identity, &begun.effects).await?;
+    Ok(Some(id))
+}
+
+/// Ends a session, and with it what its applications have of it.
+pub(super) async fn end(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    old: &Versioned<Session>,
+) -> Result<(), Fault> {
+    match session::apply(old, Event::End, call.sessions, call.now) {
+        Ok(step) => commit(tx, call, old, step).await,
+        Err(Refusal::Ended | Refusal::OtherUser) => Ok(()),
+    }
+}
+
+async fn commit(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    old: &Versioned<Session>,
+    step: Step,
+) -> Result<(), Fault> {
+    if old.is_as_good_as(&step.session, call.sessions) {
+        return Ok(());
+    }
+    sessions::swap(tx, old, &step.session).await?;
+    if let session::State::Active { identity, .. } = &old.state {
+        effects(tx, call, identity, &step.effects).await?;
+    }
+    Ok(())
+}
+
+async fn effects(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    identity: &Identity,
+    effects: &[Effect],
+) -> Result<(), Fault> {
+    for effect in effects {
+        match effect {
+            Effect::Audit(action) => {
+                call.audit(tx, audit::Event::of(*action, None).about(identity.user)).await?;
+            }
+            Effect::EndParticipation(participant) => {
+                end_participation(tx, call, *participant).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tokens that the application has of the session no longer count.
+async fn end_participation(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    participant: Participant,
+) -> Result<(), StoreError> {
+    let Some(old) = grants::load(tx, call.environment, participant.grant, call.now).await? else {
+        return Ok(());
+    };
+    let state = grant::State::Revoked { at: call.now };
+    grants::swap(tx, &old, &Grant { state, ..(*old).clone() }).await
+}
+
+/// The application of a flow, if it has something of the session that must end with it.
+async fn participant(tx: &mut Tx<'_>, flow: &Flow) -> Result<Option<Participant>, StoreError> {
+    let id = flow.request.application;
+    let application = application::load(tx, flow.environment, id).await?;
+    let takes_part = application.is_some_and(|application| {
+        application.oidc.backchannel_logout_uri.is_some()
+            || application.may(GrantType::RefreshToken)
+    });
+    Ok(takes_part.then(|| Participant { application: id, grant: flow.id.cast() }))
+}
