@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::{
     application::{Application, ResponseType},
+    device_code::DeviceCode,
     id::Id,
     user::User,
 };
@@ -54,6 +55,12 @@ pub struct AuthorizationRequest {
     /// Names of sign-on policies, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
+    /// Which words a notification uses, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// What the app shows beside a question, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_context: Option<String>,
     /// The key that the code is bound to (RFC 9449, section 10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<Thumbprint>,
@@ -99,6 +106,8 @@ pub enum Answer {
     Fragment { redirect_uri: String },
     /// In the flow itself, for applications that draw their own screens (`pi.flow`).
     Flow { redirect_uri: Option<String> },
+    /// Not at all: a device waits for it, and the person is told to go back there (RFC 8628).
+    Device { device_code: Id<DeviceCode> },
 }
 
 impl Answer {
@@ -110,6 +119,7 @@ impl Answer {
             | Self::FormPost { redirect_uri }
             | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
+            Self::Device { .. } => None,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use countersign_domain::{
     application::{
-        Application, GrantType, Kind, Mobile, Oidc, Pkce, ResponseType, TokenEndpointAuthMethod,
+        Application, GrantType, Kind, Mobile, Oidc, Pkce, RefreshRules, ResponseType,
+        TokenEndpointAuthMethod,
     },
     audit,
     authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     device::{self, Device},
+    device_code::{self, DeviceCode},
     environment::Environment,
     flow::{self, Failure, Flow, Identity, Method},
     grant::{self, Grant},
@@ -236,6 +238,8 @@ pub fn flow(state: flow::State) -> Flow {
             prompt: Prompt::AsNeeded,
             max_age: None,
             acr_values: Vec::new(),
+            template: None,
+            client_context: None,
             dpop_jkt: None,
         },
         acr: "Multi_Factor".to_owned(),
@@ -266,6 +270,19 @@ pub fn ticket(state: pairing::State) -> Ticket {
     }
 }
 
+/// A request of a device with the bank's app, good for ten minutes.
+pub fn device_code(state: device_code::State) -> DeviceCode {
+    DeviceCode {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        scopes: vec![Scope::OpenId],
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(600),
+        state,
+    }
+}
+
 /// What a sign-on of Ann gave to the bank's app.
 pub fn grant(state: grant::State) -> Grant {
     Grant {
@@ -280,6 +297,7 @@ pub fn grant(state: grant::State) -> Grant {
         code_challenge: Some("challenge".to_owned()),
         installation: Some(installation(1)),
         session: Some(id(1)),
+        confirmation: None,
         issued_at: NOW,
         state,
     }
@@ -292,6 +310,7 @@ pub fn redemption() -> grant::Event {
         application: grant.application,
         redirect_uri: grant.redirect_uri,
         code_challenge: grant.code_challenge,
+        terms: TERMS,
     }
 }
 
@@ -304,6 +323,33 @@ pub fn signing_key(n: u8, state: signing_key::State) -> SigningKey {
         created_at: NOW,
         state,
     }
+}
+
+/// Tokens of an hour, and no refresh tokens.
+pub const TERMS: grant::Terms = grant::Terms { access_seconds: 3_600, refresh: None };
+
+/// Refresh tokens that may rest for ten minutes and live for an hour, with half a minute of grace.
+pub const REFRESH: RefreshRules = RefreshRules {
+    idle_seconds: 600,
+    life_seconds: Some(3_600),
+    grace_seconds: 30,
+    replay_protection: true,
+};
+
+/// The bank's app presents a refresh token as it should.
+pub fn refreshing(generation: u32) -> grant::Event {
+    let terms = grant::Terms { refresh: Some(REFRESH), ..TERMS };
+    grant::Event::Refresh { application: id(1), generation, terms }
+}
+
+/// A grant whose refresh token was rotated this often, now for the last time.
+pub fn refreshable(generation: u32) -> Grant {
+    grant(grant::State::Refreshable {
+        generation,
+        rotated_at: NOW,
+        access_until: NOW.plus_seconds(3_600),
+        refresh_until: NOW.plus_seconds(600),
+    })
 }
 
 pub fn record() -> audit::Record {
@@ -354,7 +400,7 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Fragment, Flow }
+    Answer { Query, FormPost, Fragment, Flow, Device }
     Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }
@@ -381,6 +427,10 @@ named! {
     device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove, Unpair }
     device::Effect { Audit, CountUserFailure, Delete }
     device::Refusal { Blocked, Locked, Removed, PasscodeSpent }
+    device_code::State { Pending, Approved, Denied, Redeemed }
+    device_code::Event { Poll, Approve, Deny }
+    device_code::Effect { IssueTokens, TellPending, TellSlowDown, Audit }
+    device_code::Refusal { OtherApplication, Expired, Denied, Spent, Answered }
     pairing::State { Open, Claimed, Denied, Expired }
     pairing::Event { Approve, Deny, Tick }
     pairing::Effect { CreateDevice, Audit }
@@ -390,14 +440,17 @@ named! {
     session::Event { SignedOn, End }
     session::Effect { Audit, EndParticipation }
     session::Refusal { Ended, OtherUser }
-    grant::State { Issued, Redeemed, Revoked }
-    grant::Event { Redeem }
-    grant::Effect { IssueTokens, Audit }
     signing_key::State { Next, Current, Retired, Removed }
     signing_key::Event { Activate, Retire, Withdraw, Tick }
     signing_key::Effect { Delete, Audit }
     signing_key::Refusal { Unused, Forgotten }
-    grant::Refusal { Expired, OtherApplication, OtherRedirectUri, WrongVerifier, Revoked }
+    grant::State { Issued, Redeemed, Refreshable, Revoked }
+    grant::Event { Redeem, Refresh, Revoke }
+    grant::Effect { IssueTokens, Audit }
+    grant::Refusal {
+        OtherKey, CodeExpired, OtherApplication, OtherRedirectUri, WrongVerifier, RefreshExpired, NotNewest,
+        Revoked,
+    }
 }
 
 /// Each variant stands among the values, so that a new one is not forgotten.

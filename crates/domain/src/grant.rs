@@ -1,17 +1,24 @@
-//! Grants: what an authorization code stands for (RFC 6749, section 4.1). A code is redeemed at most once.
+//! Grants: what an authorization code and the refresh tokens after it stand for (RFC 6749, sections 4.1 and 6). A code
+//! counts once, and so does each generation of refresh tokens.
 
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{jwk::Thumbprint, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    application::Application, audit, authorization::Scope, environment::Environment,
-    flow::Identity, id::Id, installation::Installation, session::Session,
+    application::{Application, GrantType, RefreshRules},
+    audit,
+    authorization::Scope,
+    environment::Environment,
+    flow::Identity,
+    id::Id,
+    installation::Installation,
+    session::Session,
 };
 
 /// Life of an authorization code, in seconds (FAPI 2.0 Security Profile, section 5.3.2.1: at most 60).
 pub const CODE_SECONDS: i64 = 60;
 
-/// Life of access and ID tokens, in seconds.
+/// Life of ID tokens, in seconds, and of access tokens unless the application says otherwise.
 pub const TOKEN_SECONDS: i64 = 3_600;
 
 /// The longest life of a token that an application may have, in seconds. The key that signed it is published for longer.
@@ -47,6 +54,9 @@ pub struct Grant {
     /// The session in which the flow completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Id<Session>>,
+    /// The key that the code, and the refresh tokens of a public client, are bound to (RFC 9449, sections 5 and 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Thumbprint>,
     /// When the code was made.
     pub issued_at: Timestamp,
     /// How far it has come.
@@ -59,10 +69,27 @@ pub struct Grant {
 pub enum State {
     /// The code waits.
     Issued,
-    /// The code was redeemed.
-    Redeemed { at: Timestamp },
-    /// The code came a second time: what it gave no longer counts (RFC 6749, section 4.1.2).
+    /// The code was redeemed for an access token that lives until then.
+    Redeemed { at: Timestamp, access_until: Timestamp },
+    /// The code was redeemed, and refresh tokens renew what it gave. Only the newest generation counts, and the one before
+    /// it for a moment.
+    Refreshable {
+        generation: u32,
+        rotated_at: Timestamp,
+        access_until: Timestamp,
+        refresh_until: Timestamp,
+    },
+    /// A code or a refresh token came a second time, or the application gave up its tokens: nothing of it counts.
     Revoked { at: Timestamp },
+}
+
+/// How long what a grant gives may live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Seconds of an access token.
+    pub access_seconds: u32,
+    /// Rules of the refresh tokens, if there are any.
+    pub refresh: Option<RefreshRules>,
 }
 
 /// What can happen to a grant.
@@ -76,6 +103,22 @@ pub enum Event {
         redirect_uri: Option<String>,
         /// S256 of the `code_verifier` of the token request.
         code_challenge: Option<String>,
+        /// What the application may have now.
+        terms: Terms,
+    },
+    /// The application presents a refresh token.
+    Refresh {
+        /// Who presents it.
+        application: Id<Application>,
+        /// Which one.
+        generation: u32,
+        /// What the application may have now.
+        terms: Terms,
+    },
+    /// The application gives up what it got (RFC 7009).
+    Revoke {
+        /// Who asks.
+        application: Id<Application>,
     },
 }
 
@@ -91,20 +134,21 @@ pub struct Step {
 /// What must be committed with a change of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Tokens may be made. Without it the request is refused, although the state changes.
-    IssueTokens,
+    /// Tokens may be made, with a refresh token of this generation. Without it the request is refused, although the state
+    /// changes.
+    IssueTokens { refresh: Option<u32> },
     /// A line in the audit log.
-    Audit(audit::Action),
+    Audit { action: audit::Action, reason: &'static str },
 }
 
-/// Why a code does not count. All of them are `invalid_grant` on the wire; the description tells which.
+/// Why a code or a refresh token does not count. All of them are `invalid_grant` on the wire; the description tells which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Older than [`CODE_SECONDS`].
+    /// The code is older than [`CODE_SECONDS`].
     #[error("code has expired")]
-    Expired,
+    CodeExpired,
     /// Made for another application.
-    #[error("code was made for another client_id")]
+    #[error("code or refresh_token was made for another client_id")]
     OtherApplication,
     /// Not what the authorization request said.
     #[error("redirect_uri must be the one of the authorization request")]
@@ -112,40 +156,196 @@ pub enum Refusal {
     /// Missing, superfluous or wrong.
     #[error("code_verifier does not match the code_challenge of the authorization request")]
     WrongVerifier,
-    /// Presented a second time before.
-    #[error("code was used already")]
+    /// No proof, or one by another key than that which the code or the refresh token is bound to.
+    #[error("the DPoP proof must be by the key that the code or refresh_token is bound to")]
+    OtherKey,
+    /// The refresh token has rested too long, or the sign-on is too long ago.
+    #[error("refresh_token has expired")]
+    RefreshExpired,
+    /// Another refresh token has taken its place, and the application does not want that to have consequences; or the grant
+    /// has none.
+    #[error("refresh_token is not the newest one")]
+    NotNewest,
+    /// Presented a second time before, or given up.
+    #[error("code or refresh_token was used already or revoked")]
     Revoked,
+}
+
+impl Terms {
+    /// Those of an application.
+    #[must_use]
+    pub fn of(application: &Application) -> Self {
+        let rules = application.oidc.refresh;
+        Self {
+            access_seconds: application.oidc.access_token_seconds,
+            refresh: application.may(GrantType::RefreshToken).then_some(rules),
+        }
+    }
+
+    fn access_until(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.access_seconds.into())
+    }
+}
+
+impl Grant {
+    /// From when nothing that the grant may still give or has given can count.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        match self.state {
+            State::Issued | State::Revoked { .. } => {
+                self.issued_at.plus_seconds(CODE_SECONDS + TOKEN_SECONDS)
+            }
+            State::Redeemed { access_until, .. } => access_until,
+            State::Refreshable { access_until, refresh_until, .. } => {
+                access_until.max(refresh_until)
+            }
+        }
+    }
+
+    /// The key that the grant is bound to after a token request with a proof by `key`, or with none.
+    ///
+    /// A code is bound to the key that its authorization request named. The refresh tokens of a public client are bound to the
+    /// key that it showed; those of other clients are bound to how the client proves itself (RFC 9449, section 5).
+    pub fn confirm(
+        &self,
+        key: Option<Thumbprint>,
+        is_public: bool,
+    ) -> Result<Option<Thumbprint>, Refusal> {
+        let is_bound = is_public || self.state == State::Issued;
+        match self.confirmation {
+            Some(bound) if is_bound && key != Some(bound) => Err(Refusal::OtherKey),
+            Some(bound) => Ok(Some(bound)),
+            None => Ok(key.filter(|_| is_public)),
+        }
+    }
+
+    /// Whether access tokens that came of it count, as far as the grant can say.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        match self.state {
+            State::Redeemed { .. } | State::Refreshable { .. } => true,
+            State::Issued | State::Revoked { .. } => false,
+        }
+    }
+
+    /// The scopes of a refresh request: some of those that were granted, in their order (RFC 6749, section 6), or all of them
+    /// if it names none. Nothing if it asks for one that was not granted. `offline_access` is known and says nothing: the
+    /// application has refresh tokens or has not.
+    #[must_use]
+    pub fn narrowed(&self, asked: &str) -> Option<Vec<Scope>> {
+        let named = |name: &&str| !name.is_empty() && *name != "offline_access";
+        let names: Vec<&str> = asked.split(' ').filter(named).collect();
+        if names.is_empty() {
+            return Some(self.scopes.clone());
+        }
+        let granted = |name: &&str| self.scopes.iter().any(|scope| scope.name() == *name);
+        let asked = |scope: &&Scope| names.contains(&scope.name());
+        names.iter().all(granted).then(|| self.scopes.iter().filter(asked).copied().collect())
+    }
 }
 
 /// The whole life of a grant.
 pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refusal> {
     match event {
-        Event::Redeem { application, redirect_uri, code_challenge } => {
-            if *application != grant.application {
-                return Err(Refusal::OtherApplication);
-            }
-            match grant.state {
-                State::Issued if now >= grant.issued_at.plus_seconds(CODE_SECONDS) => {
-                    Err(Refusal::Expired)
-                }
-                State::Issued if *redirect_uri != grant.redirect_uri => {
-                    Err(Refusal::OtherRedirectUri)
-                }
-                State::Issued if *code_challenge != grant.code_challenge => {
-                    Err(Refusal::WrongVerifier)
-                }
-                State::Issued => {
-                    let effects = vec![Effect::IssueTokens];
-                    Ok(Step { state: State::Redeemed { at: now }, effects })
-                }
-                State::Redeemed { .. } => {
-                    let effects = vec![Effect::Audit(audit::Action::GrantReused)];
-                    Ok(Step { state: State::Revoked { at: now }, effects })
-                }
-                State::Revoked { .. } => Err(Refusal::Revoked),
-            }
+        Event::Redeem { application, .. }
+        | Event::Refresh { application, .. }
+        | Event::Revoke { application }
+            if *application != grant.application =>
+        {
+            Err(Refusal::OtherApplication)
         }
+        Event::Redeem { redirect_uri, code_challenge, terms, .. } => match grant.state {
+            State::Issued if now >= grant.issued_at.plus_seconds(CODE_SECONDS) => {
+                Err(Refusal::CodeExpired)
+            }
+            State::Issued if *redirect_uri != grant.redirect_uri => Err(Refusal::OtherRedirectUri),
+            State::Issued if *code_challenge != grant.code_challenge => Err(Refusal::WrongVerifier),
+            State::Issued => Ok(redeemed(grant, terms, now)),
+            // RFC 6749, section 4.1.2: what the code gave must be taken back.
+            State::Redeemed { .. } | State::Refreshable { .. } => {
+                Ok(revoked(audit::Action::GrantReused, "code_used_twice", now))
+            }
+            State::Revoked { .. } => Err(Refusal::Revoked),
+        },
+        Event::Refresh { generation, terms, .. } => match grant.state {
+            State::Issued | State::Redeemed { .. } => Err(Refusal::NotNewest),
+            State::Refreshable { .. } => refreshed(grant, *generation, terms, now),
+            State::Revoked { .. } => Err(Refusal::Revoked),
+        },
+        Event::Revoke { .. } => match grant.state {
+            State::Issued | State::Redeemed { .. } | State::Refreshable { .. } => {
+                Ok(revoked(audit::Action::GrantRevoked, "given_up_by_application", now))
+            }
+            State::Revoked { .. } => Err(Refusal::Revoked),
+        },
     }
+}
+
+fn redeemed(grant: &Grant, terms: &Terms, now: Timestamp) -> Step {
+    let access_until = terms.access_until(now);
+    let Some(rules) = terms.refresh else {
+        let effects = vec![Effect::IssueTokens { refresh: None }];
+        return Step { state: State::Redeemed { at: now, access_until }, effects };
+    };
+    let state = State::Refreshable {
+        generation: 0,
+        rotated_at: now,
+        access_until,
+        refresh_until: refresh_until(grant, rules, now),
+    };
+    Step { state, effects: vec![Effect::IssueTokens { refresh: Some(0) }] }
+}
+
+/// RFC 9700, section 4.14.2: each refresh token counts once, so that of a thief and the application one is found out.
+fn refreshed(
+    grant: &Grant,
+    presented: u32,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let State::Refreshable { generation, rotated_at, refresh_until: until, .. } = grant.state
+    else {
+        return Err(Refusal::NotNewest);
+    };
+    let rules = terms.refresh.ok_or(Refusal::NotNewest)?;
+    if now >= until {
+        return Err(Refusal::RefreshExpired);
+    }
+    if presented == generation {
+        let generation = generation.checked_add(1).ok_or(Refusal::RefreshExpired)?;
+        let state = State::Refreshable {
+            generation,
+            rotated_at: now,
+            access_until: terms.access_until(now),
+            refresh_until: refresh_until(grant, rules, now),
+        };
+        let effects = vec![Effect::IssueTokens { refresh: Some(generation) }];
+        return Ok(Step { state, effects });
+    }
+    let grace_until = rotated_at.plus_seconds(rules.grace_seconds.into());
+    if presented.checked_add(1) == Some(generation) && now < grace_until {
+        // The answer was lost, or two calls went out at once: the same newest token again, and no other generation.
+        let effects = vec![Effect::IssueTokens { refresh: Some(generation) }];
+        return Ok(Step { state: grant.state.clone(), effects });
+    }
+    // One that is newer than the newest was made before the database was put back to an older state, and is nobody's fault.
+    if presented < generation && rules.replay_protection {
+        return Ok(revoked(audit::Action::GrantReused, "refresh_token_used_twice", now));
+    }
+    Err(Refusal::NotNewest)
+}
+
+/// Until when a refresh token that is made now counts.
+fn refresh_until(grant: &Grant, rules: RefreshRules, now: Timestamp) -> Timestamp {
+    let idle = now.plus_seconds(rules.idle_seconds.into());
+    match rules.life_seconds {
+        Some(life) => idle.min(grant.issued_at.plus_seconds(life.into())),
+        None => idle,
+    }
+}
+
+fn revoked(action: audit::Action, reason: &'static str, now: Timestamp) -> Step {
+    Step { state: State::Revoked { at: now }, effects: vec![Effect::Audit { action, reason }] }
 }
 
 #[cfg(test)]

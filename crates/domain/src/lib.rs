@@ -14,7 +14,8 @@
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | flow | one run of authorize, from request to code or error |
 //! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
-//! | grant | what an authorization code stands for |
+//! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |
+//! | grant | what an authorization code or a refresh token stands for |
 //! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
@@ -35,11 +36,16 @@ pub mod application;
 pub mod audit;
 pub mod audit_seal;
 pub mod authorization;
+pub mod client_jwt;
+pub mod client_key;
 pub mod device;
+pub mod device_code;
+pub mod dpop;
 pub mod environment;
 pub mod flow;
 pub mod grant;
 pub mod id;
+pub mod id_token_hint;
 pub mod installation;
 pub mod invalid;
 pub mod lockout;
@@ -55,4 +61,5 @@ pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
 pub mod signing_key;
+pub mod spent_jwt;
 pub mod user;

@@ -14,9 +14,10 @@ use crate::{
     audit::{self, Mentionable},
     authorization::{Answer, Prompt, Scope},
     device::{self, Device},
+    device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, device, environment, flow, grant, id,
-        identity, mfa_policy, mfa_settings, participant, population, record, session,
+        MFA, NOW, Named, application, assert_complete, device, device_code, environment, flow,
+        grant, id, identity, mfa_policy, mfa_settings, participant, population, record, session,
         sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
@@ -122,9 +123,36 @@ fn tickets_are_stored_as_ever() {
 }
 
 #[test]
+fn device_codes_are_stored_as_ever() {
+    use device_code::State;
+    let states = vec![
+        State::Pending { interval_seconds: 5, polled_at: None },
+        State::Approved { identity: identity(), acr: "Multi_Factor".to_owned() },
+        State::Denied,
+        State::Redeemed { at: NOW },
+    ];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&device_code(state.clone()));
+    }
+    assert_pinned("device_code", &device_code(State::Denied));
+    assert_pinned("device_code_states", &states);
+}
+
+#[test]
 fn grants_are_stored_as_ever() {
     use grant::State;
-    let states = vec![State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
+    let states = vec![
+        State::Issued,
+        State::Redeemed { at: NOW, access_until: NOW },
+        State::Refreshable {
+            generation: 7,
+            rotated_at: NOW,
+            access_until: NOW,
+            refresh_until: NOW,
+        },
+        State::Revoked { at: NOW },
+    ];
     assert_complete(&states);
     for state in &states {
         assert_read_back(&grant(state.clone()));
@@ -233,6 +261,7 @@ fn the_words_are_stored_as_ever() {
         Answer::FormPost { redirect_uri: redirect_uri.clone() },
         Answer::Fragment { redirect_uri },
         Answer::Flow { redirect_uri: None },
+        Answer::Device { device_code: id(1) },
     ];
     insta::assert_json_snapshot!(
         "words",

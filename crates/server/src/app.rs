@@ -1,19 +1,25 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
+mod access_token;
 mod administer;
 mod advance_flow;
 mod attempts;
 mod authenticate_client;
+mod authorize_device;
 mod change_device;
+mod check_dpop;
 mod check_passcode;
 mod check_password;
 mod create_application;
 mod create_environment;
 mod create_user;
+mod decide_device;
 mod exchange_code;
 mod fault;
 mod finish_flow;
 mod installation;
+mod introspect_token;
+mod issue_client_token;
 mod issue_tokens;
 mod list_audit;
 mod origin;
@@ -23,15 +29,21 @@ mod read_flow;
 mod read_user_info;
 mod realm;
 mod realms;
+mod redeem_device_code;
+mod refresh_tokens;
 mod resolve_request;
 mod retain_audit;
+mod revoke_token;
 mod rotate_keys;
 mod run_flow;
 mod seal_audit;
 mod session;
+mod sign_off;
 mod start_flow;
 mod unpair_installation;
 mod verify_audit;
+mod verify_signed;
+mod verify_user_code;
 
 use std::sync::Arc;
 
@@ -43,24 +55,33 @@ use countersign_domain::{
     session::Lifetimes,
     user::User,
 };
-use countersign_protocol::{entropy::Entropy, time::Clock, time::Timestamp};
+use countersign_protocol::{
+    encoding,
+    entropy::{Entropy, random},
+    secret::Secret,
+    time::{Clock, Timestamp},
+};
 use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
 
-use self::realms::Realms;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
+    authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
+    decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,
     installation::{DeviceCall, DeviceCallError},
+    introspect_token::{IntrospectError, IntrospectToken, Introspection},
+    issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
@@ -69,23 +90,34 @@ pub use self::{
     read_flow::{FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
+    redeem_device_code::{RedeemDeviceCode, RedeemDeviceCodeError},
+    refresh_tokens::{RefreshError, RefreshTokens},
+    revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
+    sign_off::{SignOff, SignOffError, SignedOff},
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
+    verify_user_code::{UserCodeError, VerifyUserCode},
 };
-use crate::{keys::Vault, limits::Limits, passwords::Passwords, settings::Settings};
+use self::{realms::Realms, verify_user_code::Guesses};
+use crate::{
+    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
+    settings::Settings,
+};
 
 /// Everything that use cases share.
 pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     limits: Limits,
     realms: Realms,
     audit_heads: seal_audit::Heads,
+    user_code_guesses: Guesses,
 }
 
 impl App {
@@ -99,10 +131,25 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
+        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
+        let client_keys = ClientKeys::new(Arc::new(outbound));
         let limits = Limits::new(&settings.limits, entropy.as_ref());
-        let realms = Realms::default();
+        let (realms, user_code_guesses) =
+            (Realms::default(), Guesses::new(settings.user_code_guesses));
         let audit_heads = seal_audit::Heads::default();
-        Self { store, vault, passwords, clock, entropy, settings, limits, realms, audit_heads }
+        Self {
+            store,
+            vault,
+            passwords,
+            client_keys,
+            clock,
+            entropy,
+            settings,
+            limits,
+            realms,
+            user_code_guesses,
+            audit_heads,
+        }
     }
 
     /// The settings.
@@ -133,6 +180,12 @@ impl App {
     #[must_use]
     pub fn new_id<T>(&self) -> Id<T> {
         Id::new(self.now(), self.entropy.as_ref())
+    }
+
+    /// A new cookie for a browser or an app in its place.
+    #[must_use]
+    pub fn new_cookie(&self) -> Secret<String> {
+        Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())))
     }
 
     fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {

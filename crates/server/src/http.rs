@@ -3,18 +3,27 @@
 mod asset;
 mod authorize;
 mod caller;
+mod client;
 mod correlation;
 mod device;
+mod device_authorization;
 mod discovery;
+mod dpop;
 mod flow;
 mod form;
+mod introspect;
 mod limit;
+mod oauth_error;
 mod page;
+mod par;
 mod peer;
 mod problem;
+mod revoke;
+mod sign_off;
 mod sign_on;
 mod size;
 mod token;
+mod user_code;
 mod user_info;
 
 use std::sync::Arc;
@@ -75,17 +84,26 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
     let anywhere = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static("correlation-id"), header::RETRY_AFTER]);
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, dpop::DPOP])
+        .expose_headers([
+            HeaderName::from_static("correlation-id"),
+            header::RETRY_AFTER,
+            dpop::DPOP_NONCE,
+        ]);
     let published = Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
         .route("/{environment}/as/jwks", get(discovery::jwks));
     let tokens = Router::new()
-        .route("/{environment}/as/token", post(token::exchange))
+        .route("/{environment}/as/token", post(token::issue))
+        .route("/{environment}/as/par", post(par::push))
+        .route("/{environment}/as/device_authorization", post(device_authorization::authorize))
+        .route("/{environment}/as/introspect", post(introspect::introspect))
+        .route("/{environment}/as/revoke", post(revoke::revoke))
         .route("/{environment}/as/userinfo", get(user_info::read).post(user_info::read));
     let pages = Router::new()
         .route("/{environment}/as/authorize", get(authorize::by_query).post(authorize::by_form))
-        .route("/{environment}/as/resume", get(authorize::resume));
+        .route("/{environment}/as/resume", get(authorize::resume))
+        .route("/{environment}/as/signoff", get(sign_off::by_query).post(sign_off::by_form));
     counted(app, (Group::Read, Group::Read), Surface::OAuth, published)
         .merge(counted(app, (Group::Token, Group::Token), Surface::OAuth, tokens))
         // Set below the layer, which otherwise would not see the preflight.
@@ -96,7 +114,9 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// For people who sign in: on hosted pages, or on screens that an app draws itself.
 fn people(app: &Arc<App>) -> Router<Arc<App>> {
-    let pages = Router::new().route("/{environment}/signon", get(sign_on::show).post(sign_on::act));
+    let pages = Router::new()
+        .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/device", get(user_code::show).post(user_code::act));
     let flows = Router::new().route("/{environment}/flows/{flow}", get(flow::read).post(flow::act));
     let assets = Router::new().route("/assets/{name}", get(asset::read));
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)

@@ -111,12 +111,22 @@ pub enum Purpose {
     Form,
     /// The secret half of session cookies.
     Session,
+    /// The token of the page that asks whether to sign off.
+    SignOff,
     /// The secret half of `request_uri`.
     PushedRequest,
     /// User names whose wrong passwords are counted.
     Attempts,
     /// Cookies of browsers in which a user has given the password.
     KnownBrowser,
+    /// The secret part of refresh tokens.
+    Refresh,
+    /// The secret half of device codes.
+    DeviceCode,
+    /// User codes.
+    UserCode,
+    /// The token of the form that asks for a user code, before there is a flow.
+    UserCodeForm,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

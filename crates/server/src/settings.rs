@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::{session::Lifetimes, signing_key};
 
-use crate::{limits, passwords};
+use crate::{limits, outbound, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -27,6 +27,14 @@ pub struct Settings {
     pub sessions: Lifetimes,
     /// Who may ask how often.
     pub limits: limits::Settings,
+    /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
+    /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
+    pub user_code_guesses: u32,
+    /// Calls to addresses that clients have registered.
+    pub outbound: outbound::Settings,
+    /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
+    /// second request every five minutes.
+    pub dpop_nonce_required: bool,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -59,6 +67,9 @@ impl Settings {
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
+            user_code_guesses: 30,
+            outbound: outbound::Settings::default(),
+            dpop_nonce_required: false,
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),

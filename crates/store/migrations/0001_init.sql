@@ -159,6 +159,34 @@ CREATE TABLE grants (
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+-- Grants that live for weeks. Among the others they would hide what has ended behind them, and an index there would cost every sign-on.
+CREATE TABLE lasting_grants (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX lasting_grants_by_expiry ON lasting_grants (expires_at);
+-- Access tokens that count no longer although they have not expired. The expiry leads the key: it is signed, and the table grows and
+-- shrinks at its ends.
+CREATE TABLE revoked_tokens (
+    expires_at BIGINT NOT NULL,
+    token_id TEXT NOT NULL,
+    environment_id BYTEA NOT NULL,
+    PRIMARY KEY (expires_at, environment_id, token_id)
+);
+-- What the person types is kept as a keyed hash.
+CREATE TABLE device_codes (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    user_code_hash BYTEA NOT NULL UNIQUE,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
 CREATE TABLE pairing_tickets (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,
@@ -179,6 +207,14 @@ CREATE TABLE spent_proofs (
     answer TEXT,
     public_key BYTEA,
     PRIMARY KEY (expires_at, thumbprint, jti)
+);
+
+-- JWTs that count once and have counted: client assertions, login hints, DPoP proofs. The expiry leads the key, as it does above.
+CREATE TABLE spent_jwts (
+    expires_at BIGINT NOT NULL,
+    environment_id BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (expires_at, environment_id, hash)
 );
 
 -- Written with what they tell. The id and the tenant of a record are in its key and not in `data`: most rows of a busy platform are here.

@@ -20,6 +20,7 @@ pub mod audit;
 pub mod audit_seal;
 mod callers;
 pub mod device;
+pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
@@ -36,10 +37,12 @@ pub mod password;
 pub mod population;
 mod postgres;
 pub mod pushed_request;
+pub mod revoked_token;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
 pub mod signing_key;
+pub mod spent_jwt;
 pub mod spent_proof;
 mod sqlite;
 mod tx;
@@ -65,6 +68,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     audit::STATEMENTS,
     audit_seal::STATEMENTS,
     device::STATEMENTS,
+    device_code::STATEMENTS,
     environment::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
@@ -78,8 +82,10 @@ pub const STATEMENTS: &[&[&str]] = &[
     pushed_request::STATEMENTS,
     session::STATEMENTS,
     sealed::STATEMENTS,
+    revoked_token::STATEMENTS,
     sign_on_policy::STATEMENTS,
     signing_key::STATEMENTS,
+    spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
 ];

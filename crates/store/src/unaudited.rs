@@ -12,12 +12,16 @@ use crate::audit;
 /// log itself is not told in it.
 const PASSING: &[&str] = &[
     "flows",
+    "sessions",
     "grants",
+    "lasting_grants",
+    "revoked_tokens",
+    "device_codes",
     "lockouts",
     "pairing_tickets",
     "pushed_requests",
-    "sessions",
     "spent_proofs",
+    "spent_jwts",
     "audit_records",
     "audit_seals",
     "audit_bases",

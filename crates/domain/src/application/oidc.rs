@@ -5,6 +5,7 @@ use url::Url;
 
 use super::is_redirect_uri;
 use crate::{
+    client_key::ClientKeySet,
     grant::MAX_TOKEN_SECONDS,
     invalid::{Check, Rule},
 };
@@ -194,6 +195,9 @@ impl Oidc {
         for attribute in &self.attributes {
             attribute.validate(check);
         }
+        if let Some(ClientKeys::Inline(text)) = &self.keys {
+            check.require(ClientKeySet::parse(text.as_bytes()).is_ok(), "oidc.keys", KEY_SET);
+        }
     }
 
     fn validate_addresses(&self, check: &mut Check) {
@@ -271,6 +275,9 @@ impl ClientKeys {
     }
 }
 
+const KEY_SET: Rule = Rule::Form {
+    form: "a JWK set of 1 to 50 public keys, of which one verifies signatures: RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519",
+};
 const LIST_OF_100: Rule = Rule::Form { form: "a list of at most 100" };
 const WEB_ADDRESS: Rule = Rule::Form {
     form: "an absolute https address without fragment or credentials, or http on loopback",
@@ -318,6 +325,10 @@ mod tests {
                 (
                     |a| a.oidc.keys = Some(ClientKeys::Url("ftp://bank.example/keys".to_owned())),
                     "oidc.keys must be an absolute https address without fragment or credentials, or http on loopback",
+                ),
+                (
+                    |a| a.oidc.keys = Some(ClientKeys::Inline(r#"{"keys":[]}"#.to_owned())),
+                    "oidc.keys must be a JWK set of 1 to 50 public keys, of which one verifies signatures: RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519",
                 ),
                 (
                     |a| a.oidc.pushed_requests.timeout_seconds = 601,

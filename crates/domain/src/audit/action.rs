@@ -72,7 +72,8 @@ actions! {
     AccessAllowed = "USER.ACCESS_ALLOWED", Success, "A sign-on succeeded.";
     AccessDenied = "USER.ACCESS_DENIED", Failure, "A sign-on failed.";
     GrantReused = "GRANT.REUSED", Failure,
-        "An authorization code was redeemed twice, and what it gave was revoked.";
+        "An authorization code or a refresh token came twice, and what it gave was revoked.";
+    GrantRevoked = "GRANT.REVOKED", Success, "An application gave up its tokens.";
     DeviceAuthorized = "DEVICE_PAYLOAD.CHECK_SUCCESS", Success,
         "A paired phone passed an MFA step by itself.";
     DevicePayloadRefused = "DEVICE_PAYLOAD.CHECK_INVALID", Failure,

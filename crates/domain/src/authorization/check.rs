@@ -60,6 +60,16 @@ pub fn check(
         prompt: prompt(parameters).map_err(invalid)?,
         max_age: max_age(parameters).map_err(invalid)?,
         acr_values: words(&parameters.acr_values),
+        template: object(
+            &parameters.template,
+            "pi.template must be an object of at most 4096 characters",
+        )
+        .map_err(invalid)?,
+        client_context: object(
+            &parameters.client_context,
+            "pi.clientContext must be an object of at most 4096 characters",
+        )
+        .map_err(invalid)?,
         dpop_jkt: dpop_jkt(parameters).map_err(invalid)?,
         answer,
     })
@@ -170,6 +180,20 @@ fn max_age(parameters: &Parameters) -> Result<Option<u32>, &'static str> {
     };
     parameters.max_age.as_ref().map(read).transpose()
 }
+
+/// A JSON object that is kept as it came.
+fn object(text: &Option<String>, rule: &'static str) -> Result<Option<String>, &'static str> {
+    let is_object = |text: &String| {
+        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
+    };
+    match text {
+        Some(text) if text.len() > MAX_OBJECT || !is_object(text) => Err(rule),
+        text => Ok(text.clone()),
+    }
+}
+
+/// The longest object that is kept, in bytes.
+const MAX_OBJECT: usize = 4_096;
 
 fn dpop_jkt(parameters: &Parameters) -> Result<Option<Thumbprint>, &'static str> {
     let read = |text: &String| text.parse().map_err(|_| "dpop_jkt must be a JWK thumbprint");

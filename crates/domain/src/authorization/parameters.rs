@@ -60,6 +60,12 @@ pub struct Parameters {
     /// `request_uri`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_uri: Option<String>,
+    /// `pi.template`, of a signed request object only
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// `pi.clientContext`, of a signed request object only
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_context: Option<String>,
     /// `mobilePayload`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mobile_payload: Option<String>,
@@ -105,5 +111,7 @@ members! {
     dpop_jkt = "dpop_jkt",
     request = "request",
     request_uri = "request_uri",
+    template = "pi.template",
+    client_context = "pi.clientContext",
     mobile_payload = "mobilePayload",
 }

@@ -3,9 +3,20 @@
 use countersign_domain::grant::{CODE_SECONDS, Effect, Event, Grant, Refusal, State, apply};
 
 use crate::{
-    fixture::{NOW, Named, assert_complete, grant, id, redemption},
+    fixture::{NOW, Named, assert_complete, grant, id, redemption, refreshable, refreshing},
     page::{Answer, Machine, Samples, audited},
 };
+
+/// All but that of the key, which is compared beside the machine.
+const REFUSALS: &[&str] = &[
+    "CodeExpired",
+    "OtherApplication",
+    "OtherRedirectUri",
+    "WrongVerifier",
+    "RefreshExpired",
+    "NotNewest",
+    "Revoked",
+];
 
 pub fn page() -> String {
     let (states, events) = (states(), events());
@@ -13,46 +24,60 @@ pub fn page() -> String {
     assert_complete(events.iter().map(|(_, event)| event));
     Machine {
         title: "Grant",
-        about: "What an authorization code stands for, from the code to the tokens.",
+        about: "What an authorization code and the refresh tokens after it stand for.",
         begins: vec![State::Issued.name()],
         states,
         events,
-        refusals: Refusal::NAMES,
+        refusals: REFUSALS,
         name: |grant| grant.state.name(),
         apply: answer,
     }
     .page()
 }
 
-/// Each state on both sides of the expiry of the code.
+/// Each state on both sides of what time changes in it.
 fn states() -> Samples<Grant> {
-    let states = [State::Issued, State::Redeemed { at: NOW }, State::Revoked { at: NOW }];
-    let sides = [("in time", CODE_SECONDS - 1), ("late", CODE_SECONDS)];
-    let aged = |state: &State| {
-        let grant = grant(state.clone());
-        sides
-            .map(|(when, age)| (when, Grant { issued_at: NOW.minus_seconds(age), ..grant.clone() }))
+    let issued = |age| Grant { issued_at: NOW.minus_seconds(age), ..grant(State::Issued) };
+    let rotated = |age: i64| {
+        let at = NOW.minus_seconds(age);
+        let refresh_until = at.plus_seconds(600);
+        let access_until = at.plus_seconds(3_600);
+        let state =
+            State::Refreshable { generation: 5, rotated_at: at, access_until, refresh_until };
+        Grant { state, ..refreshable(5) }
     };
-    states.iter().flat_map(aged).collect()
+    vec![
+        ("in time", issued(CODE_SECONDS - 1)),
+        ("late", issued(CODE_SECONDS)),
+        ("", grant(State::Redeemed { at: NOW, access_until: NOW })),
+        ("in the grace", rotated(29)),
+        ("after the grace", rotated(30)),
+        ("late", rotated(600)),
+        ("", grant(State::Revoked { at: NOW })),
+    ]
 }
 
 fn events() -> Samples<Event> {
-    let Event::Redeem { application, redirect_uri, code_challenge } = redemption();
+    let Event::Redeem { application, redirect_uri, code_challenge, terms } = redemption() else {
+        return Vec::new();
+    };
     let (uri, challenge) = (redirect_uri.clone(), code_challenge.clone());
+    let other = Event::Redeem { application: id(2), redirect_uri, code_challenge, terms };
+    let elsewhere =
+        Event::Redeem { application, redirect_uri: None, code_challenge: challenge, terms };
+    let unverified = Event::Redeem { application, redirect_uri: uri, code_challenge: None, terms };
+    let lapsed = Event::Refresh { application, generation: 5, terms };
     vec![
         ("as requested", redemption()),
-        (
-            "by another application",
-            Event::Redeem { application: id(2), redirect_uri, code_challenge },
-        ),
-        (
-            "for another redirect URI",
-            Event::Redeem { application, redirect_uri: None, code_challenge: challenge },
-        ),
-        (
-            "with a wrong verifier",
-            Event::Redeem { application, redirect_uri: uri, code_challenge: None },
-        ),
+        ("by another application", other),
+        ("for another redirect URI", elsewhere),
+        ("with a wrong verifier", unverified),
+        ("with the newest token", refreshing(5)),
+        ("with the one before", refreshing(4)),
+        ("with an older one", refreshing(3)),
+        ("without the grant type", lapsed),
+        ("by the application", Event::Revoke { application }),
+        ("by another application", Event::Revoke { application: id(2) }),
     ]
 }
 
@@ -67,7 +92,10 @@ fn answer(grant: &Grant, event: &Event) -> Answer {
 
 fn told(effect: Effect) -> String {
     match effect {
-        Effect::Audit(action) => audited(action, None),
-        Effect::IssueTokens => effect.name().to_owned(),
+        Effect::Audit { action, reason } => audited(action, Some(reason)),
+        Effect::IssueTokens { refresh: None } => effect.name().to_owned(),
+        Effect::IssueTokens { refresh: Some(generation) } => {
+            format!("{} with generation {generation}", effect.name())
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Renders each machine to `docs/state-machines/` and fails when a page there says something else.
 
 mod device;
+mod device_code;
 #[cfg(test)]
 #[path = "../../src/fixture.rs"]
 #[expect(dead_code, reason = "the machines need a part of it")]
@@ -22,6 +23,11 @@ fn the_page_of_the_flow_is_true() -> io::Result<()> {
 #[test]
 fn the_page_of_the_device_is_true() -> io::Result<()> {
     check("device", &device::page())
+}
+
+#[test]
+fn the_page_of_the_device_code_is_true() -> io::Result<()> {
+    check("device-code", &device_code::page())
 }
 
 #[test]

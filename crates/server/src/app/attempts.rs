@@ -110,6 +110,8 @@ mod tests {
             environment: Id::from_bytes([1; 16]),
             issuer: String::new(),
             device_base: String::new(),
+            device_page: String::new(),
+            platform_base: String::new(),
             keys: new_keys(),
             keys_version: 1,
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{Application, GrantType},
     audit,
+    dpop::DpopProof,
     flow::Method,
-    grant::{self, Effect, Event, Grant},
+    grant::{self, Effect, Event, Grant, Terms},
     id::Id,
     installation::Installation,
     pairing::{self, NoOffer, State, Ticket},
@@ -22,6 +23,7 @@ use countersign_store::{
 use super::{
     App, Call, Fault, Realm,
     authenticate_client::{ClientCredentials, ClientError},
+    check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
 };
@@ -37,6 +39,8 @@ pub struct ExchangeCode {
     pub redirect_uri: Option<String>,
     /// `code_verifier`
     pub code_verifier: Option<Secret<String>>,
+    /// The proof of the key that the tokens shall be bound to.
+    pub dpop: Option<DpopProof>,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -59,6 +63,9 @@ pub enum ExchangeError {
     /// The code does not count.
     #[error(transparent)]
     Grant(#[from] grant::Refusal),
+    /// The proof of a key does not count, or there is none.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -81,7 +88,7 @@ impl App {
         let (realm, now) = (Arc::clone(&work.realm), work.call.now);
         let issued = self.store.write(work).await?;
         let issue = issued.ok_or(grant::Refusal::Revoked)?;
-        Ok(issue.sign(&realm, now)?)
+        Ok(issue.sign(&realm, now, self.entropy.as_ref())?)
     }
 }
 
@@ -116,6 +123,7 @@ impl Work for Exchange {
         if !application.may(GrantType::AuthorizationCode) {
             return Err(ExchangeError::UnauthorizedClient);
         }
+        let key = check_dpop::bind(tx, &application, self.request.dpop.as_ref()).await?;
         let id = self.realm.grant_of(self.request.code.expose());
         let id = id.ok_or(ExchangeError::UnknownCode)?;
         let old = grants::load(tx, self.realm.environment, id, self.call.now).await?;
@@ -124,23 +132,25 @@ impl Work for Exchange {
             application: application.id,
             redirect_uri: self.request.redirect_uri.clone(),
             code_challenge: self.code_challenge.clone(),
+            terms: Terms::of(&application),
         };
+        let confirmation = old.confirm(key, application.is_public())?;
         let step = grant::apply(&old, &event, self.call.now)?;
-        let grant = Grant { state: step.state, ..(*old).clone() };
+        let grant = Grant { state: step.state, confirmation, ..(*old).clone() };
         grants::swap(tx, &old, &grant).await?;
         let mut issue = None;
         for effect in step.effects {
             match effect {
-                Effect::IssueTokens => {
+                Effect::IssueTokens { refresh } => {
                     let user = user::load(tx, grant.environment, grant.identity.user).await?;
                     let user = user.filter(|user| user.enabled);
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
-                    let algorithm = application.id_token_algorithm;
-                    issue = Some(Issue { grant: grant.clone(), algorithm, pairing });
+                    let whole = Issue::whole(grant.clone(), &application, refresh);
+                    issue = Some(Issue { pairing, key, ..whole });
                 }
-                Effect::Audit(action) => {
-                    let event = audit::Event::failed(action, "code_used_twice");
+                Effect::Audit { action, reason } => {
+                    let event = audit::Event::of(action, Some(reason));
                     let event = event.through(application.id).about(grant.identity.user);
                     self.call.audit(tx, event).await?;
                 }

@@ -23,10 +23,11 @@ impl Realm {
     /// read again would make the application present it twice, which revokes its tokens.
     #[must_use]
     pub fn ending(&self, view: &FlowView) -> Option<Ending> {
-        if view.answered {
+        let flow = &view.flow;
+        // No application waits for the browser where a device waits elsewhere.
+        if view.answered || matches!(flow.request.answer, Answer::Device { .. }) {
             return None;
         }
-        let flow = &view.flow;
         let request = &flow.request;
         let result = match &flow.state {
             State::Completed { .. } => Ok(self.code(flow.id.cast())),

@@ -1,19 +1,29 @@
-//! Makes tokens of what a transaction has decided: access tokens (RFC 9068) and ID tokens (OIDC Core, section 2).
+//! Makes tokens of what a transaction has decided: access tokens (RFC 9068), ID tokens (OIDC Core, section 2) and refresh
+//! tokens (RFC 6749, section 1.5).
 
 use countersign_domain::{
+    application::Application,
     authorization::Scope,
-    grant::{Grant, TOKEN_SECONDS},
+    grant::{Grant, TOKEN_SECONDS, Terms},
+    id::Id,
+    session::Session,
 };
 use countersign_protocol::{
-    encoding, id_token,
+    encoding,
+    entropy::{Entropy, random},
+    id_token,
     jose::{self, Algorithm},
+    jwk::Thumbprint,
     pairing::PairingClaim,
     secret::Secret,
     time::Timestamp,
 };
 use serde::Serialize;
 
-use super::Realm;
+use super::{
+    Realm,
+    access_token::{self, AccessToken, Confirmation},
+};
 use crate::keys::KeyError;
 
 /// What the application gets (RFC 6749, section 5.1; OIDC Core, section 3.1.3.3).
@@ -21,11 +31,15 @@ use crate::keys::KeyError;
 pub struct Tokens {
     /// For userinfo.
     pub access_token: Secret<String>,
-    /// Who signed in.
-    pub id_token: Secret<String>,
+    /// Who signed in, if `openid` was granted.
+    pub id_token: Option<Secret<String>>,
+    /// For new ones, if the application may have it.
+    pub refresh_token: Option<Secret<String>>,
+    /// How the access token is sent: `Bearer` or `DPoP`.
+    pub token_type: &'static str,
     /// Life of the access token.
     pub expires_in_seconds: i64,
-    /// What was granted.
+    /// What was granted; empty if the tokens are about no user.
     pub scope: String,
 }
 
@@ -33,28 +47,18 @@ pub struct Tokens {
 pub(super) struct Issue {
     /// What the tokens stand for.
     pub grant: Grant,
+    /// What of it they open.
+    pub scopes: Vec<Scope>,
+    /// Life of the access token.
+    pub access_seconds: u32,
+    /// Generation of the refresh token.
+    pub refresh: Option<u32>,
     /// The algorithm of the ID token.
     pub algorithm: Algorithm,
     /// What the ID token says about pairing.
     pub pairing: Option<PairingClaim>,
-}
-
-/// `typ` of access tokens (RFC 9068, section 2.1), which keeps them from passing as ID tokens.
-pub(super) const ACCESS_TOKEN_TYP: &str = "at+jwt";
-
-#[derive(Serialize)]
-struct AccessTokenClaims<'a> {
-    iss: &'a str,
-    sub: String,
-    aud: [&'a str; 1],
-    client_id: String,
-    scope: &'a str,
-    iat: i64,
-    exp: i64,
-    jti: String,
-    auth_time: Option<i64>,
-    acr: &'a str,
-    env: String,
+    /// The key that the access token is bound to.
+    pub key: Option<Thumbprint>,
 }
 
 #[derive(Serialize)]
@@ -71,56 +75,95 @@ struct IdTokenClaims<'a> {
     acr: &'a str,
     amr: Vec<&'static str>,
     at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Id<Session>>,
     env: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     countersign_pairing: Option<&'a PairingClaim>,
 }
 
 impl Issue {
+    /// All that a grant gives.
+    pub(super) fn whole(grant: Grant, application: &Application, refresh: Option<u32>) -> Self {
+        Self {
+            scopes: grant.scopes.clone(),
+            grant,
+            access_seconds: Terms::of(application).access_seconds,
+            refresh,
+            algorithm: application.id_token_algorithm,
+            pairing: None,
+            key: None,
+        }
+    }
+
     /// Signs the tokens. Only after the commit: a code that is spent can lose its tokens, but never give them twice.
-    pub(super) fn sign(&self, realm: &Realm, now: Timestamp) -> Result<Tokens, KeyError> {
-        let Grant { identity, application, scopes, acr, .. } = &self.grant;
-        let (iat, exp) = (now.unix_seconds(), now.plus_seconds(TOKEN_SECONDS).unix_seconds());
-        let auth_time = identity.authenticated_at.map(Timestamp::unix_seconds);
-        let (iss, env) = (realm.issuer.as_str(), realm.environment.to_string());
-        let scope = Scope::join(scopes);
-        let access = AccessTokenClaims {
-            iss,
+    pub(super) fn sign(
+        &self,
+        realm: &Realm,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Tokens, KeyError> {
+        let scope = Scope::join(&self.scopes);
+        let Grant { identity, application, acr, .. } = &self.grant;
+        let access = AccessToken {
+            iss: realm.issuer.clone(),
             sub: identity.user.to_string(),
-            aud: [iss],
-            client_id: application.to_string(),
-            scope: &scope,
-            iat,
-            exp,
-            jti: self.grant.id.to_string(),
-            auth_time,
-            acr,
-            env: env.clone(),
+            aud: vec![realm.issuer.clone()],
+            client_id: *application,
+            scope: Some(scope.clone()),
+            iat: now.unix_seconds(),
+            exp: now.plus_seconds(self.access_seconds.into()).unix_seconds(),
+            jti: access_token::id_of(self.grant.id, &random(entropy)),
+            auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
+            acr: Some(acr.clone()),
+            sid: self.grant.session,
+            env: realm.environment,
+            cnf: self.key.map(|jkt| Confirmation { jkt }),
         };
-        let access_token = realm.keys.sign(Algorithm::Es256, ACCESS_TOKEN_TYP, &access)?;
+        let token_type = access.token_type();
+        let access_token = access.sign(realm)?;
+        let id_token = if self.scopes.contains(&Scope::OpenId) {
+            Some(self.id_token(realm, now, &access_token)?)
+        } else {
+            None
+        };
+        let refresh_token =
+            self.refresh.map(|generation| realm.refresh_token(self.grant.id, generation));
+        Ok(Tokens {
+            access_token,
+            id_token,
+            refresh_token,
+            token_type,
+            expires_in_seconds: self.access_seconds.into(),
+            scope,
+        })
+    }
+
+    fn id_token(
+        &self,
+        realm: &Realm,
+        now: Timestamp,
+        access_token: &Secret<String>,
+    ) -> Result<Secret<String>, KeyError> {
+        let Grant { identity, application, acr, .. } = &self.grant;
         // OIDC Core, section 3.1.3.6: the left half of the hash.
-        let hash = jose::digest(&access_token);
+        let hash = jose::digest(access_token.expose());
         let (half, _) = hash.split_at(hash.len() / 2);
-        let id = IdTokenClaims {
-            iss,
+        let claims = IdTokenClaims {
+            iss: &realm.issuer,
             sub: identity.user.to_string(),
             aud: application.to_string(),
-            iat,
-            exp,
-            auth_time,
+            iat: now.unix_seconds(),
+            exp: now.plus_seconds(TOKEN_SECONDS).unix_seconds(),
+            auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
             nonce: self.grant.nonce.as_deref(),
             acr,
             amr: identity.methods.iter().map(|method| method.name()).collect(),
             at_hash: encoding::encode(half),
-            env,
+            sid: self.grant.session,
+            env: realm.environment.to_string(),
             countersign_pairing: self.pairing.as_ref(),
         };
-        let id_token = realm.keys.sign(self.algorithm, id_token::TYP, &id)?;
-        Ok(Tokens {
-            access_token: Secret::new(access_token),
-            id_token: Secret::new(id_token),
-            expires_in_seconds: TOKEN_SECONDS,
-            scope,
-        })
+        realm.keys.sign(self.algorithm, id_token::TYP, &claims).map(Secret::new)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
+    authorization::Answer,
     device::Device,
     flow::{Flow, State},
     grant::{Grant, State as GrantState},
@@ -111,6 +112,8 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
         Person { id, username, name }
     });
     let answered = match flow.state {
+        // Its answer is not a code that could be taken twice.
+        State::Completed { .. } if matches!(flow.request.answer, Answer::Device { .. }) => false,
         State::Completed { .. } => {
             let id: Id<Grant> = flow.id.cast();
             let grant = grants::load(tx, flow.environment, id, now).await?;

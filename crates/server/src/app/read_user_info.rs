@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{
-    authorization::Scope,
-    grant::{Grant, State},
-    id::Id,
-    user::User,
-};
+use countersign_domain::{authorization::Scope, dpop::DpopProof};
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Versioned, Work, grant as grants, user};
-use serde::{Deserialize, Serialize};
+use countersign_store::{Tx, Versioned, Work, spent_jwt, user};
+use serde::Serialize;
 
-use super::{App, Fault, Realm, fault::faults, issue_tokens::ACCESS_TOKEN_TYP};
+use super::{
+    App, Fault, Realm,
+    access_token::{AccessToken, Live},
+    check_dpop::DpopRefusal,
+    fault::faults,
+};
 
 /// The claims of the scopes that were granted (OIDC Core, section 5.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +45,9 @@ pub enum ReadUserInfoError {
     /// Not an access token of this environment, or no longer.
     #[error("the access token is not valid")]
     InvalidToken,
+    /// The proof that came with it does not count.
+    #[error(transparent)]
+    Dpop(#[from] DpopRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -52,36 +55,28 @@ pub enum ReadUserInfoError {
 
 faults!(ReadUserInfoError);
 
-#[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    aud: Vec<String>,
-    sub: Id<User>,
-    jti: Id<Grant>,
-    exp: i64,
-}
-
 impl App {
     /// The claims about the user of an access token.
     pub async fn read_user_info(
         &self,
         realm: &Arc<Realm>,
         access_token: &str,
+        dpop: Option<DpopProof>,
     ) -> Result<UserInfo, ReadUserInfoError> {
-        let claims: Option<Claims> = self.verify_own(realm, access_token, ACCESS_TOKEN_TYP).await;
-        let claims = claims.ok_or(ReadUserInfoError::InvalidToken)?;
         let now = self.now();
-        let ours = claims.iss == realm.issuer && claims.aud.contains(&realm.issuer);
-        if !ours || claims.exp <= now.unix_seconds() {
-            return Err(ReadUserInfoError::InvalidToken);
-        }
-        self.store.read(Read { realm: Arc::clone(realm), claims, now }).await
+        let token = AccessToken::verify(self, access_token, realm, now)
+            .await
+            .filter(|token| token.aud.contains(&realm.issuer))
+            .filter(|token| token.may_come_with(dpop.as_ref().map(|proof| proof.key)))
+            .ok_or(ReadUserInfoError::InvalidToken)?;
+        let (writes, work) = (dpop.is_some(), Read { token, dpop, now });
+        if writes { self.store.write(work).await } else { self.store.read(work).await }
     }
 }
 
 struct Read {
-    realm: Arc<Realm>,
-    claims: Claims,
+    token: AccessToken,
+    dpop: Option<DpopProof>,
     now: Timestamp,
 }
 
@@ -90,28 +85,28 @@ impl Work for Read {
     type Error = ReadUserInfoError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<UserInfo, ReadUserInfoError> {
-        let environment = self.realm.environment;
-        let grant = grants::load(tx, environment, self.claims.jti, self.now).await?;
-        let grant = grant.ok_or(ReadUserInfoError::InvalidToken)?;
-        let State::Redeemed { .. } = grant.state else {
+        if let Some(proof) = &self.dpop {
+            if !spent_jwt::spend(tx, self.token.env, &proof.spent).await? {
+                return Err(DpopRefusal::Used.into());
+            }
+        }
+        let Some(Live::Grant(grant)) = self.token.load_live(tx, self.now).await? else {
             return Err(ReadUserInfoError::InvalidToken);
         };
-        let user = user::load(tx, environment, self.claims.sub).await?;
-        let user = user.filter(|user| user.enabled && user.id == grant.identity.user);
+        let user = user::load(tx, grant.environment, grant.identity.user).await?;
+        let user = user.filter(|user| user.enabled);
         let user = user.map(Versioned::into_value).ok_or(ReadUserInfoError::InvalidToken)?;
-        let profile =
-            |value: Option<String>| value.filter(|_| grant.scopes.contains(&Scope::Profile));
+        // The scopes of the token, which may be fewer than those of its grant.
+        let scopes = Scope::parse_list(self.token.scope.as_deref().unwrap_or_default());
+        let profile = |value: Option<String>| value.filter(|_| scopes.contains(&Scope::Profile));
         Ok(UserInfo {
             sub: user.id.to_string(),
             name: profile(user.name.formatted()),
             given_name: profile(user.name.given.clone()),
             family_name: profile(user.name.family.clone()),
             preferred_username: profile(Some(user.username)),
-            updated_at: grant
-                .scopes
-                .contains(&Scope::Profile)
-                .then(|| user.updated_at.unix_seconds()),
-            email: grant.scopes.contains(&Scope::Email).then_some(user.email),
+            updated_at: scopes.contains(&Scope::Profile).then(|| user.updated_at.unix_seconds()),
+            email: scopes.contains(&Scope::Email).then_some(user.email),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! A realm: an environment as an issuer, with its addresses and its keys in memory.
 
 use countersign_domain::{
-    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
-    pushed_request::PushedRequest, session::Session,
+    device_code::DeviceCode, environment::Environment, flow::Flow, grant::Grant, id::Id,
+    pairing::Ticket, pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::{encoding, secret::Secret};
 
@@ -16,6 +16,10 @@ pub struct Realm {
     pub issuer: String,
     /// Address of its device API.
     pub device_base: String,
+    /// Address at which people type the codes of their devices.
+    pub device_page: String,
+    /// Address of the platform API, which all environments share.
+    pub platform_base: String,
     /// What it signs and hashes with.
     pub keys: EnvironmentKeys,
     /// Which version of its signing keys that is.
@@ -29,6 +33,15 @@ pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 const ID_BYTES: usize = 16;
 
 impl Realm {
+    /// Who a client may say that its assertion is for: the issuer, or an endpoint at which it proves itself (RFC 7523,
+    /// section 3; RFC 9126, section 2).
+    #[must_use]
+    pub fn audiences_of_clients(&self) -> Vec<String> {
+        let endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
+        let at = |endpoint| format!("{}/{endpoint}", self.issuer);
+        std::iter::once(self.issuer.clone()).chain(endpoints.map(at)).collect()
+    }
+
     /// The code of a grant. Asking for the result of a flow again gives the same one.
     #[must_use]
     pub fn code(&self, grant: Id<Grant>) -> Secret<String> {
@@ -53,6 +66,19 @@ impl Realm {
         self.named(Purpose::Session, cookie)
     }
 
+    /// The token of the page that asks the browser of a session whether to sign off.
+    #[must_use]
+    pub fn sign_off_form(&self, session_cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::SignOff, session_cookie.as_bytes()))
+    }
+
+    /// Whether that page was sent back, in constant time.
+    #[must_use]
+    pub fn owns_sign_off_form(&self, session_cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::SignOff, session_cookie.as_bytes(), &token)
+    }
+
     /// The `request_uri` of a pushed request (RFC 9126, section 2.2).
     #[must_use]
     pub fn request_uri(&self, request: Id<PushedRequest>) -> String {
@@ -65,16 +91,54 @@ impl Realm {
         self.named(Purpose::PushedRequest, request_uri.strip_prefix(REQUEST_URI)?)
     }
 
-    /// An id, and a keyed hash of it that nobody else can make: so the secret need not be stored.
-    fn handle<T>(&self, purpose: Purpose, id: Id<T>) -> Secret<String> {
-        let proof = self.keys.mac(purpose, id.as_bytes());
-        Secret::new(encoding::encode([id.as_bytes().as_slice(), &proof].concat()))
+    /// The refresh token of one generation of a grant, made like a code.
+    #[must_use]
+    pub fn refresh_token(&self, grant: Id<Grant>, generation: u32) -> Secret<String> {
+        let named = refresh_bytes(grant, generation);
+        let proof = self.keys.mac(Purpose::Refresh, &named);
+        Secret::new(encoding::encode([named.as_slice(), &proof].concat()))
     }
 
-    /// The id that a handle names, if this realm made the handle.
-    fn named<T>(&self, purpose: Purpose, handle: &str) -> Option<Id<T>> {
-        let (id, proof) = split_handle(handle)?;
-        self.keys.verify_mac(purpose, &id, &proof).then_some(Id::from_bytes(id))
+    /// Grant and generation that a refresh token names, if this realm made it.
+    #[must_use]
+    pub fn refresh_of(&self, token: &str) -> Option<(Id<Grant>, u32)> {
+        let bytes = encoding::decode(token).ok()?;
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (generation, proof) = rest.split_first_chunk::<4>()?;
+        let (grant, generation) = (Id::from_bytes(*id), u32::from_be_bytes(*generation));
+        let named = refresh_bytes(grant, generation);
+        self.keys.verify_mac(Purpose::Refresh, &named, proof).then_some((grant, generation))
+    }
+
+    /// The device code that stands for a request of a device, made like a code.
+    #[must_use]
+    pub fn device_code(&self, id: Id<DeviceCode>) -> Secret<String> {
+        self.handle(Purpose::DeviceCode, id)
+    }
+
+    /// The request that a device code names, if this realm made the code.
+    #[must_use]
+    pub fn device_code_of(&self, code: &str) -> Option<Id<DeviceCode>> {
+        self.named(Purpose::DeviceCode, code)
+    }
+
+    /// What is stored of a user code in its normal form.
+    #[must_use]
+    pub fn user_code_hash(&self, normalized: &str) -> [u8; 32] {
+        self.keys.mac(Purpose::UserCode, normalized.as_bytes())
+    }
+
+    /// The token of the form that asks this browser for a user code.
+    #[must_use]
+    pub fn user_code_form(&self, cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::UserCodeForm, cookie.as_bytes()))
+    }
+
+    /// Whether that form carries its token, in constant time.
+    #[must_use]
+    pub fn owns_user_code_form(&self, cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::UserCodeForm, cookie.as_bytes(), &token)
     }
 
     /// The value of a ticket: its id and its secret.
@@ -123,6 +187,22 @@ impl Realm {
         let token = encoding::decode(token).unwrap_or_default();
         self.keys.verify_mac(Purpose::Form, &form_bytes(flow, cookie), &token)
     }
+
+    /// An id, and a keyed hash of it that nobody else can make: so the secret need not be stored.
+    fn handle<T>(&self, purpose: Purpose, id: Id<T>) -> Secret<String> {
+        let proof = self.keys.mac(purpose, id.as_bytes());
+        Secret::new(encoding::encode([id.as_bytes().as_slice(), &proof].concat()))
+    }
+
+    /// The id that a handle names, if this realm made the handle.
+    fn named<T>(&self, purpose: Purpose, handle: &str) -> Option<Id<T>> {
+        let (id, proof) = split_handle(handle)?;
+        self.keys.verify_mac(purpose, &id, &proof).then_some(Id::from_bytes(id))
+    }
+}
+
+fn refresh_bytes(grant: Id<Grant>, generation: u32) -> Vec<u8> {
+    [grant.as_bytes().as_slice(), &generation.to_be_bytes()].concat()
 }
 
 fn form_bytes(flow: Id<Flow>, cookie: &str) -> Vec<u8> {

@@ -174,8 +174,15 @@ impl App {
         let keys_version = keys.version();
         let keys = EnvironmentKeys::open(&mac, &keys, open)?;
         let base = format!("{}/{id}", self.settings.base_url);
-        let (issuer, device_base) = (format!("{base}/as"), format!("{base}/device/v1"));
-        Ok(Some(Realm { environment: id, issuer, device_base, keys, keys_version }))
+        Ok(Some(Realm {
+            environment: id,
+            issuer: format!("{base}/as"),
+            device_base: format!("{base}/device/v1"),
+            device_page: format!("{base}/device"),
+            platform_base: format!("{}/v1", self.settings.base_url),
+            keys,
+            keys_version,
+        }))
     }
 }
 

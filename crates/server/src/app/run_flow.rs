@@ -3,6 +3,7 @@
 use countersign_domain::{
     application::Application,
     audit,
+    authorization::Answer,
     device::Device,
     environment::Environment,
     flow::{self, Effect, Event, Flow, Known, State, Step},
@@ -145,6 +146,10 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
     };
     flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
+    // A device gets its grant when it asks for it, after the person has allowed it.
+    if let Answer::Device { .. } = request.answer {
+        return Ok(());
+    }
     let grant = Grant {
         id: flow.id.cast(),
         environment: flow.environment,
@@ -157,6 +162,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
         code_challenge: request.code_challenge.clone(),
         installation: flow.installation.clone(),
         session: flow.session,
+        confirmation: request.dpop_jkt,
         issued_at: call.now,
         state: grant::State::Issued,
     };

@@ -133,8 +133,10 @@ async fn end_participation(
     let Some(old) = grants::load(tx, call.environment, participant.grant, call.now).await? else {
         return Ok(());
     };
-    let state = grant::State::Revoked { at: call.now };
-    grants::swap(tx, &old, &Grant { state, ..(*old).clone() }).await
+    let event = grant::Event::Revoke { application: participant.application };
+    // What no longer counts need not be revoked.
+    let Ok(step) = grant::apply(&old, &event, call.now) else { return Ok(()) };
+    grants::swap(tx, &old, &Grant { state: step.state, ..(*old).clone() }).await
 }
 
 /// The application of a flow, if it has something of the session that must end with it.

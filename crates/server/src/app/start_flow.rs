@@ -6,21 +6,20 @@ use countersign_domain::{
     application::Application,
     audit,
     authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Refusal},
-    flow::{Flow, Identity, Known, State},
+    flow::{Flow, Identity, Known, Method, State},
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
     user::User,
 };
 use countersign_protocol::{
-    encoding,
-    entropy::random,
     mobile_payload::{self, MobilePayload},
     proof::{ProofError, Verified},
     secret::Secret,
     time::Timestamp,
 };
 use countersign_store::{
-    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending, user,
+    Tx, Work, application, flow as flows, password as passwords, sign_on_policy, spent_proof,
+    spent_proof::Spending, user,
 };
 
 use super::{
@@ -82,9 +81,7 @@ impl App {
         // The signature is checked before the transaction, which must not wait for it.
         let payload = resolved.parameters.mobile_payload.as_ref();
         let payload = payload.map(|jws| mobile_payload::verify(jws, &realm.issuer, call.now));
-        let cookie = request
-            .cookie
-            .unwrap_or_else(|| Secret::new(encoding::encode(random::<32>(self.entropy.as_ref()))));
+        let cookie = request.cookie.unwrap_or_else(|| self.new_cookie());
         let (realm, session) = (Arc::clone(realm), request.session);
         let view = self.store.write(Start {
             realm,
@@ -125,23 +122,9 @@ impl Work for Start {
             Ok(installation) => installation,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let policy = policy_of(tx, &application, &request).await?;
-        let mut flow = Flow {
-            id: call.new_id(),
-            environment,
-            state: Flow::first(&[]),
-            acr: policy.name,
-            actions: policy.actions.iter().map(|action| action.kind).collect(),
-            installation,
-            session: None,
-            resumed: None,
-            browser: self.realm.browser_hash(self.browser.expose()),
-            created_at: call.now,
-            expires_at: Flow::expiry(call.now, call.now),
-            request,
-        };
-        let created = audit::Event::succeeded(audit::Action::FlowCreated);
-        call.audit(tx, created.through(&*application).within(flow.id)).await?;
+        let browser = self.realm.browser_hash(self.browser.expose());
+        let mut flow = new_flow(tx, call, &application, request, browser).await?;
+        flow.installation = installation;
         let known = self.known(tx, &mut flow).await?;
         begin(tx, call, &mut flow, known).await?;
         self.identify_by_hint(tx, &mut flow).await?;
@@ -194,6 +177,7 @@ impl Start {
         if let Some(Found { identity, .. }) = found
             && let Some(user) = user::load(tx, environment, identity.user).await?
             && counts(&flow.request, &identity, &user, now)
+            && !is_outdated(tx, &identity).await?
             && self.resolved.vouched.is_none_or(|vouched| vouched == user.id)
         {
             flow.resumed = Some(identity.clone());
@@ -243,6 +227,16 @@ fn counts(
         && request.login_hint.as_ref().is_none_or(hinted)
 }
 
+/// Whether the session rests on a password that was changed since: who knew the old one may be somebody else.
+async fn is_outdated(tx: &mut Tx<'_>, identity: &Identity) -> Result<bool, StartError> {
+    if !identity.methods.contains(&Method::Pwd) {
+        return Ok(false);
+    }
+    let password = passwords::load(tx, identity.user).await?;
+    let changed_at = password.map(|password| password.changed_at);
+    Ok(changed_at > identity.authenticated_at)
+}
+
 /// With `prompt=none` a flow that waits for somebody is not begun: the application is told, and nobody is asked.
 fn unanswered(flow: &Flow) -> Option<StartError> {
     if flow.request.prompt != Prompt::None {
@@ -260,13 +254,42 @@ fn unanswered(flow: &Flow) -> Option<StartError> {
     Some(StartError::answered(&flow.request, error, description.to_owned()))
 }
 
+/// A new flow under the policy of its application. The caller stores it.
+pub(super) async fn new_flow(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    application: &Application,
+    request: AuthorizationRequest,
+    browser: String,
+) -> Result<Flow, Fault> {
+    let policy = policy_of(tx, application, &request).await?;
+    let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+    let created = audit::Event::succeeded(audit::Action::FlowCreated);
+    let id = call.new_id();
+    call.audit(tx, created.through(application).within(id)).await?;
+    Ok(Flow {
+        id,
+        environment: call.environment,
+        state: Flow::first(&actions),
+        request,
+        acr: policy.name,
+        actions,
+        installation: None,
+        session: None,
+        resumed: None,
+        browser,
+        created_at: call.now,
+        expires_at: Flow::expiry(call.now, call.now),
+    })
+}
+
 /// The policy that the application prefers among those that it is assigned, else its first, else the default. A name that is
 /// not assigned is passed over: `acr_values` is a wish (OIDC Core, section 3.1.2.1), and `acr` tells what came of it.
 async fn policy_of(
     tx: &mut Tx<'_>,
     application: &Application,
     request: &AuthorizationRequest,
-) -> Result<SignOnPolicy, StartError> {
+) -> Result<SignOnPolicy, Fault> {
     for name in request.acr_values.iter().take(MAX_ACR_VALUES) {
         if let Some(policy) = sign_on_policy::find_assigned(tx, application.id, name).await? {
             return Ok(policy.into_value());

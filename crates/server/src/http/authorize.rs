@@ -127,12 +127,13 @@ fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
         Answer::Flow { .. } => {
             Json(flow_json(app.settings(), realm, &started.view)).into_response()
         }
-        Answer::Query { .. } | Answer::FormPost { .. } | Answer::Fragment { .. } => {
-            match realm.ending(&started.view) {
-                Some(ending) => answer_with(&ending),
-                None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
-            }
-        }
+        Answer::Query { .. }
+        | Answer::FormPost { .. }
+        | Answer::Fragment { .. }
+        | Answer::Device { .. } => match realm.ending(&started.view) {
+            Some(ending) => answer_with(&ending),
+            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
+        },
     };
     let https = app.settings().is_https();
     let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
@@ -161,7 +162,7 @@ pub(crate) fn knows(settings: &Settings, cookie: &Secret<String>, response: Resp
 
 /// Lax, because an application sends its user here from another site. It lasts as long as the browser, unless the value says
 /// otherwise.
-fn set_cookie(mut response: Response, https: bool, name: &str, value: &str) -> Response {
+pub(crate) fn set_cookie(mut response: Response, https: bool, name: &str, value: &str) -> Response {
     let secure = if https { "; Secure" } else { "" };
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
@@ -198,6 +199,10 @@ impl Named {
 pub(crate) async fn resume(visit: Visit) -> Response {
     match visit.read().await {
         Ok(view) if view.answered => gone(),
+        Ok(view) if matches!(view.flow.request.answer, Answer::Device { .. }) => {
+            let url = format!("{}?flowId={}", visit.realm.device_page, view.flow.id);
+            see(StatusCode::FOUND, &url)
+        }
         Ok(view) => match visit.realm.ending(&view) {
             Some(ending) => {
                 with_session(answer_with(&ending), &visit.app, &visit.realm, &view.flow)
@@ -226,7 +231,7 @@ fn answer_with(ending: &Ending) -> Response {
             html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
-        Answer::Flow { .. } => gone(),
+        Answer::Flow { .. } | Answer::Device { .. } => gone(),
     }
 }
 
@@ -248,7 +253,7 @@ pub(crate) fn see(status: StatusCode, url: &str) -> Response {
 }
 
 /// The page for a request that can be answered to nobody.
-fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
+pub(crate) fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
     let screen = Screen::Refused { description, correlation };
     html(status, &Page { application: "", screen }, None)
 }

@@ -43,8 +43,19 @@ pub(crate) struct Basic {
     pub secret: Secret<String>,
 }
 
-/// The holder of an access token (RFC 6750, section 2.1).
-pub(crate) struct Bearer(pub Secret<String>);
+/// The holder of an access token: whoever has it (RFC 6750, section 2.1), or has the key that it is bound to as well (RFC 9449,
+/// section 7.1).
+pub(crate) struct TokenHolder {
+    pub token: Secret<String>,
+    pub scheme: Scheme,
+}
+
+/// How an access token is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    Dpop,
+}
 
 /// An installation: the body is one proof.
 pub(crate) struct Installation(pub DeviceCall);
@@ -162,11 +173,14 @@ fn basic(encoded: &str) -> Option<Basic> {
     Some(Basic { client_id: decode(client_id)?, secret: Secret::new(decode(secret)?) })
 }
 
-impl<S: Sync> FromRequestParts<S> for Bearer {
+impl<S: Sync> FromRequestParts<S> for TokenHolder {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let token = authorization(parts, "Bearer").map(|token| Self(Secret::new(token.to_owned())));
+        let sent = |name, scheme| authorization(parts, name).map(|token| (token, scheme));
+        let token = sent("Bearer", Scheme::Bearer).or_else(|| sent("DPoP", Scheme::Dpop));
+        let token =
+            token.map(|(token, scheme)| Self { token: Secret::new(token.to_owned()), scheme });
         // RFC 6750, section 3: without a token, no error code.
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         token.ok_or_else(|| (StatusCode::UNAUTHORIZED, challenge).into_response())

@@ -47,12 +47,22 @@ pub enum Screen<'a> {
     /// Asks for `passcode` of the device with this name. Actions: `passcode`, `reset`, and
     /// `devices` to choose another if `can_choose`.
     Passcode { form: Form<'a>, device: &'a str, can_choose: bool, problem: Option<Problem> },
+    /// Asks for `user_code`, the code that a device shows. Action: `verify`, and no `cancel`: nothing has begun.
+    UserCode { form: Form<'a>, user_code: &'a str, problem: Option<Problem> },
+    /// Asks whether a device may act for this user. Actions: `allow` and `refuse`.
+    DeviceConsent { form: Form<'a>, username: &'a str },
+    /// The person has decided; the device knows.
+    DeviceDone { allowed: bool },
     /// The sign-on is over without success; `continue_url` takes that back to the application.
     Failed { reason: FailureText, continue_url: &'a str },
     /// The request has no answer that may go to its sender: unknown client, foreign redirect URI.
     Refused { description: &'a str, correlation: &'a str },
     /// Too many requests came from where this one does; the next is answered in so many seconds.
     TooMany { seconds: u32 },
+    /// Asks whether to sign off. Action: `signoff`.
+    SignOff { form: Form<'a>, members: &'a [(&'a str, &'a str)] },
+    /// Nobody is signed in any more.
+    SignedOff,
     /// The sign-on is unknown or too old.
     Gone,
     /// The answer to the application as a form (OAuth 2.0 Form Post Response Mode, section 2),
@@ -80,6 +90,10 @@ pub enum Problem {
     PasswordLocked { minutes: i64 },
     /// The passcode is not one of the device.
     WrongPasscode,
+    /// No device waits with this code.
+    WrongUserCode,
+    /// Somebody guesses codes.
+    TooManyUserCodes,
     /// The field of this name came empty.
     Required(&'static str),
     /// The server has too much to do.
@@ -135,10 +149,16 @@ impl Screen<'_> {
             Self::Password { .. } => "Enter your password",
             Self::DeviceSelection { .. } => "Choose a device",
             Self::Passcode { .. } => "Enter your passcode",
+            Self::UserCode { .. } => "Connect a device",
+            Self::DeviceConsent { .. } => "Allow this device?",
+            Self::DeviceDone { allowed: true } => "You can go back to your device",
+            Self::DeviceDone { allowed: false } => "You refused",
             Self::Failed { reason: FailureText::Cancelled, .. } => "You cancelled",
             Self::Failed { .. } => "You are not signed in",
             Self::Refused { .. } => "This request cannot be answered",
             Self::TooMany { .. } => "One moment, please",
+            Self::SignOff { .. } => "Sign out?",
+            Self::SignedOff => "You are signed out",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
         }
@@ -150,9 +170,14 @@ impl Screen<'_> {
             | Self::Identifier { problem, .. }
             | Self::Password { problem, .. }
             | Self::DeviceSelection { problem, .. }
-            | Self::Passcode { problem, .. } => *problem,
-            Self::Failed { .. }
+            | Self::Passcode { problem, .. }
+            | Self::UserCode { problem, .. } => *problem,
+            Self::DeviceConsent { .. }
+            | Self::DeviceDone { .. }
+            | Self::Failed { .. }
             | Self::Refused { .. }
+            | Self::SignOff { .. }
+            | Self::SignedOff
             | Self::TooMany { .. }
             | Self::Gone
             | Self::FormPost { .. } => None,
@@ -166,8 +191,10 @@ impl Problem {
         match self {
             Self::WrongCredentials => matches!(field, "username" | "password"),
             Self::WrongPasscode => field == "passcode",
+            Self::WrongUserCode => field == "user_code",
             Self::Required(required) => field == required,
             Self::PasswordLocked { .. }
+            | Self::TooManyUserCodes
             | Self::Busy
             | Self::TooMany { .. }
             | Self::Expired
@@ -192,6 +219,11 @@ impl fmt::Display for Problem {
             Self::WrongPasscode => {
                 "That passcode did not work. Enter the one that your device shows now."
             }
+            Self::WrongUserCode => {
+                "No device waits with this code. Enter the one that your device shows now."
+            }
+            Self::TooManyUserCodes => "Too many wrong codes. Try again in a minute.",
+            Self::Required("user_code") => "Enter the code that your device shows.",
             Self::Required("device") => "Choose a device to continue.",
             Self::Required(field) => return write!(f, "Enter your {field} to continue."),
             Self::Busy => "Many people are signing in right now. Wait a moment, then try again.",

@@ -82,7 +82,7 @@ impl FromRequestParts<Arc<App>> for Visit {
 /// Whether a browser sends what a page of this server holds, as far as it says: beside the token of the form, for the day on
 /// which one leaks. Our pages send no referrer, so their `Origin` is `null`, and only `Sec-Fetch-Site` says more (Fetch
 /// Metadata, section 2.3). What comes from no page, such as a bookmark, is `none`.
-fn is_from_own_page(headers: &HeaderMap, base_url: &str) -> bool {
+pub(crate) fn is_from_own_page(headers: &HeaderMap, base_url: &str) -> bool {
     let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     match (said("sec-fetch-site"), headers.get(header::ORIGIN).map(HeaderValue::as_bytes)) {
         (Some(site), _) => matches!(site, b"same-origin" | b"none"),

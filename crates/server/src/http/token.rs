@@ -1,167 +1,225 @@
-//! `POST /{environment}/as/token` (RFC 6749, section 3.2).
+//! `POST /{environment}/as/token` (RFC 6749, section 3.2): one form, and a way to tokens for each grant type.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
-use countersign_domain::application::TokenEndpointAuthMethod;
-use serde_json::json;
+use countersign_domain::{device_code::Refusal, dpop::DpopProof};
+use serde::Serialize;
 
 use super::{
     caller::{At, Client},
     correlation::Correlation,
+    dpop::Dpop,
     form::{FormError, Members},
-    limit::Surface,
-    problem::mark_fault,
+    oauth_error::OAuthError,
 };
-use crate::{
-    app::{App, ClientCredentials, ClientError, ExchangeCode, ExchangeError, Tokens},
-    limits::Group,
+use crate::app::{
+    App, ClientCredentials, ClientTokenError, ExchangeCode, ExchangeError, IssueClientToken, Realm,
+    RedeemDeviceCode, RedeemDeviceCodeError, RefreshError, RefreshTokens, Tokens,
 };
 
+/// The grant types that are offered, as discovery tells them.
+pub(crate) const GRANT_TYPES: [&str; 4] =
+    [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE];
+
+const AUTHORIZATION_CODE: &str = "authorization_code";
+const REFRESH_TOKEN: &str = "refresh_token";
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// `POST /{environment}/as/token`
-pub(crate) async fn exchange(
+pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     At(realm): At,
     client: Client,
+    dpop: Dpop,
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
-    let by_basic = client.basic.is_some();
-    let request = match members
-        .map_err(|error| TokenError::new(error.status(), "invalid_request", &error.to_string()))
-        .and_then(|members| request(&client, &members, correlation))
-    {
-        Ok(request) => request,
-        Err(error) => return error.into_response(),
-    };
-    let named = &request.client.client_id;
-    if let Err(limited) =
-        app.limits().application(Group::Token, realm.environment, named, app.now())
-    {
-        return Surface::OAuth.refuse(limited);
-    }
-    match app.exchange_code(&realm, request).await {
+    let call = Call { app, realm, correlation };
+    match call.tokens(&client, &dpop, members).await {
         Ok(tokens) => success(&tokens),
-        Err(ExchangeError::Fault(fault) | ExchangeError::Client(ClientError::Fault(fault))) => {
-            let error = TokenError::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "");
-            mark_fault(error.into_response(), &fault)
-        }
-        Err(error) => TokenError::of(&error, by_basic).into_response(),
+        Err(error) => error.told_to(&client),
     }
 }
 
-fn request(
-    client: &Client,
-    members: &Members,
+/// One token request.
+struct Call {
+    app: Arc<App>,
+    realm: Arc<Realm>,
     correlation: String,
-) -> Result<ExchangeCode, TokenError> {
-    let bad = |description: &str| {
-        TokenError::new(StatusCode::BAD_REQUEST, "invalid_request", description)
-    };
-    let credentials = credentials(client, members)?;
-    match members.text("grant_type").as_deref() {
-        Some("authorization_code") => {}
-        Some(_) => {
-            let description = "grant_type must be authorization_code";
-            let status = StatusCode::BAD_REQUEST;
-            return Err(TokenError::new(status, "unsupported_grant_type", description));
-        }
-        None => return Err(bad("grant_type is required")),
-    }
-    Ok(ExchangeCode {
-        client: credentials,
-        code: members.secret("code").ok_or_else(|| bad("code is required"))?,
-        redirect_uri: members.text("redirect_uri"),
-        code_verifier: members.secret("code_verifier"),
-        correlation,
-    })
 }
 
-/// One way of client authentication, never two (RFC 6749, section 2.3).
-fn credentials(client: &Client, members: &Members) -> Result<ClientCredentials, TokenError> {
-    let bad = |description: &str| {
-        TokenError::new(StatusCode::BAD_REQUEST, "invalid_request", description)
-    };
-    let (client_id, secret) = (members.text("client_id"), members.secret("client_secret"));
-    match (&client.basic, client_id, secret) {
-        (Some(_), _, Some(_)) => Err(bad("client_secret must not be sent twice")),
-        (Some(basic), Some(client_id), None) if client_id != basic.client_id => {
-            Err(bad("client_id must be the one of the Authorization header"))
+impl Call {
+    async fn tokens(
+        self,
+        client: &Client,
+        dpop: &Dpop,
+        members: Result<Members, FormError>,
+    ) -> Result<Tokens, OAuthError> {
+        let members = members?;
+        let credentials = client.credentials(&self.app, &self.realm, &members).await?;
+        let address = format!("{}/token", self.realm.issuer);
+        let dpop = dpop.verify(&self.app, &self.realm, &address)?;
+        match members.required("grant_type")?.as_str() {
+            AUTHORIZATION_CODE => self.exchange(credentials, dpop, &members).await,
+            REFRESH_TOKEN => self.refresh(credentials, dpop, &members).await,
+            CLIENT_CREDENTIALS => {
+                let request =
+                    IssueClientToken { client: credentials, scope: members.text("scope"), dpop };
+                Ok(self.app.issue_client_token(&self.realm, request).await?)
+            }
+            DEVICE_CODE => self.redeem_device_code(credentials, dpop, &members).await,
+            _ => {
+                let description = format!("grant_type must be one of {}", GRANT_TYPES.join(", "));
+                Err(OAuthError::new("unsupported_grant_type", description))
+            }
         }
-        (Some(basic), _, None) => Ok(ClientCredentials {
-            client_id: basic.client_id.clone(),
-            method: TokenEndpointAuthMethod::ClientSecretBasic,
-            secret: Some(basic.secret.clone()),
-        }),
-        (None, Some(client_id), secret) => Ok(ClientCredentials {
-            client_id,
-            method: match secret {
-                Some(_) => TokenEndpointAuthMethod::ClientSecretPost,
-                None => TokenEndpointAuthMethod::None,
-            },
-            secret,
-        }),
-        (None, None, _) => Err(bad("client_id is required")),
     }
+
+    async fn exchange(
+        self,
+        client: ClientCredentials,
+        dpop: Option<DpopProof>,
+        members: &Members,
+    ) -> Result<Tokens, OAuthError> {
+        let request = ExchangeCode {
+            client,
+            code: members.required_secret("code")?,
+            redirect_uri: members.text("redirect_uri"),
+            code_verifier: members.secret("code_verifier"),
+            dpop,
+            correlation: self.correlation,
+        };
+        Ok(self.app.exchange_code(&self.realm, request).await?)
+    }
+
+    async fn redeem_device_code(
+        self,
+        client: ClientCredentials,
+        dpop: Option<DpopProof>,
+        members: &Members,
+    ) -> Result<Tokens, OAuthError> {
+        let request = RedeemDeviceCode {
+            client,
+            device_code: members.required_secret("device_code")?,
+            dpop,
+            correlation: self.correlation,
+        };
+        Ok(self.app.redeem_device_code(&self.realm, request).await?)
+    }
+
+    async fn refresh(
+        self,
+        client: ClientCredentials,
+        dpop: Option<DpopProof>,
+        members: &Members,
+    ) -> Result<Tokens, OAuthError> {
+        let request = RefreshTokens {
+            client,
+            refresh_token: members.required_secret("refresh_token")?,
+            scope: members.text("scope"),
+            dpop,
+            correlation: self.correlation,
+        };
+        Ok(self.app.refresh_tokens(&self.realm, request).await?)
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
 }
 
 fn success(tokens: &Tokens) -> Response {
-    let body = json!({
-        "access_token": tokens.access_token.expose(),
-        "token_type": "Bearer",
-        "expires_in": tokens.expires_in_seconds,
-        "scope": tokens.scope,
-        "id_token": tokens.id_token.expose(),
-    });
+    let body = Body {
+        access_token: tokens.access_token.expose(),
+        token_type: tokens.token_type,
+        expires_in: tokens.expires_in_seconds,
+        scope: &tokens.scope,
+        id_token: tokens.id_token.as_ref().map(|token| token.expose().as_str()),
+        refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().as_str()),
+    };
     // RFC 6749, section 5.1.
     ([(header::PRAGMA, "no-cache")], Json(body)).into_response()
 }
 
-/// An error of RFC 6749, section 5.2.
-struct TokenError {
-    status: StatusCode,
-    error: &'static str,
-    description: String,
-    challenge: bool,
-}
-
-impl TokenError {
-    fn new(status: StatusCode, error: &'static str, description: &str) -> Self {
-        Self { status, error, description: description.to_owned(), challenge: false }
-    }
-
-    fn of(error: &ExchangeError, by_basic: bool) -> Self {
-        let (status, code) = match error {
-            ExchangeError::Client(ClientError::InvalidClient) => {
-                (StatusCode::UNAUTHORIZED, "invalid_client")
-            }
-            ExchangeError::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
-            ExchangeError::MalformedVerifier => (StatusCode::BAD_REQUEST, "invalid_request"),
+impl From<ExchangeError> for OAuthError {
+    fn from(error: ExchangeError) -> Self {
+        let description = error.to_string();
+        match error {
+            ExchangeError::Client(error) => error.into(),
+            ExchangeError::UnauthorizedClient => Self::new("unauthorized_client", description),
+            ExchangeError::MalformedVerifier => Self::invalid_request(description),
             ExchangeError::UnknownCode | ExchangeError::Grant(_) => {
-                (StatusCode::BAD_REQUEST, "invalid_grant")
+                Self::new("invalid_grant", description)
             }
-            ExchangeError::Client(ClientError::Fault(_)) | ExchangeError::Fault(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "server_error")
-            }
-        };
-        let challenge = by_basic && status == StatusCode::UNAUTHORIZED;
-        Self { challenge, ..Self::new(status, code, &error.to_string()) }
+            ExchangeError::Dpop(refusal) => refusal.into(),
+            ExchangeError::Fault(fault) => fault.into(),
+        }
     }
 }
 
-impl IntoResponse for TokenError {
-    fn into_response(self) -> Response {
-        let body = json!({ "error": self.error, "error_description": self.description });
-        let mut response = (self.status, Json(body)).into_response();
-        if self.challenge {
-            let basic = HeaderValue::from_static("Basic realm=\"token\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+impl From<RefreshError> for OAuthError {
+    fn from(error: RefreshError) -> Self {
+        let description = error.to_string();
+        match error {
+            RefreshError::Client(error) => error.into(),
+            RefreshError::UnauthorizedClient => Self::new("unauthorized_client", description),
+            RefreshError::UnknownToken | RefreshError::Grant(_) => {
+                Self::new("invalid_grant", description)
+            }
+            RefreshError::WiderScope => Self::new("invalid_scope", description),
+            RefreshError::Dpop(refusal) => refusal.into(),
+            RefreshError::Fault(fault) => fault.into(),
         }
-        response
+    }
+}
+
+impl From<RedeemDeviceCodeError> for OAuthError {
+    /// RFC 8628, section 3.5.
+    fn from(error: RedeemDeviceCodeError) -> Self {
+        let description = error.to_string();
+        let code = match error {
+            RedeemDeviceCodeError::Client(error) => return error.into(),
+            RedeemDeviceCodeError::Dpop(refusal) => return refusal.into(),
+            RedeemDeviceCodeError::Fault(fault) => return fault.into(),
+            RedeemDeviceCodeError::UnauthorizedClient => "unauthorized_client",
+            RedeemDeviceCodeError::Pending => "authorization_pending",
+            RedeemDeviceCodeError::SlowDown => "slow_down",
+            RedeemDeviceCodeError::Refused(Refusal::Expired) => "expired_token",
+            RedeemDeviceCodeError::Refused(Refusal::Denied) => "access_denied",
+            RedeemDeviceCodeError::UnknownCode
+            | RedeemDeviceCodeError::Refused(
+                Refusal::OtherApplication | Refusal::Spent | Refusal::Answered,
+            ) => "invalid_grant",
+        };
+        Self::new(code, description)
+    }
+}
+
+impl From<ClientTokenError> for OAuthError {
+    fn from(error: ClientTokenError) -> Self {
+        let description = error.to_string();
+        match error {
+            ClientTokenError::Client(error) => error.into(),
+            ClientTokenError::UnauthorizedClient => Self::new("unauthorized_client", description),
+            ClientTokenError::NoScopes => Self::new("invalid_scope", description),
+            ClientTokenError::Dpop(refusal) => refusal.into(),
+            ClientTokenError::Fault(fault) => fault.into(),
+        }
     }
 }

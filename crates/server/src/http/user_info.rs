@@ -5,29 +5,84 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use countersign_domain::client_jwt::Algorithm;
 
 use super::{
-    caller::{At, Bearer},
+    caller::{At, Scheme, TokenHolder},
+    dpop::{DPOP_NONCE, Dpop},
     problem::FaultResponse,
 };
-use crate::app::{App, ReadUserInfoError};
+use crate::app::{App, DpopRefusal, ProvenRequest, ReadUserInfoError, Realm, UserInfo};
 
 /// `GET|POST /{environment}/as/userinfo`
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     At(realm): At,
-    Bearer(token): Bearer,
+    holder: TokenHolder,
+    Dpop(proof): Dpop,
+    method: Method,
 ) -> Response {
-    match app.read_user_info(&realm, token.expose()).await {
+    // A proof beside a bearer token is none of this request's: its token is not bound to a key.
+    let scheme = holder.scheme;
+    let proof = match scheme {
+        Scheme::Bearer => None,
+        Scheme::Dpop => Some(proof.unwrap_or_default()),
+    };
+    match answer(&app, &realm, &holder, proof.as_deref(), &method).await {
         Ok(info) => Json(info).into_response(),
-        Err(ReadUserInfoError::InvalidToken) => {
-            // RFC 6750, section 3.1.
-            let challenge = "Bearer error=\"invalid_token\", error_description=\"the access token is not valid\"";
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
-        }
-        Err(ReadUserInfoError::Fault(fault)) => FaultResponse(fault).into_response(),
+        Err(error) => refused(error, scheme),
     }
+}
+
+async fn answer(
+    app: &Arc<App>,
+    realm: &Arc<Realm>,
+    holder: &TokenHolder,
+    proof: Option<&str>,
+    method: &Method,
+) -> Result<UserInfo, ReadUserInfoError> {
+    let (address, token) = (format!("{}/userinfo", realm.issuer), holder.token.expose());
+    let verify = |proof| {
+        let access_token = Some(token.as_str());
+        let (method, address) = (method.as_str(), address.as_str());
+        app.verify_dpop(realm, ProvenRequest { proof, method, address, access_token })
+    };
+    let dpop = proof.map(verify).transpose()?;
+    app.read_user_info(realm, token, dpop).await
+}
+
+/// RFC 6750, section 3.1; RFC 9449, section 7.1.
+fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
+    let description = error.to_string();
+    let (code, nonce) = match error {
+        ReadUserInfoError::Fault(fault) | ReadUserInfoError::Dpop(DpopRefusal::Fault(fault)) => {
+            return FaultResponse(fault).into_response();
+        }
+        ReadUserInfoError::InvalidToken => ("invalid_token", None),
+        ReadUserInfoError::Dpop(DpopRefusal::Nonce(nonce)) => ("use_dpop_nonce", Some(nonce)),
+        ReadUserInfoError::Dpop(
+            DpopRefusal::Proof(_) | DpopRefusal::Used | DpopRefusal::Required,
+        ) => ("invalid_dpop_proof", None),
+    };
+    // What a stranger wrote may be in the description, but no mark that would end it.
+    let description = description.replace(['"', '\\'], "'");
+    let told = format!("error=\"{code}\", error_description=\"{description}\"");
+    let challenge = match scheme {
+        Scheme::Bearer => format!("Bearer {told}"),
+        Scheme::Dpop => {
+            let algorithms = Algorithm::ASYMMETRIC.map(Algorithm::name).join(" ");
+            format!("DPoP {told}, algs=\"{algorithms}\"")
+        }
+    };
+    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    let headers = [(header::WWW_AUTHENTICATE, Some(challenge)), (DPOP_NONCE, nonce)];
+    for (name, value) in headers {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }

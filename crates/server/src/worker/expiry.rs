@@ -1,12 +1,15 @@
-//! Forgets what has ended: flows, grants, tickets and proofs that no longer count.
+//! Forgets what has ended: flows, grants, tickets, proofs and revoked tokens that no longer count.
 
 use std::{pin::pin, sync::Arc};
 
 use countersign_domain::{
-    flow::Flow, grant::Grant, pairing::Ticket, pushed_request::PushedRequest, session::Session,
+    device_code::DeviceCode, flow::Flow, grant::Grant, pairing::Ticket,
+    pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{StoreError, Tx, Work, lockout, machine, spent_proof};
+use countersign_store::{
+    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt, spent_proof,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -63,14 +66,19 @@ impl Work for Sweep {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Forgotten, StoreError> {
         let Self { now, batch } = *self;
-        let flows = machine::delete_expired::<Flow>(tx, now, batch).await?;
-        let grants = machine::delete_expired::<Grant>(tx, now, batch).await?;
-        let sessions = machine::delete_expired::<Session>(tx, now, batch).await?;
-        let pushed = machine::delete_expired::<PushedRequest>(tx, now, batch).await?;
-        let tickets = machine::delete_expired::<Ticket>(tx, now, batch).await?;
-        let proofs = spent_proof::delete_expired(tx, now, batch).await?;
-        let lockouts = lockout::delete_expired(tx, now, batch).await?;
-        let all = [flows, grants, sessions, pushed, tickets, proofs, lockouts];
+        let all = [
+            machine::delete_expired::<Flow>(tx, now, batch).await?,
+            machine::delete_expired::<Grant>(tx, now, batch).await?,
+            grants::delete_expired_lasting(tx, now, batch).await?,
+            machine::delete_expired::<Session>(tx, now, batch).await?,
+            machine::delete_expired::<PushedRequest>(tx, now, batch).await?,
+            machine::delete_expired::<DeviceCode>(tx, now, batch).await?,
+            machine::delete_expired::<Ticket>(tx, now, batch).await?,
+            spent_proof::delete_expired(tx, now, batch).await?,
+            spent_jwt::delete_expired(tx, now, batch).await?,
+            revoked_token::delete_expired(tx, now, batch).await?,
+            lockout::delete_expired(tx, now, batch).await?,
+        ];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })
     }
@@ -78,15 +86,25 @@ impl Work for Sweep {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicI64, Ordering},
+    };
 
     use countersign_domain::{
         application::{GrantType, Kind, Oidc, TokenEndpointAuthMethod},
         authorization::Parameters,
+        device_code,
+        environment::Environment,
+        flow::Identity,
+        grant::State,
+        id::Id,
     };
     use countersign_protocol::{
         entropy::SystemEntropy, jose::Algorithm, secret::Secret, time::Clock,
     };
+
+    use countersign_store::device_code as device_codes;
 
     use super::*;
     use crate::{
@@ -103,20 +121,24 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_has_ended_is_forgotten_batch_by_batch_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("x.db");
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
-        let app = open(Parts {
+    async fn app_in(folder: &Path, clock: &Arc<SetClock>) -> Arc<App> {
+        let file = folder.join("x.db");
+        open(Parts {
             store: countersign_store::Settings::new(file.display().to_string()),
             key_encryption_key: Secret::new([1; 32]),
-            clock: Arc::<SetClock>::clone(&clock),
+            clock: Arc::<SetClock>::clone(clock),
             entropy: Arc::new(SystemEntropy),
             settings: Settings { expiry_batch: 2, ..Settings::new("https://id.example") },
         })
         .await
-        .unwrap();
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_is_forgotten_batch_by_batch_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
+        let app = app_in(folder.path(), &clock).await;
         let environment = app.create_environment("e").await.unwrap().id;
         let realm = app.realm(environment).await.unwrap().unwrap();
         let new = NewApplication {
@@ -151,5 +173,86 @@ mod tests {
         app.start_flow(&realm, request).await.unwrap();
         assert_eq!(sweep(&app).await.unwrap(), 5);
         assert_eq!(sweep(&app).await.unwrap(), 0);
+    }
+
+    /// Something of each kind that lives for its own time, one of which has ended.
+    struct Leave {
+        environment: Id<Environment>,
+        now: Timestamp,
+    }
+
+    impl Work for Leave {
+        type Output = ();
+        type Error = StoreError;
+
+        async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+            for (n, until) in [(1, self.now), (2, self.now.plus_seconds(1))] {
+                let grant = grant(self.environment, n, until);
+                grants::insert_redeemed(tx, &grant).await?;
+                let token_id = n.to_string();
+                let key = revoked_token::Key {
+                    environment: self.environment,
+                    expires_at: until,
+                    token_id: &token_id,
+                };
+                revoked_token::insert(tx, key).await?;
+                let code = DeviceCode {
+                    id: Id::from_bytes([n; 16]),
+                    environment: self.environment,
+                    application: grant.application,
+                    scopes: vec![],
+                    issued_at: self.now,
+                    expires_at: until,
+                    state: device_code::State::Denied,
+                };
+                device_codes::insert(tx, &code, &[n; 32]).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// A grant whose refresh tokens end then.
+    fn grant(environment: Id<Environment>, n: u8, refresh_until: Timestamp) -> Grant {
+        let identity = Identity {
+            user: Id::from_bytes([1; 16]),
+            methods: vec![],
+            authenticated_at: None,
+            mfa_policy: None,
+        };
+        let at = refresh_until;
+        Grant {
+            id: Id::from_bytes([n; 16]),
+            environment,
+            application: Id::from_bytes([1; 16]),
+            identity,
+            scopes: vec![],
+            acr: String::new(),
+            nonce: None,
+            redirect_uri: None,
+            code_challenge: None,
+            installation: None,
+            session: None,
+            confirmation: None,
+            issued_at: at,
+            state: State::Refreshable {
+                generation: 1,
+                rotated_at: at,
+                access_until: at,
+                refresh_until,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn refresh_tokens_revocations_and_device_codes_are_forgotten_each_in_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000)));
+        let app = app_in(folder.path(), &clock).await;
+        let environment = app.create_environment("e").await.unwrap().id;
+        app.store().write(Leave { environment, now: app.now() }).await.unwrap();
+        assert_eq!(sweep(&app).await.unwrap(), 3);
+        assert_eq!(sweep(&app).await.unwrap(), 0);
+        clock.0.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(sweep(&app).await.unwrap(), 3);
     }
 }

@@ -68,7 +68,10 @@ async fn pages_of_any_origin_may_call_what_needs_no_cookie_and_nothing_else() {
             with(request(Method::OPTIONS, &w.url(path)), "origin", "https://app.example");
         let preflight = with(preflight, "access-control-request-method", "POST");
         let answer = w.wire.send(preflight).await.must_be(200);
-        assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            "authorization,content-type,dpop"
+        );
         assert_eq!(answer.header("access-control-allow-credentials"), "");
     }
     for path in ["/as/authorize", "/as/resume", "/signon", "/flows/x", "/device/v1/nonce"] {
@@ -82,5 +85,8 @@ async fn pages_of_other_origins_may_read_the_name_of_a_request() {
     let w = World::new().await;
     let asked = with(get(&w.url("/as/jwks")), "origin", "https://app.example");
     let answer = w.wire.send(asked).await.must_be(200);
-    assert_eq!(answer.header("access-control-expose-headers"), "correlation-id,retry-after");
+    assert_eq!(
+        answer.header("access-control-expose-headers"),
+        "correlation-id,retry-after,dpop-nonce"
+    );
 }

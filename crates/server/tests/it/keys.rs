@@ -57,5 +57,8 @@ fn kid(token: &str) -> String {
 async fn states(w: &World, algorithm: Algorithm) -> Vec<&'static str> {
     let keys = w.server.list_keys(w.bank.environment.id).await.unwrap();
     let own = keys.iter().filter(|key| key.algorithm() == algorithm);
-    own.map(|key| key.state.name()).collect()
+    let mut states: Vec<_> = own.map(|key| key.state.name()).collect();
+    // Keys that were made in the same moment have no order.
+    states.sort_by_key(|state| ["retired", "current", "next"].iter().position(|s| s == state));
+    states
 }

@@ -1,8 +1,15 @@
 //! `/{environment}/as`: the OpenID provider.
 
+mod assertion;
 mod authorize;
+mod client_credentials;
+mod device_grant;
 mod discovery;
+mod dpop;
 mod id_token;
+mod introspect;
+mod refresh;
 mod refusals;
+mod revoke;
 mod token;
 mod user_info;

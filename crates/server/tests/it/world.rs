@@ -6,6 +6,7 @@ mod client;
 #[macro_use]
 mod engines;
 mod phone;
+mod signer;
 #[macro_use]
 mod snapshot;
 mod time;
@@ -13,11 +14,15 @@ mod wire;
 
 use std::sync::Arc;
 
-use countersign_domain::user::User;
+use countersign_domain::{
+    application::{GrantType, RefreshRules},
+    user::User,
+};
 use countersign_protocol::{secret::Secret, time::Clock};
 use countersign_sdk::PairingInfo;
 use countersign_server::{
-    LimitSettings, Parts, PasswordSettings, ResealError, Settings, app::App, open, reseal, router,
+    LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App,
+    open, reseal, router,
 };
 use countersign_store::{Engine, Settings as StoreSettings};
 
@@ -25,8 +30,9 @@ use self::time::{Seeded, SetClock};
 pub use self::{
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
-    client::{Client, NATIVE_ADDRESS, SignOn, basic},
+    client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
+    signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,
     wire::{Answer, FORM, JSON, Members, Wire, get, post, request, with},
@@ -67,6 +73,13 @@ impl World {
     /// A server with these limits. All other worlds have none, since time stands still in them.
     pub async fn limited(limits: LimitSettings) -> Self {
         Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
+    }
+
+    /// A server with other settings.
+    pub async fn with_settings(engine: Engine, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings { limits: LimitSettings::off(), ..Settings::new(HTTPS) };
+        change(&mut settings);
+        Self::with(settings, engine).await
     }
 
     pub async fn with(settings: Settings, engine: Engine) -> Self {
@@ -141,6 +154,21 @@ impl World {
         self.client(&self.bank.native.id.to_string(), NATIVE_ADDRESS)
     }
 
+    /// A web site of the bank that renews its tokens by these rules.
+    pub async fn refreshing_site(&self, rules: RefreshRules) -> Client {
+        let site = self.bank.unusual_site(&self.server, |site| {
+            site.grant_types.push(GrantType::RefreshToken);
+            site.oidc.refresh = rules;
+        });
+        self.client(&site.await.id.to_string(), SITE_ADDRESS)
+    }
+
+    /// A worker application of the bank.
+    pub async fn worker(&self) -> Client {
+        let created = self.bank.worker(&self.server).await;
+        self.client(&created.application.id.to_string(), SITE_ADDRESS).with_secret(&created)
+    }
+
     /// The bank's web site, which shows the hosted pages.
     pub fn site(&self) -> Client {
         self.client(&self.bank.site.id.to_string(), SITE_ADDRESS)
@@ -203,12 +231,14 @@ async fn serve(
     (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
 ) -> Arc<App> {
     let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
+    // Clients of the tests publish their keys on this machine.
+    let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
     open(Parts {
         store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
         key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, audit_seal_batch: 4, ..settings.clone() },
+        settings: Settings { passwords, audit_seal_batch: 4, outbound, ..settings.clone() },
     })
     .await
     .unwrap()

@@ -11,7 +11,7 @@ const DEVICES: &[DeviceChoice<'static>] = &[
 
 const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
 
-const FAILURES: [FailureText; 8] = [
+const FAILURES: [FailureText; 9] = [
     FailureText::NoUsableDevice,
     FailureText::DeviceBlocked,
     FailureText::DeviceLocked,
@@ -20,13 +20,17 @@ const FAILURES: [FailureText; 8] = [
     FailureText::Compromised,
     FailureText::ExtraVerificationFailed,
     FailureText::Cancelled,
+    FailureText::OtherUser,
 ];
 
-const PROBLEMS: [Problem; 11] = [
+const PROBLEMS: [Problem; 14] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
     Problem::WrongPasscode,
+    Problem::WrongUserCode,
+    Problem::TooManyUserCodes,
+    Problem::Required("user_code"),
     Problem::Required("username"),
     Problem::Required("device"),
     Problem::Busy,
@@ -52,12 +56,25 @@ fn asking<'a>(
     ]
 }
 
+/// The screens for a person with a device, whose forms have no way out but to go away.
+fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_>); 4] {
+    let form = FORM;
+    [
+        ("user_code", Screen::UserCode { form, user_code: text, problem }),
+        ("device_consent", Screen::DeviceConsent { form, username: text }),
+        ("device_allowed", Screen::DeviceDone { allowed: true }),
+        ("device_refused", Screen::DeviceDone { allowed: false }),
+    ]
+}
+
 /// The screens that end a sign-on.
-fn closing(text: &str) -> [(&'static str, Screen<'_>); 5] {
+fn closing(text: &str) -> [(&'static str, Screen<'_>); 7] {
     [
         ("failed", Screen::Failed { reason: FailureText::DeviceBlocked, continue_url: text }),
         ("refused", Screen::Refused { description: text, correlation: text }),
         ("too_many", Screen::TooMany { seconds: 30 }),
+        ("sign_off", Screen::SignOff { form: FORM, members: MEMBERS }),
+        ("signed_off", Screen::SignedOff),
         ("gone", Screen::Gone),
         ("form_post", Screen::FormPost { action: "https://app.example/cb", members: MEMBERS }),
     ]
@@ -84,7 +101,9 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 #[test]
 fn the_screens_read_as_agreed() {
     let closing = closing("https://app.example/cb?error=access_denied&state=s");
-    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing) {
+    let connecting = connecting("ann", None);
+    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing).chain(connecting)
+    {
         // The names of assets change with every change of the looks, which is no change of the markup.
         let html = html(screen)
             .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
@@ -109,6 +128,9 @@ fn every_text_is_escaped() {
     let own = [
         ("form", Screen::Login { form, username: text, problem: None }),
         ("form_post", Screen::FormPost { action: text, members: &members }),
+        ("sign_off", Screen::SignOff { form, members: &members }),
+        ("user_code", Screen::UserCode { form, user_code: text, problem: None }),
+        ("device_consent", Screen::DeviceConsent { form, username: text }),
     ];
     let screens = asking(text, &devices, Some(Problem::Busy)).into_iter().chain(closing(text));
     for (name, screen) in screens.chain(own) {
@@ -229,7 +251,7 @@ fn a_page_without_an_application_names_none() {
 
 #[test]
 fn what_pages_refer_to_is_there_and_nothing_else_is() {
-    let html = html(closing("x")[4].1);
+    let html = html(closing("x")[6].1);
     let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
     assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
     let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();

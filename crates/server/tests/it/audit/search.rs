@@ -29,8 +29,9 @@ async fn each_criterion_finds_its_records_and_no_others(w: &mut World) {
     let mut sign_on = w.app().begin().await;
     sign_on.password("ann", PASSWORD).await.must_be(200);
     w.do_something().await;
-    let sign_on = ["FLOW.CREATED", "PASSWORD.CHECK_SUCCEEDED", "USER.ACCESS_ALLOWED"];
-    let own = ["PASSWORD.CHECK_SUCCEEDED", "USER.ACCESS_ALLOWED"];
+    let sign_on =
+        ["FLOW.CREATED", "PASSWORD.CHECK_SUCCEEDED", "SESSION.CREATED", "USER.ACCESS_ALLOWED"];
+    let own = ["PASSWORD.CHECK_SUCCEEDED", "SESSION.CREATED", "USER.ACCESS_ALLOWED"];
     let (since, until) = (Some(START.plus_seconds(10)), Some(START.plus_seconds(20)));
     let all = AuditQuery::default;
     let between = found(w, AuditQuery { since, until, ..all() }).await;
@@ -48,7 +49,7 @@ async fn each_criterion_finds_its_records_and_no_others(w: &mut World) {
     // She was made, and that was not her own doing.
     let resource = Some(w.bank.ann.id.cast());
     let about = found(w, AuditQuery { resource, ..all() }).await;
-    assert_eq!(about, [own[0], own[1], "USER.CREATED"].into());
+    assert_eq!(about, [own[0], own[1], own[2], "USER.CREATED"].into());
     let allowed = search(w, AuditQuery { actions: vec![Action::AccessAllowed], ..all() }).await;
     let correlation = Some(allowed.records[0].correlation.clone());
     assert_eq!(found(w, AuditQuery { correlation, ..all() }).await, own.into());

@@ -99,7 +99,20 @@ impl Bank {
         let new = NewApplication {
             kind: Kind::Web,
             token_endpoint_auth_method: method,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::DeviceCode],
             ..public("Bank portal", "https://portal.example/callback", Algorithm::Es256)
+        };
+        app.create_application(self.environment.id, new).await.unwrap()
+    }
+
+    /// An application that acts for itself.
+    pub async fn worker(&self, app: &App) -> CreatedApplication {
+        let new = NewApplication {
+            kind: Kind::Worker,
+            token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::ClientCredentials],
+            redirect_uris: vec![],
+            ..public("Bank worker", SITE_ADDRESS, Algorithm::Es256)
         };
         app.create_application(self.environment.id, new).await.unwrap()
     }

@@ -38,6 +38,7 @@ pub struct SignOn {
 pub struct Tokens {
     pub id_token: String,
     pub access_token: String,
+    pub refresh_token: Option<String>,
 }
 
 impl Client {
@@ -126,20 +127,52 @@ impl Client {
         }
     }
 
+    /// A request of the grant type `refresh_token` without fault.
+    pub fn refresh_request(&self, refresh_token: &str) -> Members {
+        let request = self.token_request("").without("code").without("code_verifier");
+        let request = request.without("redirect_uri").with("grant_type", "refresh_token");
+        request.with("refresh_token", refresh_token)
+    }
+
+    /// A request about a token, for introspection and revocation.
+    pub fn about(&self, token: &str) -> Members {
+        self.refresh_request("").without("refresh_token").without("grant_type").with("token", token)
+    }
+
     /// Sends a token request, with the `Authorization` header of clients that use one.
     pub async fn redeem(&self, request: &Members) -> Answer {
+        self.ask("token", request).await
+    }
+
+    /// Sends a form to an endpoint for clients, with the `Authorization` header of clients that use one.
+    pub async fn ask(&self, endpoint: &str, request: &Members) -> Answer {
         let authorization = match &self.secret {
             Some((TokenEndpointAuthMethod::ClientSecretBasic, secret)) => {
                 Some(basic(&self.id, secret))
             }
             Some(_) | None => None,
         };
-        self.redeem_as(request, authorization.as_deref()).await
+        self.ask_as(endpoint, request, authorization.as_deref()).await
+    }
+
+    /// Whether the server says to this client that a token counts.
+    pub async fn is_active(&self, token: &str) -> bool {
+        let told = self.ask("introspect", &self.about(token)).await.must_be(200).json();
+        told["active"].as_bool().unwrap()
     }
 
     /// Sends a token request with this `Authorization` header.
     pub async fn redeem_as(&self, request: &Members, authorization: Option<&str>) -> Answer {
-        let sent = post(&format!("{}/token", self.issuer), FORM, request.encoded());
+        self.ask_as("token", request, authorization).await
+    }
+
+    async fn ask_as(
+        &self,
+        endpoint: &str,
+        request: &Members,
+        authorization: Option<&str>,
+    ) -> Answer {
+        let sent = post(&format!("{}/{endpoint}", self.issuer), FORM, request.encoded());
         let sent = match authorization {
             Some(value) => with(sent, "authorization", value),
             None => sent,
@@ -149,9 +182,12 @@ impl Client {
 
     /// Redeems a code.
     pub async fn tokens(&self, code: &str) -> Tokens {
-        let body = self.redeem(&self.token_request(code)).await.must_be(200).json();
-        let text = |name: &str| body[name].as_str().unwrap().to_owned();
-        Tokens { id_token: text("id_token"), access_token: text("access_token") }
+        Tokens::of(&self.redeem(&self.token_request(code)).await)
+    }
+
+    /// Renews tokens.
+    pub async fn refresh(&self, refresh_token: &str) -> Tokens {
+        Tokens::of(&self.redeem(&self.refresh_request(refresh_token)).await)
     }
 
     /// Asks who an access token is about.
@@ -219,6 +255,24 @@ impl SignOn {
 }
 
 impl Tokens {
+    /// Those of a token response.
+    #[track_caller]
+    pub fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let body = answer.json();
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        Self {
+            id_token: text("id_token").unwrap_or_default(),
+            access_token: text("access_token").unwrap(),
+            refresh_token: text("refresh_token"),
+        }
+    }
+
+    #[track_caller]
+    pub fn refresh_token(&self) -> &str {
+        self.refresh_token.as_deref().expect("a refresh token")
+    }
+
     pub fn id_claims(&self) -> Value {
         claims(&self.id_token)
     }
