@@ -1,6 +1,7 @@
 //! The `countersign` command.
 
 mod admin;
+mod audit;
 mod backup;
 mod config;
 mod demo;
@@ -69,6 +70,13 @@ enum Command {
     /// Show the example of a configuration, or check one.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Verify or export the audit log, while no server runs on its database, or on PostgreSQL at any time.
+    Audit {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Set up a platform with a native app, policies and a user, and serve it on this machine.
     Demo {
         /// Where to listen.
@@ -134,6 +142,7 @@ fn main() -> ExitCode {
                 log_to_stderr(&Log::quiet());
                 tour::run(database, json).await
             }
+            Command::Audit { place, command } => audit::run(&place, command).await,
         }
     });
     match done {

@@ -26,6 +26,25 @@ pub fn socket(data: &Path) -> PathBuf {
     data.join(SOCKET)
 }
 
+/// The platform, opened by this process though a server may run: for long readings.
+pub async fn open_beside(configuration: &Resolved) -> Result<Arc<App>, Broken> {
+    let shared = configuration.store.is_postgres();
+    if !shared && Control::find(&configuration.data).await?.is_some() {
+        let why = "a server has the database open: stop it first, or restore a backup into another folder and use that";
+        return Err(Broken::new(why));
+    }
+    open_alone(configuration).await
+}
+
+async fn open_alone(configuration: &Resolved) -> Result<Arc<App>, Broken> {
+    if key_file::find(&configuration.key)?.is_none() {
+        let data = configuration.data.display();
+        let why = format!("there is no platform in {data} yet: `countersign serve` makes one");
+        return Err(Broken::new(why));
+    }
+    open_app(configuration, configuration.settings(configuration.listen)).await
+}
+
 /// The platform, one way or the other.
 pub enum Operator {
     /// A server runs.
@@ -40,13 +59,7 @@ impl Operator {
         if let Some(control) = Control::find(&configuration.data).await? {
             return Ok(Self::Server(control));
         }
-        if key_file::find(&configuration.key)?.is_none() {
-            let data = configuration.data.display();
-            let why = format!("there is no platform in {data} yet: `countersign serve` makes one");
-            return Err(Broken::new(why));
-        }
-        let app = open_app(configuration, configuration.settings(configuration.listen)).await?;
-        Ok(Self::Alone(app))
+        Ok(Self::Alone(open_alone(configuration).await?))
     }
 
     /// Makes an administrator.

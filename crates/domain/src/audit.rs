@@ -1,29 +1,63 @@
 //! Audit: who did what to what, committed with the change itself.
 
+mod action;
+mod party;
+
+use std::ops::Deref;
+
 use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::action::Outcome;
+pub use self::{
+    action::Action,
+    party::{Actors, Kind, Mention, Mentionable, Part, Resource, Source},
+};
 use crate::{
-    application::Application, device::Device, environment::Environment, id::Id, user::User,
+    application::Application, device::Device, environment::Environment, flow::Flow, id::Id,
+    user::User,
 };
 
-/// One line of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One line of the audit log: an entry, and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Its id; time-ordered.
     pub id: Id<Record>,
     /// The tenant.
     pub environment: Id<Environment>,
-    /// When it was written.
+    /// What it says.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+impl Deref for Record {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+/// What a record says. This is what is stored; the place is in the key of its row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When the request that it belongs to began.
     pub recorded_at: Timestamp,
     /// What the answer to the caller and the log carry too.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub correlation: String,
+    /// Where the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Who did it, if not those whom the event names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actors>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened, before it is known when and in which request.
+/// What happened, before it is known when, in which request and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The action.
@@ -35,148 +69,32 @@ pub struct Event {
     pub reason: Option<String>,
     /// The application through which it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application: Option<Id<Application>>,
+    pub application: Option<Mention<Application>>,
     /// The user that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<Id<User>>,
+    pub user: Option<Mention<User>>,
     /// The device that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<Id<Device>>,
+    pub device: Option<Mention<Device>>,
     /// The `kid` of the signing key that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-}
-
-/// The actions, in the vendor's words, which administrators know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
-    /// A sign-on began.
-    #[serde(rename = "FLOW.CREATED")]
-    FlowCreated,
-    /// A sign-on succeeded.
-    #[serde(rename = "USER.ACCESS_ALLOWED")]
-    AccessAllowed,
-    /// A sign-on failed.
-    #[serde(rename = "USER.ACCESS_DENIED")]
-    AccessDenied,
-    /// A user was made.
-    #[serde(rename = "USER.CREATED")]
-    UserCreated,
-    /// An administrator set a password.
-    #[serde(rename = "PASSWORD.SET")]
-    PasswordSet,
-    /// A password was right.
-    #[serde(rename = "PASSWORD.CHECK_SUCCEEDED")]
-    PasswordCheckSucceeded,
-    /// A password was wrong or locked.
-    #[serde(rename = "PASSWORD.CHECK_FAILED")]
-    PasswordCheckFailed,
-    /// A passcode was right.
-    #[serde(rename = "OTP.CHECK_SUCCESS")]
-    PasscodeCheckSucceeded,
-    /// A passcode was wrong.
-    #[serde(rename = "OTP.CHECK_FAILED")]
-    PasscodeCheckFailed,
-    /// An authorization code or a refresh token came twice, and what it gave was revoked.
-    #[serde(rename = "GRANT.REUSED")]
-    GrantReused,
-    /// An application gave up its tokens.
-    #[serde(rename = "GRANT.REVOKED")]
-    GrantRevoked,
-    /// A paired phone passed an MFA step by itself.
-    #[serde(rename = "DEVICE_PAYLOAD.CHECK_SUCCESS")]
-    DeviceAuthorized,
-    /// A mobile payload was good and did not count, because it had counted before.
-    #[serde(rename = "DEVICE_PAYLOAD.CHECK_INVALID")]
-    DevicePayloadRefused,
-    /// A device was paired.
-    #[serde(rename = "DEVICE.CREATED")]
-    DeviceCreated,
-    /// A person refused to pair, or a pairing failed.
-    #[serde(rename = "DEVICE.ACTIVATION_FAILED")]
-    DeviceActivationFailed,
-    /// A rooted phone was not offered to pair.
-    #[serde(rename = "DEVICE.PAIRING_FAILED_COMPROMISED")]
-    DevicePairingFailedCompromised,
-    /// A device was removed.
-    #[serde(rename = "DEVICE.DELETED")]
-    DeviceDeleted,
-    /// An administrator blocked a device.
-    #[serde(rename = "DEVICE.BLOCKED")]
-    DeviceBlocked,
-    /// An administrator unblocked a device.
-    #[serde(rename = "DEVICE.UNBLOCKED")]
-    DeviceUnblocked,
-    /// Wrong passcodes locked a device.
-    #[serde(rename = "DEVICE.LOCKED")]
-    DeviceLocked,
-    /// An administrator ended a lock.
-    #[serde(rename = "DEVICE.UNLOCKED")]
-    DeviceUnlocked,
-    /// Wrong passcodes over all devices locked a user's MFA.
-    #[serde(rename = "USER.LOCKED")]
-    UserLocked,
-    /// A session began.
-    #[serde(rename = "SESSION.CREATED")]
-    SessionCreated,
-    /// Somebody proved something more in a session.
-    #[serde(rename = "SESSION.UPDATED")]
-    SessionUpdated,
-    /// A session was ended.
-    #[serde(rename = "SESSION.DELETED")]
-    SessionDeleted,
-    /// A signing key was made and published.
-    #[serde(rename = "KEY.CREATED")]
-    KeyCreated,
-    /// A signing key signs from now on, in place of the one before.
-    #[serde(rename = "KEY.ROTATED")]
-    KeyRotated,
-    /// A signing key is no longer published.
-    #[serde(rename = "KEY.DELETED")]
-    KeyDeleted,
-}
-
-impl Action {
-    /// Whether the action is itself a failure: its name says so, and so does the record.
-    const fn is_failure(self) -> bool {
-        match self {
-            Self::AccessDenied
-            | Self::PasswordCheckFailed
-            | Self::PasscodeCheckFailed
-            | Self::GrantReused
-            | Self::DevicePayloadRefused
-            | Self::DeviceActivationFailed
-            | Self::DevicePairingFailedCompromised => true,
-            Self::FlowCreated
-            | Self::AccessAllowed
-            | Self::UserCreated
-            | Self::PasswordSet
-            | Self::PasswordCheckSucceeded
-            | Self::PasscodeCheckSucceeded
-            | Self::GrantRevoked
-            | Self::DeviceAuthorized
-            | Self::DeviceCreated
-            | Self::DeviceDeleted
-            | Self::DeviceBlocked
-            | Self::DeviceUnblocked
-            | Self::DeviceLocked
-            | Self::DeviceUnlocked
-            | Self::UserLocked
-            | Self::SessionCreated
-            | Self::SessionUpdated
-            | Self::SessionDeleted
-            | Self::KeyCreated
-            | Self::KeyRotated
-            | Self::KeyDeleted => false,
-        }
-    }
+    /// What else it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
+    /// The sign-on that it is a step of: the transaction, on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Id<Flow>>,
+    /// The session of the browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 impl Event {
     /// What a machine tells by its effects.
     #[must_use]
     pub fn of(action: Action, reason: Option<&'static str>) -> Self {
-        let succeeded = !action.is_failure();
+        let succeeded = action.outcome() == Outcome::Success;
         Self { succeeded, reason: reason.map(str::to_owned), ..Self::succeeded(action) }
     }
 
@@ -191,6 +109,9 @@ impl Event {
             user: None,
             device: None,
             key: None,
+            resources: Vec::new(),
+            flow: None,
+            session: None,
         }
     }
 
@@ -202,25 +123,71 @@ impl Event {
 
     /// Adds the application.
     #[must_use]
-    pub fn through(self, application: Id<Application>) -> Self {
-        Self { application: Some(application), ..self }
+    pub fn through(self, application: impl Mentionable<Application>) -> Self {
+        Self { application: application.mention(), ..self }
     }
 
     /// Adds the user.
     #[must_use]
-    pub fn about(self, user: impl Into<Option<Id<User>>>) -> Self {
-        Self { user: user.into(), ..self }
+    pub fn about(self, user: impl Mentionable<User>) -> Self {
+        Self { user: user.mention(), ..self }
     }
 
     /// Adds the device.
     #[must_use]
-    pub fn on(self, device: impl Into<Option<Id<Device>>>) -> Self {
-        Self { device: device.into(), ..self }
+    pub fn on(self, device: impl Mentionable<Device>) -> Self {
+        Self { device: device.mention(), ..self }
     }
 
     /// Adds the signing key.
     #[must_use]
     pub fn of_key(self, kid: &str) -> Self {
         Self { key: Some(kid.to_owned()), ..self }
+    }
+
+    /// Adds something else that it is about.
+    #[must_use]
+    pub fn to(mut self, resource: impl Into<Resource>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    /// Adds the sign-on that it is a step of.
+    #[must_use]
+    pub fn within(self, flow: Id<Flow>) -> Self {
+        Self { flow: Some(flow), ..self }
+    }
+
+    /// Adds the session of the browser.
+    #[must_use]
+    pub fn in_session(self, session: impl Into<String>) -> Self {
+        Self { session: Some(session.into()), ..self }
+    }
+}
+
+impl Entry {
+    /// Who did it: those who asked for it, else the application and the user whom the event names.
+    #[must_use]
+    pub fn actors(&self) -> Actors {
+        self.by.clone().unwrap_or_else(|| Actors {
+            client: self.event.application.clone(),
+            user: self.event.user.clone(),
+            platform: None,
+        })
+    }
+
+    /// What it happened to.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        let Event { application, user, device, resources, .. } = &self.event;
+        // Without another actor the application is the means and not what was changed.
+        let application = application.as_ref().filter(|_| self.by.is_some());
+        let user = user.as_ref().map(|user| Resource::mentioned(Kind::User, user));
+        let device = device.as_ref().map(|device| Resource::mentioned(Kind::Device, device));
+        let application =
+            application.map(|application| Resource::mentioned(Kind::Application, application));
+        let mut all = resources.clone();
+        all.extend([device, user, application].into_iter().flatten());
+        all
     }
 }

@@ -358,12 +358,17 @@ pub fn record() -> audit::Record {
     audit::Record {
         id: id(1),
         environment: id(1),
-        recorded_at: NOW,
-        correlation: "correlation".to_owned(),
-        event: audit::Event::of(audit::Action::DeviceAuthorized, Some("device_authorized"))
-            .through(id(1))
-            .about(id(1))
-            .on(id(1)),
+        entry: audit::Entry {
+            recorded_at: NOW,
+            correlation: "correlation".to_owned(),
+            source: audit::Source::of(Some([192, 0, 2, 7].into()), Some("Bank/5.1")),
+            by: None,
+            event: audit::Event::of(audit::Action::DeviceAuthorized, Some("device_authorized"))
+                .through(&application())
+                .about(&user())
+                .on(&Device { nickname: Some("Ann's phone".to_owned()), ..device(1) })
+                .within(id(1)),
+        },
     }
 }
 
@@ -405,9 +410,6 @@ named! {
     NoDevicesMode { Block, Bypass }
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
-    audit::Action {
-        FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
-    }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
     }

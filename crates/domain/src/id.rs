@@ -19,14 +19,16 @@ impl<T> Id<T> {
     /// A new id: 48 bits of milliseconds, 12 bits of the fraction of a millisecond, 62 random bits.
     #[must_use]
     pub fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
-        let micros = now.micros().max(0).unsigned_abs();
-        let (millis, rest) = (micros / 1_000, micros % 1_000);
-        let fraction = rest * 4_096 / 1_000;
         let mut random = [0; 8];
         entropy.fill(&mut random);
-        let head = (millis << 16) | 0x7000 | fraction;
         let tail = (u64::from_be_bytes(random) >> 2) | (0b10 << 62);
-        Self::from_uuid(Uuid::from_u64_pair(head, tail))
+        Self::from_uuid(Uuid::from_u64_pair(head(now), tail))
+    }
+
+    /// What sorts behind every id of before this time, and before every id of then or later. It names nothing itself.
+    #[must_use]
+    pub fn before(time: Timestamp) -> Self {
+        Self::from_uuid(Uuid::from_u64_pair(head(time), 0))
     }
 
     /// The id that these sixteen stored bytes spell.
@@ -50,6 +52,14 @@ impl<T> Id<T> {
     const fn from_uuid(uuid: Uuid) -> Self {
         Self { uuid, kind: PhantomData }
     }
+}
+
+/// The half of an id that is its time.
+fn head(time: Timestamp) -> u64 {
+    let micros = time.micros().max(0).unsigned_abs();
+    let (millis, rest) = (micros / 1_000, micros % 1_000);
+    let fraction = rest * 4_096 / 1_000;
+    (millis << 16) | 0x7000 | fraction
 }
 
 /// The text is not a UUID.
@@ -153,6 +163,14 @@ mod tests {
         let early = Id::<Thing>::new(Timestamp::from_micros(1_000_001), &Fixed(0xff));
         let late = Id::<Thing>::new(Timestamp::from_micros(1_000_002), &Fixed(0));
         assert!(early < late);
+    }
+
+    #[test]
+    fn a_time_parts_the_ids_before_it_from_those_of_it() {
+        let time = Timestamp::from_micros(1_700_000_000_123_500);
+        let bound = Id::<Thing>::before(time);
+        assert!(Id::<Thing>::new(Timestamp::from_micros(time.micros() - 1), &Fixed(0xff)) < bound);
+        assert!(bound < Id::<Thing>::new(time, &Fixed(0)));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod stored_forms;
 
 pub mod application;
 pub mod audit;
+pub mod audit_seal;
 pub mod authorization;
 pub mod client_jwt;
 pub mod client_key;

@@ -11,7 +11,7 @@ use crate::{
         PushedRequestRules, RefreshRules, RequestObjectRules, ResponseType,
         TokenEndpointAuthMethod,
     },
-    audit,
+    audit::{self, Mentionable},
     authorization::{Answer, Prompt, Scope},
     device::{self, Device},
     device_code,
@@ -216,9 +216,30 @@ fn people_are_stored_as_ever() {
 
 #[test]
 fn the_audit_log_is_stored_as_ever() {
-    assert_pinned("audit_record", &record());
+    assert_pinned("audit_entry", &record().entry);
     let failed = audit::Event::failed(audit::Action::PasswordCheckFailed, "unknown_user");
-    assert_read_back(&audit::Record { event: failed, ..record() });
+    let least = audit::Entry {
+        recorded_at: NOW,
+        correlation: String::new(),
+        source: None,
+        by: None,
+        event: failed.in_session("session"),
+    };
+    assert_pinned("audit_entry_least", &least);
+    let by = audit::Actors {
+        client: (&application()).mention(),
+        user: (&user()).mention(),
+        platform: Some(audit::Part::Worker),
+    };
+    let created = audit::Event::succeeded(audit::Action::MfaPolicyCreated)
+        .to(&environment())
+        .to(&population())
+        .to(&application())
+        .to(&sign_on_policy())
+        .to(&mfa_policy());
+    assert_pinned("audit_entry_by_others", &audit::Entry { by: Some(by), event: created, ..least });
+    let parts = [audit::Part::Worker, audit::Part::Operator].map(audit::Actors::part);
+    insta::assert_json_snapshot!("audit_parts", parts);
 }
 
 #[test]
@@ -288,38 +309,7 @@ fn the_reasons_of_failures_are_stored_as_ever() {
 
 #[test]
 fn the_actions_of_the_audit_log_are_stored_as_ever() {
-    use audit::Action;
-    let actions = [
-        Action::FlowCreated,
-        Action::AccessAllowed,
-        Action::AccessDenied,
-        Action::UserCreated,
-        Action::PasswordSet,
-        Action::PasswordCheckSucceeded,
-        Action::PasswordCheckFailed,
-        Action::PasscodeCheckSucceeded,
-        Action::PasscodeCheckFailed,
-        Action::GrantReused,
-        Action::GrantRevoked,
-        Action::DeviceAuthorized,
-        Action::DevicePayloadRefused,
-        Action::DeviceCreated,
-        Action::DeviceActivationFailed,
-        Action::DevicePairingFailedCompromised,
-        Action::DeviceDeleted,
-        Action::DeviceBlocked,
-        Action::DeviceUnblocked,
-        Action::DeviceLocked,
-        Action::DeviceUnlocked,
-        Action::UserLocked,
-        Action::SessionCreated,
-        Action::SessionUpdated,
-        Action::SessionDeleted,
-        Action::KeyCreated,
-        Action::KeyRotated,
-        Action::KeyDeleted,
-    ];
-    insta::assert_json_snapshot!("audit_actions", words(&actions));
+    insta::assert_json_snapshot!("audit_actions", audit::Action::ALL);
 }
 
 /// Nothing as it is by default.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use countersign_domain::{
-    audit::{Action, Event, Record},
+    audit::{Action, Entry, Event, Record},
     environment::Environment,
     id::Id,
 };
@@ -118,9 +118,13 @@ fn line(environment: Id<Environment>, groups: &Arc<Groups>) -> Line {
     let record = Record {
         id: Id::new(now, &SystemEntropy),
         environment,
-        recorded_at: now,
-        correlation: String::new(),
-        event: Event::succeeded(Action::FlowCreated),
+        entry: Entry {
+            recorded_at: now,
+            correlation: String::new(),
+            source: None,
+            by: None,
+            event: Event::succeeded(Action::FlowCreated),
+        },
     };
     Line { record, groups: Arc::clone(groups) }
 }

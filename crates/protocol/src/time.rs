@@ -38,6 +38,12 @@ impl Timestamp {
         self.0.div_euclid(MICROS_PER_SECOND)
     }
 
+    /// `micros` later.
+    #[must_use]
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// `seconds` later.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
@@ -69,6 +75,54 @@ impl Timestamp {
             (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
+
+    /// The time that a text in RFC 3339 names: in UTC, with or without a fraction, of which milliseconds are kept. A date alone is
+    /// its first moment. Nothing if it is another text or names no time of the years 1970 to 9999.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = match text.split_once('T') {
+            Some((date, time)) => (date, time.strip_suffix('Z')?),
+            None => (text, "00:00:00"),
+        };
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        let days = days_before(year, month, day)?;
+        if hour > 23 || minute > 59 || second > 59 || year < 1970 {
+            return None;
+        }
+        let seconds = days * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
+        Some(Self(seconds * MICROS_PER_SECOND + millis * 1_000))
+    }
+}
+
+/// Three numbers with exactly so many digits.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; 3];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next()?;
+        if part.len() != digits || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Days from 1970-01-01 to a date, if there is such a date: the inverse of [`civil_date`].
+fn days_before(year: i64, month: i64, day: i64) -> Option<i64> {
+    let (year_from_march, month_from_march) =
+        if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let leap_days = year_from_march.div_euclid(4) - year_from_march.div_euclid(100)
+        + year_from_march.div_euclid(400);
+    let days = year_from_march * 365 + leap_days + day_of_year - 719_468;
+    (civil_date(days) == (year, month, day)).then_some(days)
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
@@ -154,6 +208,33 @@ mod tests {
         assert_eq!(Timestamp::from_micros(1_999).to_rfc3339_millis(), "1970-01-01T00:00:00.001Z");
     }
 
+    #[test]
+    fn times_in_rfc_3339_are_read_and_nothing_else() {
+        for (text, micros) in [
+            ("1970-01-01", Some(0)),
+            ("1970-01-01T00:00:01Z", Some(1_000_000)),
+            ("1970-01-01T00:00:00.0015Z", Some(1_000)),
+            ("2000-02-29T00:00:00.5Z", Some(951_782_400_500_000)),
+            ("2001-02-29", None),
+            ("2001-13-01", None),
+            ("2001-00-01", None),
+            ("2001-01-00", None),
+            ("1969-12-31", None),
+            ("70-01-01", None),
+            ("1970-01-01T24:00:00Z", None),
+            ("1970-01-01T00:00:00", None),
+            ("1970-01-01T00:00:00+01:00", None),
+            ("1970-01-01T00:00:00.Z", None),
+            ("1970-01-01T00:00:00.-1Z", None),
+            ("1970-01-01T00:00:00.äZ", None),
+            ("1970-01-01-01", None),
+            ("+970-01-01", None),
+            ("", None),
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::micros), micros, "{text}");
+        }
+    }
+
     /// The days of all whole years and months before the date, counted one by one.
     fn days_by_counting(year: i64, month: i64, day: i64) -> i64 {
         let is_leap = |y: i64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
@@ -169,6 +250,12 @@ mod tests {
         fn a_date_counts_back_to_its_day(days in 0_i64..200_000) {
             let (year, month, day) = civil_date(days);
             prop_assert_eq!(days_by_counting(year, month, day), days);
+        }
+
+        #[test]
+        fn a_time_is_read_as_it_was_written(millis in 0_i64..253_402_300_799_999) {
+            let at = Timestamp::from_micros(millis * 1_000);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_rfc3339_millis()), Some(at));
         }
 
         #[test]

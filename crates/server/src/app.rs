@@ -24,6 +24,8 @@ mod installation;
 mod introspect_token;
 mod issue_client_token;
 mod issue_tokens;
+mod list_audit;
+mod origin;
 mod pair_installation;
 mod push_request;
 mod read_flow;
@@ -33,23 +35,31 @@ mod realms;
 mod redeem_device_code;
 mod refresh_tokens;
 mod resolve_request;
+mod retain_audit;
 mod revoke_token;
 mod rotate_keys;
 mod run_flow;
+mod seal_audit;
 mod session;
 mod sign_off;
 mod start_flow;
 mod unpair_installation;
+mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use countersign_domain::{
-    audit::{Event, Record},
+    application::Application,
+    audit::{Entry, Event, Mention, Mentionable, Record},
     environment::Environment,
     id::Id,
     session::Lifetimes,
+    user::User,
 };
 use countersign_protocol::{
     encoding,
@@ -57,7 +67,7 @@ use countersign_protocol::{
     secret::Secret,
     time::{Clock, Timestamp},
 };
-use countersign_store::{Store, StoreError, Tx, Work, audit};
+use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
 
 pub(crate) use self::realms::MAC;
 pub use self::{
@@ -83,6 +93,8 @@ pub use self::{
     introspect_token::{IntrospectError, IntrospectToken, Introspection},
     issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
+    list_audit::{AuditPage, AuditQuery},
+    origin::Origin,
     pair_installation::PairError,
     push_request::{PushError, PushRequest, Pushed},
     read_flow::{FlowHandle, FlowView, ReadFlowError},
@@ -94,6 +106,7 @@ pub use self::{
     rotate_keys::Rotation,
     sign_off::{SignOff, SignOffError, SignedOff},
     start_flow::{StartError, StartFlow, Started},
+    verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
 use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
@@ -113,6 +126,7 @@ pub struct App {
     settings: Settings,
     limits: Limits,
     realms: Realms,
+    audit_heads: seal_audit::Heads,
     user_code_guesses: Guesses,
     metrics: Metrics,
     readiness: Readiness,
@@ -135,6 +149,7 @@ impl App {
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
         let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
+        let audit_heads = seal_audit::Heads::default();
         Self {
             store,
             vault,
@@ -148,6 +163,7 @@ impl App {
             user_code_guesses,
             metrics,
             readiness,
+            audit_heads,
         }
     }
 
@@ -197,9 +213,13 @@ impl App {
     }
 
     fn call(&self, environment: Id<Environment>, correlation: &str) -> Call {
+        let mut origin = Origin::current();
+        if !correlation.is_empty() {
+            correlation.clone_into(&mut origin.correlation);
+        }
         let (now, entropy) = (self.now(), Arc::clone(&self.entropy));
         let sessions = self.settings.sessions;
-        Call { environment, now, correlation: correlation.to_owned(), entropy, sessions }
+        Call { environment, now, origin, entropy, sessions, audited: Arc::default() }
     }
 
     /// Writes a line of the audit log that belongs to no other change.
@@ -222,14 +242,17 @@ impl Work for Note {
     }
 }
 
-/// One request as use cases see it: when, where and under which name it is logged.
+/// One request as use cases see it: when it came and from where.
 #[derive(Clone)]
 struct Call {
     environment: Id<Environment>,
     now: Timestamp,
-    correlation: String,
+    origin: Origin,
     entropy: Arc<dyn Entropy>,
     sessions: Lifetimes,
+    /// How many lines of the audit log it has written. Each is as if a microsecond later than the one before, so that the log
+    /// keeps their order.
+    audited: Arc<AtomicI64>,
 }
 
 impl Call {
@@ -237,15 +260,36 @@ impl Call {
         Id::new(self.now, self.entropy.as_ref())
     }
 
-    /// Writes a line of the audit log, in the transaction of what it tells.
+    /// Writes a line of the audit log, in the transaction of what it tells. Names that the event does not know are read.
     async fn audit(&self, tx: &mut Tx<'_>, event: Event) -> Result<(), StoreError> {
-        let record = Record {
-            id: self.new_id(),
-            environment: self.environment,
-            recorded_at: self.now,
-            correlation: self.correlation.clone(),
-            event,
-        };
+        let application = self.application(tx, event.application).await?;
+        let user = self.user(tx, event.user).await?;
+        let Origin { correlation, source, by } = self.origin.clone();
+        let event = Event { application, user, ..event };
+        let entry = Entry { recorded_at: self.now, correlation, source, by, event };
+        let place = self.now.plus_micros(self.audited.fetch_add(1, Ordering::Relaxed));
+        let id = Id::new(place, self.entropy.as_ref());
+        let record = Record { id, environment: self.environment, entry };
         audit::insert(tx, &record).await
+    }
+
+    async fn application(
+        &self,
+        tx: &mut Tx<'_>,
+        mention: Option<Mention<Application>>,
+    ) -> Result<Option<Mention<Application>>, StoreError> {
+        let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
+        let found = application::load(tx, self.environment, id).await?;
+        Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
+    }
+
+    async fn user(
+        &self,
+        tx: &mut Tx<'_>,
+        mention: Option<Mention<User>>,
+    ) -> Result<Option<Mention<User>>, StoreError> {
+        let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
+        let found = user::load(tx, self.environment, id).await?;
+        Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
     }
 }

@@ -127,6 +127,10 @@ pub enum Purpose {
     UserCode,
     /// The token of the form that asks for a user code, before there is a flow.
     UserCodeForm,
+    /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
+    AuditSeal = 0x20,
+    /// Where the kept part of the audit log begins.
+    AuditBase = 0x21,
 }
 
 /// The keys of one environment, opened once and kept in memory.

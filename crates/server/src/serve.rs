@@ -166,6 +166,7 @@ impl Server {
         let until = || draining(changes.clone());
         let mut workers = vec![tokio::spawn(worker::expiry::run(Arc::clone(&app), until()))];
         workers.push(tokio::spawn(worker::rotation::run(Arc::clone(&app), until())));
+        workers.push(tokio::spawn(worker::audit::run(Arc::clone(&app), until())));
         workers.extend(tls.clone().map(|tls| tokio::spawn(tls.watch(until()))));
         Ok(Self { app, address, stage, crowd, tls, listening, workers })
     }

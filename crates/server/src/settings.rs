@@ -51,6 +51,14 @@ pub struct Settings {
     pub keys: signing_key::Rules,
     /// Time between two looks at whether a signing key is due to be replaced.
     pub keys_interval: Duration,
+    /// Time between two runs that seal the audit log.
+    pub audit_seal_interval: Duration,
+    /// The most records under one seal of the audit log.
+    pub audit_seal_batch: u32,
+    /// How long audit records are kept.
+    pub audit_retention: Duration,
+    /// Time between two runs that delete audit records that were kept long enough.
+    pub audit_retention_interval: Duration,
 }
 
 impl Settings {
@@ -77,6 +85,10 @@ impl Settings {
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),
             keys_interval: Duration::from_secs(30),
+            audit_seal_interval: Duration::from_secs(5),
+            audit_seal_batch: 2_000,
+            audit_retention: Duration::from_hours(730 * 24),
+            audit_retention_interval: Duration::from_hours(1),
         }
     }
 

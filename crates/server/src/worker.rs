@@ -1,4 +1,5 @@
 //! What runs beside requests.
 
+pub(crate) mod audit;
 pub(crate) mod expiry;
 pub(crate) mod rotation;

@@ -217,9 +217,31 @@ CREATE TABLE spent_jwts (
     PRIMARY KEY (expires_at, environment_id, hash)
 );
 
+-- Written with what they tell. The id and the tenant of a record are in its key and not in `data`: most rows of a busy platform are here.
 CREATE TABLE audit_records (
     environment_id BYTEA NOT NULL,
     id BYTEA NOT NULL,
     data TEXT NOT NULL,
     PRIMARY KEY (environment_id, id)
+);
+
+-- A hash chain over the records, added a while after them. The number keeps two nodes from sealing the same records differently.
+CREATE TABLE audit_seals (
+    environment_id BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    through_id BYTEA NOT NULL,
+    records BIGINT NOT NULL,
+    sealed_at BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    mac BYTEA NOT NULL,
+    PRIMARY KEY (environment_id, number)
+);
+
+-- The last seal of what the retention has removed: the chain goes on from here.
+CREATE TABLE audit_bases (
+    environment_id BYTEA NOT NULL PRIMARY KEY,
+    number BIGINT NOT NULL,
+    through_id BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    mac BYTEA NOT NULL
 );

@@ -1,37 +1,83 @@
-//! The audit log: records are added, never changed.
+//! The audit log: records are added, never changed, and deleted only by age.
 
-use countersign_domain::{audit::Record, environment::Environment, id::Id};
+use countersign_domain::{
+    audit::{Entry, Record},
+    environment::Environment,
+    id::Id,
+};
 
-use crate::{StoreError, Tx, document};
+use crate::{Row, StoreError, Tx, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BACKWARDS, DELETE];
 
-const INSERT: &str = "INSERT INTO audit_records (id, environment_id, data) VALUES ($1, $2, $3)";
-const LIST: &str = "SELECT data FROM audit_records \
-     WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+pub(crate) const INSERT: &str =
+    "INSERT INTO audit_records (id, environment_id, data) VALUES ($1, $2, $3)";
+const LIST: &str = "SELECT id, data FROM audit_records \
+     WHERE environment_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4";
+const LIST_BACKWARDS: &str = "SELECT id, data FROM audit_records \
+     WHERE environment_id = $1 AND id > $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+const DELETE: &str = "DELETE FROM audit_records WHERE environment_id = $1 AND id IN \
+     (SELECT id FROM audit_records WHERE environment_id = $1 AND id <= $2 ORDER BY id LIMIT $3)";
+
+/// Before every record, and after every record.
+pub const ENDS: (Id<Record>, Id<Record>) = (Id::from_bytes([0; 16]), Id::from_bytes([0xff; 16]));
+
+/// A record whose JSON has not been read: its seal covers the bytes as they are stored.
+pub type Stored = (Id<Record>, String);
 
 /// What [`Tx::tally`] calls the records of the audit log, by action, outcome and reason.
 pub const TALLY: &str = "audit_records";
 
 /// Adds a record, in the transaction of what it tells, and counts it with that.
 pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> {
-    let data = document::encode(record)?;
-    let event = &record.event;
-    let action = serde_json::to_value(event.action).map_err(|_| StoreError::bug("an action"))?;
+    let data = document::encode(&record.entry)?;
+    let event = &record.entry.event;
     let outcome = if event.succeeded { "succeeded" } else { "failed" };
     let reason = event.reason.as_deref().unwrap_or_default();
-    tx.tally(TALLY, [action.as_str().unwrap_or_default(), outcome, reason]);
+    tx.tally(TALLY, [event.action.name(), outcome, reason]);
     tx.execute(INSERT, &[record.id.into(), record.environment.into(), data.into()]).await.map(drop)
 }
 
-/// A page of the records of an environment, oldest first, after the record `after`.
+/// A page of the records of an environment, oldest first, from behind `after` to `through`.
 pub async fn list(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
-    after: Option<Id<Record>>,
+    (after, through): (Id<Record>, Id<Record>),
     limit: u32,
-) -> Result<Vec<Record>, StoreError> {
-    let after = after.unwrap_or(Id::from_bytes([0; 16]));
-    let rows = tx.query(LIST, &[environment.into(), after.into(), i64::from(limit).into()]).await?;
-    rows.iter().map(|row| row.json(0)).collect()
+) -> Result<Vec<Stored>, StoreError> {
+    let params = [environment.into(), after.into(), through.into(), i64::from(limit).into()];
+    tx.query(LIST, &params).await?.iter().map(stored).collect()
+}
+
+/// A page of the records of an environment, newest first, from before `before` back to behind `after`.
+pub async fn list_backwards(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    (after, before): (Id<Record>, Id<Record>),
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let params = [environment.into(), after.into(), before.into(), i64::from(limit).into()];
+    tx.query(LIST_BACKWARDS, &params).await?.iter().map(stored).collect()
+}
+
+fn stored(row: &Row) -> Result<Stored, StoreError> {
+    Ok((row.id(0)?, row.text(1)?.to_owned()))
+}
+
+/// Reads the JSON of a record.
+pub fn read(environment: Id<Environment>, (id, data): &Stored) -> Result<Record, StoreError> {
+    let entry: Entry = serde_json::from_str(data).map_err(|_| {
+        StoreError::corrupt(format!("the audit record {id} is not the expected JSON"))
+    })?;
+    Ok(Record { id: *id, environment, entry })
+}
+
+/// Deletes the `limit` oldest records up to `through`, and returns how many.
+pub async fn delete_through(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    through: Id<Record>,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    tx.execute(DELETE, &[environment.into(), through.into(), i64::from(limit).into()]).await
 }

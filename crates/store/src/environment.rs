@@ -4,12 +4,14 @@ use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
 use crate::{StoreError, Tx, Versioned, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, FIND_BY_NAME, FIRST, INSERT_KEYS, LOAD_MAC];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, LOAD, FIND_BY_NAME, FIRST, LIST, INSERT_KEYS, LOAD_MAC];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";
 const FIND_BY_NAME: &str = "SELECT data, version FROM environments WHERE name = $1";
 const FIRST: &str = "SELECT id FROM environments ORDER BY id LIMIT 1";
+const LIST: &str = "SELECT id FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
 const INSERT_KEYS: &str =
     "INSERT INTO environment_keys (environment_id, mac, version) VALUES ($1, $2, 1)";
 const LOAD_MAC: &str = "SELECT mac FROM environment_keys WHERE environment_id = $1";
@@ -41,6 +43,17 @@ pub async fn find_by_name(
 pub async fn first(tx: &mut Tx<'_>) -> Result<Option<Id<Environment>>, StoreError> {
     let row = tx.query_one(FIRST, &[]).await?;
     row.map(|row| row.id(0)).transpose()
+}
+
+/// A page of the ids of all environments, oldest first, after one of them.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    after: Option<Id<Environment>>,
+    limit: u32,
+) -> Result<Vec<Id<Environment>>, StoreError> {
+    let after = after.unwrap_or(Id::from_bytes([0; 16]));
+    let rows = tx.query(LIST, &[after.into(), i64::from(limit).into()]).await?;
+    rows.iter().map(|row| row.id(0)).collect()
 }
 
 /// Adds the key of keyed hashes of an environment, before its signing keys.

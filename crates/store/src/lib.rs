@@ -17,6 +17,7 @@
 
 pub mod application;
 pub mod audit;
+pub mod audit_seal;
 pub mod backup;
 mod callers;
 pub mod device;
@@ -50,6 +51,7 @@ pub mod spent_proof;
 mod sqlite;
 mod tally;
 mod tx;
+pub mod unaudited;
 pub mod user;
 mod value;
 
@@ -75,6 +77,7 @@ const SPANS: &str = "countersign::store";
 pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
+    audit_seal::STATEMENTS,
     device::STATEMENTS,
     device_code::STATEMENTS,
     environment::STATEMENTS,

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     Engine, Row, StoreError, Value, postgres, sqlite,
     tally::{Labels, Mark, Tally},
+    unaudited::Watch,
 };
 
 /// One use case's reads and writes.
@@ -39,6 +40,7 @@ pub struct Tx<'a> {
     fault: Option<Fault>,
     tally: &'a Tally,
     marks: Vec<Mark>,
+    watch: Watch,
 }
 
 #[derive(Debug)]
@@ -74,15 +76,24 @@ impl From<StoreError> for Fault {
 
 impl<'a> Tx<'a> {
     pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection, tally: &'a Tally) -> Self {
-        Self { connection: Connection::Sqlite(connection), fault: None, tally, marks: Vec::new() }
+        Self::on(Connection::Sqlite(connection), tally)
     }
 
     pub(crate) fn on_postgres(
         transaction: &'a deadpool_postgres::Transaction<'a>,
         tally: &'a Tally,
     ) -> Self {
-        let connection = Connection::Postgres(transaction);
-        Self { connection, fault: None, tally, marks: Vec::new() }
+        Self::on(Connection::Postgres(transaction), tally)
+    }
+
+    fn on(connection: Connection<'a>, tally: &'a Tally) -> Self {
+        Self { connection, fault: None, tally, marks: Vec::new(), watch: Watch::default() }
+    }
+
+    /// Says that what this transaction changes is not told in the audit log, and why. Tests look for what is neither told nor
+    /// excused.
+    pub fn needs_no_audit(&mut self, _why: &'static str) {
+        self.watch.excuse();
     }
 
     /// The engine, for the rare statement that cannot be written for both. Such a place says why.
@@ -101,6 +112,7 @@ impl<'a> Tx<'a> {
         params: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         self.check()?;
+        self.watch.see(sql);
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::query(connection, sql, params),
             Connection::Postgres(transaction) => postgres::query(transaction, sql, params).await,
@@ -134,6 +146,10 @@ impl<'a> Tx<'a> {
             Connection::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Connection::Postgres(transaction) => postgres::execute(transaction, sql, params).await,
         };
+        // What found nothing to change has changed nothing.
+        if matches!(changed, Ok(1..)) {
+            self.watch.see(sql);
+        }
         self.note(changed)
     }
 
@@ -231,7 +247,11 @@ pub(crate) async fn run<W: Work>(work: &W, tx: &mut Tx<'_>) -> Result<W::Output,
     };
     match (result, tx.fault()) {
         (Ok(_), Some(fault)) => Err(goes_on(fault).into()),
-        (result, _) => result,
+        (Ok(output), None) => {
+            tx.watch.end::<W>();
+            Ok(output)
+        }
+        (Err(error), _) => Err(error),
     }
 }
 

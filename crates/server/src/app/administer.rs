@@ -1,8 +1,8 @@
-//! What an administrator sets up: policies, assignments, settings; and what an administrator reads.
+//! What an administrator sets up: policies, assignments, settings.
 
 use countersign_domain::{
     application::Application,
-    audit::Record,
+    audit::{Action, Event, Resource},
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
@@ -11,10 +11,10 @@ use countersign_domain::{
     sign_on_policy::{ActionKind, SignOnPolicy, SignOnPolicyAssignment},
 };
 use countersign_store::{
-    StoreError, Tx, Work, application, audit, environment, mfa_policy, mfa_settings, sign_on_policy,
+    StoreError, Tx, Work, application, environment, mfa_policy, mfa_settings, sign_on_policy,
 };
 
-use super::{App, Fault, create_environment::actions};
+use super::{App, Call, Fault, create_environment::actions};
 use crate::keys::KeyError;
 
 /// Why something was not stored.
@@ -108,15 +108,16 @@ impl App {
             updated_at: call.now,
         };
         policy.validate()?;
-        self.store.write(Insert(policy.clone())).await?;
+        self.store.write(Insert(call, policy.clone())).await?;
         Ok(policy)
     }
 
     /// Replaces an MFA policy by a changed one. Flows that run see it at their next MFA step.
     pub async fn replace_mfa_policy(&self, policy: MfaPolicy) -> Result<(), AdministerError> {
         policy.validate()?;
-        let policy = MfaPolicy { updated_at: self.now(), ..policy };
-        self.store.write(Replace(policy)).await
+        let call = self.call(policy.environment, "");
+        let policy = MfaPolicy { updated_at: call.now, ..policy };
+        self.store.write(Replace(call, policy)).await
     }
 
     /// Makes a sign-on policy.
@@ -136,7 +137,7 @@ impl App {
             updated_at: call.now,
         };
         policy.validate()?;
-        self.store.write(Insert(policy.clone())).await?;
+        self.store.write(Insert(call, policy.clone())).await?;
         Ok(policy)
     }
 
@@ -146,8 +147,9 @@ impl App {
         policy: SignOnPolicy,
     ) -> Result<(), AdministerError> {
         policy.validate()?;
-        let policy = SignOnPolicy { updated_at: self.now(), ..policy };
-        self.store.write(Replace(policy)).await
+        let call = self.call(policy.environment, "");
+        let policy = SignOnPolicy { updated_at: call.now, ..policy };
+        self.store.write(Replace(call, policy)).await
     }
 
     /// Lets an application use a sign-on policy. The one with the lowest priority is used.
@@ -158,10 +160,11 @@ impl App {
         sign_on_policy: Id<SignOnPolicy>,
         priority: u16,
     ) -> Result<SignOnPolicyAssignment, AdministerError> {
-        let id = self.new_id();
+        let call = self.call(environment, "");
+        let id = call.new_id();
         let assignment =
             SignOnPolicyAssignment { id, environment, application, sign_on_policy, priority };
-        self.store.write(Insert(assignment.clone())).await?;
+        self.store.write(Insert(call, assignment.clone())).await?;
         Ok(assignment)
     }
 
@@ -172,17 +175,8 @@ impl App {
         settings: MfaSettings,
     ) -> Result<(), AdministerError> {
         settings.validate()?;
-        self.store.write(PutMfaSettings { environment, settings }).await
-    }
-
-    /// A page of the audit log, oldest first, after a record. At most 1,000 records.
-    pub async fn list_audit(
-        &self,
-        environment: Id<Environment>,
-        after: Option<Id<Record>>,
-        limit: u32,
-    ) -> Result<Vec<Record>, Fault> {
-        Ok(self.store.read(ListAudit { environment, after, limit: limit.min(1_000) }).await?)
+        let call = self.call(environment, "");
+        self.store.write(PutMfaSettings { call, settings }).await
     }
 }
 
@@ -204,18 +198,24 @@ impl Work for FindEnvironment {
     }
 }
 
-struct Insert<T>(T);
-struct Replace<T>(T);
+struct Insert<T>(Call, T);
+struct Replace<T>(Call, T);
+
+/// Something that an administrator did to a thing.
+fn did(action: Action, thing: impl Into<Resource>) -> Event {
+    Event::succeeded(action).to(thing)
+}
 
 impl Work for Insert<MfaPolicy> {
     type Output = ();
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self(policy) = self;
+        let Self(call, policy) = self;
         require_environment(tx, policy.environment).await?;
         require_applications(tx, policy).await?;
-        Ok(mfa_policy::insert(tx, policy).await?)
+        mfa_policy::insert(tx, policy).await?;
+        Ok(call.audit(tx, did(Action::MfaPolicyCreated, policy)).await?)
     }
 }
 
@@ -224,13 +224,15 @@ impl Work for Replace<MfaPolicy> {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self(policy) = self;
+        let Self(call, policy) = self;
         let old = mfa_policy::load(tx, policy.environment, policy.id).await?;
         let old = old.ok_or(AdministerError::NotFound)?;
         require_applications(tx, policy).await?;
         // Which policy is the default is not changed here: there must always be exactly one.
         let (default, created_at) = (old.default, old.created_at);
-        Ok(mfa_policy::swap(tx, &old, &MfaPolicy { default, created_at, ..policy.clone() }).await?)
+        let policy = MfaPolicy { default, created_at, ..policy.clone() };
+        mfa_policy::swap(tx, &old, &policy).await?;
+        Ok(call.audit(tx, did(Action::MfaPolicyUpdated, &policy)).await?)
     }
 }
 
@@ -239,10 +241,11 @@ impl Work for Insert<SignOnPolicy> {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self(policy) = self;
+        let Self(call, policy) = self;
         require_environment(tx, policy.environment).await?;
         require_mfa_policies(tx, policy).await?;
-        Ok(sign_on_policy::insert(tx, policy).await?)
+        sign_on_policy::insert(tx, policy).await?;
+        Ok(call.audit(tx, did(Action::SignOnPolicyCreated, policy)).await?)
     }
 }
 
@@ -251,13 +254,14 @@ impl Work for Replace<SignOnPolicy> {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self(policy) = self;
+        let Self(call, policy) = self;
         let old = sign_on_policy::load(tx, policy.environment, policy.id).await?;
         let old = old.ok_or(AdministerError::NotFound)?;
         require_mfa_policies(tx, policy).await?;
         let (default, created_at) = (old.default, old.created_at);
         let policy = SignOnPolicy { default, created_at, ..policy.clone() };
-        Ok(sign_on_policy::swap(tx, &old, &policy).await?)
+        sign_on_policy::swap(tx, &old, &policy).await?;
+        Ok(call.audit(tx, did(Action::SignOnPolicyUpdated, &policy)).await?)
     }
 }
 
@@ -266,17 +270,20 @@ impl Work for Insert<SignOnPolicyAssignment> {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        let Self(assignment) = self;
+        let Self(call, assignment) = self;
         let application = application::load(tx, assignment.environment, assignment.application);
-        application.await?.ok_or(Invalid::new("application.id", Rule::Unknown))?;
+        let application =
+            application.await?.ok_or(Invalid::new("application.id", Rule::Unknown))?;
         let policy = sign_on_policy::load(tx, assignment.environment, assignment.sign_on_policy);
-        policy.await?.ok_or(Invalid::new("sign_on_policy.id", Rule::Unknown))?;
-        Ok(sign_on_policy::assign(tx, assignment).await?)
+        let policy = policy.await?.ok_or(Invalid::new("sign_on_policy.id", Rule::Unknown))?;
+        sign_on_policy::assign(tx, assignment).await?;
+        let event = did(Action::SignOnPolicyAssignmentCreated, assignment);
+        Ok(call.audit(tx, event.to(&*application).to(&*policy)).await?)
     }
 }
 
 struct PutMfaSettings {
-    environment: Id<Environment>,
+    call: Call,
     settings: MfaSettings,
 }
 
@@ -285,23 +292,10 @@ impl Work for PutMfaSettings {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        require_environment(tx, self.environment).await?;
-        Ok(mfa_settings::put(tx, self.environment, &self.settings).await?)
-    }
-}
-
-struct ListAudit {
-    environment: Id<Environment>,
-    after: Option<Id<Record>>,
-    limit: u32,
-}
-
-impl Work for ListAudit {
-    type Output = Vec<Record>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Record>, StoreError> {
-        audit::list(tx, self.environment, self.after, self.limit).await
+        let id = self.call.environment;
+        let environment = environment::load(tx, id).await?.ok_or(AdministerError::NotFound)?;
+        mfa_settings::put(tx, id, &self.settings).await?;
+        Ok(self.call.audit(tx, did(Action::MfaSettingsUpdated, &*environment)).await?)
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn change(
     }
     for effect in step.effects {
         let Effect::Audit { action, reason } = effect else { continue };
-        let event = audit::Event::of(action, reason).about(old.user).on(old.id);
+        let event = audit::Event::of(action, reason).about(old.user).on(&**old);
         call.audit(tx, event.through(old.installation.application)).await?;
     }
     Ok(())

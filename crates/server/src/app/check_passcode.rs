@@ -171,7 +171,8 @@ impl Check {
         for effect in step.effects {
             match effect {
                 Effect::Audit { action, reason } => {
-                    let event = audit::Event::of(action, reason).about(old.user).on(old.id);
+                    let event =
+                        audit::Event::of(action, reason).about(old.user).on(&**old).within(flow.id);
                     self.call.audit(tx, event.through(flow.request.application)).await?;
                 }
                 // Counted by the caller, who has the user.
@@ -202,8 +203,8 @@ impl Check {
             return Ok(!locked);
         }
         if locked && user.mfa_lockout.locked_until(now).is_none() {
-            let event = audit::Event::succeeded(audit::Action::UserLocked).about(user.id);
-            self.call.audit(tx, event.through(flow.request.application)).await?;
+            let event = audit::Event::succeeded(audit::Action::UserLocked).about(&**user);
+            self.call.audit(tx, event.through(flow.request.application).within(flow.id)).await?;
         }
         user::swap(tx, user, &User { mfa_lockout, ..(**user).clone() }).await?;
         Ok(!locked)

@@ -222,7 +222,7 @@ impl Work for Check {
             (Attempt::Refused, Some(_)) => failed("wrong_password"),
             (Attempt::Refused, None) => failed("unknown_user"),
         };
-        call.audit(tx, event.through(old.request.application).about(user)).await?;
+        call.audit(tx, event.through(old.request.application).about(user).within(old.id)).await?;
         match (attempt, right) {
             (Attempt::Accepted, Some(owner)) => {
                 let mut flow = (*old).clone();

@@ -2,13 +2,14 @@
 
 use countersign_domain::{
     application::{Application, GrantType, Kind, Mobile, Oidc, Pkce, TokenEndpointAuthMethod},
+    audit::{Action, Event},
     environment::Environment,
     id::Id,
 };
 use countersign_protocol::{encoding, entropy::random, jose::Algorithm, secret::Secret};
 use countersign_store::{Tx, Work, application};
 
-use super::{AdministerError, App, administer::require_environment};
+use super::{AdministerError, App, Call, administer::require_environment};
 use crate::keys::{KeyError, Place, Vault};
 
 /// What an application is made of.
@@ -50,7 +51,8 @@ impl App {
         environment: Id<Environment>,
         new: NewApplication,
     ) -> Result<CreatedApplication, AdministerError> {
-        let (id, now) = (self.new_id(), self.now());
+        let call = self.call(environment, "");
+        let (id, now) = (call.new_id(), call.now);
         let new_secret = || Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())));
         let secret = new.token_endpoint_auth_method.has_secret().then(new_secret);
         let seal = |secret: &Secret<String>| {
@@ -75,7 +77,7 @@ impl App {
             updated_at: now,
         };
         application.validate()?;
-        let work = CreateApplication { application: application.clone() };
+        let work = CreateApplication { call, application: application.clone() };
         self.store.write(work).await?;
         Ok(CreatedApplication { application, secret })
     }
@@ -91,6 +93,7 @@ pub(super) fn open_secret(
 }
 
 struct CreateApplication {
+    call: Call,
     application: Application,
 }
 
@@ -100,6 +103,8 @@ impl Work for CreateApplication {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         require_environment(tx, self.application.environment).await?;
-        Ok(application::insert(tx, &self.application).await?)
+        application::insert(tx, &self.application).await?;
+        let created = Event::succeeded(Action::ApplicationCreated).to(&self.application);
+        Ok(self.call.audit(tx, created).await?)
     }
 }

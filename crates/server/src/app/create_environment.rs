@@ -1,6 +1,7 @@
 //! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies.
 
 use countersign_domain::{
+    audit::{Action as Told, Event},
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -40,11 +41,13 @@ impl App {
         let mac = self.vault.seal(place, mac.expose(), self.entropy.as_ref())?;
         let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
-        Ok(CreateEnvironment { defaults: Defaults::new(&call), environment, mac, keys })
+        let defaults = Defaults::new(&call);
+        Ok(CreateEnvironment { call, environment, mac, keys, defaults })
     }
 }
 
 pub(super) struct CreateEnvironment {
+    call: Call,
     pub(super) environment: Environment,
     mac: Sealed,
     keys: Vec<SigningKey>,
@@ -62,15 +65,21 @@ impl Work for CreateEnvironment {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        environment::insert(tx, &self.environment).await?;
-        let id = self.environment.id;
-        environment::insert_mac(tx, id, &self.mac).await?;
-        let none = signing_key::list(tx, id).await?.ok_or(AdministerError::NotFound)?;
-        signing_key::swap(tx, id, &none, &self.keys).await?;
-        population::insert(tx, &self.defaults.population).await?;
-        mfa_policy::insert(tx, &self.defaults.mfa_policy).await?;
-        for policy in &self.defaults.sign_on_policies {
+        let Self { call, environment, mac, keys, defaults } = self;
+        environment::insert(tx, environment).await?;
+        environment::insert_mac(tx, environment.id, mac).await?;
+        let none = signing_key::list(tx, environment.id).await?.ok_or(AdministerError::NotFound)?;
+        signing_key::swap(tx, environment.id, &none, keys).await?;
+        call.audit(tx, Event::succeeded(Told::EnvironmentCreated).to(environment)).await?;
+        population::insert(tx, &defaults.population).await?;
+        let created = Event::succeeded(Told::PopulationCreated).to(&defaults.population);
+        call.audit(tx, created).await?;
+        mfa_policy::insert(tx, &defaults.mfa_policy).await?;
+        let created = Event::succeeded(Told::MfaPolicyCreated).to(&defaults.mfa_policy);
+        call.audit(tx, created).await?;
+        for policy in &defaults.sign_on_policies {
             sign_on_policy::insert(tx, policy).await?;
+            call.audit(tx, Event::succeeded(Told::SignOnPolicyCreated).to(policy)).await?;
         }
         Ok(())
     }

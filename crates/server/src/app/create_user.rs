@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
+    audit::{Action, Event},
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
@@ -11,10 +12,10 @@ use countersign_domain::{
     population::Population,
     user::{Name, User},
 };
-use countersign_protocol::{secret::Secret, time::Timestamp};
+use countersign_protocol::secret::Secret;
 use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, population, user};
 
-use super::{AdministerError, App, Fault, Realm};
+use super::{AdministerError, App, Call, Fault, Realm};
 
 /// What a user is made of.
 #[derive(Clone, Debug)]
@@ -44,8 +45,8 @@ impl App {
             Some(clear) => Some(self.new_password(clear).await?),
             None => None,
         };
-        let work = CreateUser { id: self.new_id(), environment, new, password, now: self.now() };
-        self.store.write(work).await
+        let call = self.call(environment, "");
+        self.store.write(CreateUser { id: call.new_id(), call, new, password }).await
     }
 
     /// Sets the password of a user, and ends a lock of it.
@@ -57,7 +58,8 @@ impl App {
     ) -> Result<(), AdministerError> {
         let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
         let password = self.new_password(password).await?;
-        self.store.write(SetPassword { realm, user, password }).await
+        let call = self.call(environment, "");
+        self.store.write(SetPassword { call, realm, user, password }).await
     }
 
     pub(super) async fn new_password(
@@ -73,10 +75,9 @@ impl App {
 
 struct CreateUser {
     id: Id<User>,
-    environment: Id<Environment>,
+    call: Call,
     new: NewUser,
     password: Option<Password>,
-    now: Timestamp,
 }
 
 impl Work for CreateUser {
@@ -84,18 +85,19 @@ impl Work for CreateUser {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<User, AdministerError> {
+        let Call { environment, now, .. } = self.call;
         let population = match self.new.population {
-            Some(id) => population::load(tx, self.environment, id)
+            Some(id) => population::load(tx, environment, id)
                 .await?
                 .ok_or(Invalid::new("population.id", Rule::Unknown))?,
-            None => population::load_default(tx, self.environment)
-                .await?
-                .ok_or(AdministerError::NotFound)?,
+            None => {
+                population::load_default(tx, environment).await?.ok_or(AdministerError::NotFound)?
+            }
         };
-        let settings = mfa_settings::load(tx, self.environment).await?;
+        let settings = mfa_settings::load(tx, environment).await?;
         let user = User {
             id: self.id,
-            environment: self.environment,
+            environment,
             population: population.id,
             username: self.new.username.clone(),
             email: self.new.email.clone(),
@@ -104,19 +106,23 @@ impl Work for CreateUser {
             mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
             mfa_lockout: Lockout::cleared(),
             roles: Vec::new(),
-            created_at: self.now,
-            updated_at: self.now,
+            created_at: now,
+            updated_at: now,
         };
         user.validate()?;
         user::insert(tx, &user).await?;
         if let Some(password) = &self.password {
             passwords::put(tx, user.id, password).await?;
         }
+        self.call
+            .audit(tx, Event::succeeded(Action::UserCreated).about(&user).to(&*population))
+            .await?;
         Ok(user)
     }
 }
 
 struct SetPassword {
+    call: Call,
     realm: Arc<Realm>,
     user: Id<User>,
     password: Password,
@@ -130,6 +136,7 @@ impl Work for SetPassword {
         let user = user::load(tx, self.realm.environment, self.user).await?;
         let user = user.ok_or(AdministerError::NotFound)?;
         lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
-        Ok(passwords::put(tx, user.id, &self.password).await?)
+        passwords::put(tx, user.id, &self.password).await?;
+        Ok(self.call.audit(tx, Event::succeeded(Action::PasswordSet).about(&*user)).await?)
     }
 }

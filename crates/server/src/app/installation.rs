@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{device::Device, environment::Environment, id::Id};
+use countersign_domain::{audit, device::Device, environment::Environment, id::Id};
 use countersign_protocol::{
     device_api::{DeviceRequest, NONCE_LIFE_SECONDS, NonceResponse, ServerTime, TimeResponse},
     encoding,
@@ -128,6 +128,14 @@ impl App {
         let (environment, thumbprint) = (realm.environment, peeked.unverified_kid());
         let key = self.store.read(FindKey { environment, thumbprint, sent_before }).await?;
         key.ok_or(DeviceCallError::NotPaired)
+    }
+}
+
+impl App {
+    /// Tells the audit log of a second statement under the `jti` of another. The transaction that refused it is gone.
+    pub(super) async fn note_clash(&self, call: super::Call) -> Result<(), StoreError> {
+        let refused = audit::Action::DevicePayloadRefused;
+        self.note(call, audit::Event::failed(refused, "jti_clash")).await
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    audit,
+    application::Application,
+    audit::{self, Mentionable},
     device::{Device, State as DeviceState},
     id::Id,
     installation::Installation,
@@ -90,10 +91,14 @@ impl App {
         let proved = Proved { realm: Arc::clone(realm), call, proof };
         let (app, call) = (Arc::clone(self), proved.call.clone());
         let paired = self.store.write(Approve { app, proved, device, secret }).await;
-        if let Err(PairError::NoOffer(why)) = &paired {
-            // The transaction of the refusal is gone; the audit log shall know all the same.
-            let failed = audit::Action::DeviceActivationFailed;
-            self.note(call, audit::Event::failed(failed, why.name())).await?;
+        // The transaction of a refusal is gone; the audit log shall know all the same.
+        match &paired {
+            Err(PairError::NoOffer(why)) => {
+                let failed = audit::Action::DeviceActivationFailed;
+                self.note(call, audit::Event::failed(failed, why.name())).await?;
+            }
+            Err(PairError::Call(DeviceCallError::Clash)) => self.note_clash(call).await?,
+            _ => {}
         }
         paired
     }
@@ -108,7 +113,12 @@ impl App {
         let key = self.key_of_ticket(realm, &peeked).await?;
         let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
-        self.store.write(Deny(Proved { realm: Arc::clone(realm), call, proof })).await
+        let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
+        let answered = self.store.write(Deny(proved)).await;
+        if let Err(PairError::Call(DeviceCallError::Clash)) = &answered {
+            self.note_clash(call).await?;
+        }
+        answered
     }
 
     /// The key that a ticket is bound to. The ticket is read before the signature is checked, since it says which key must
@@ -193,13 +203,20 @@ impl Work for Approve {
             match effect {
                 Effect::CreateDevice(id) => paired = Some(self.pair(tx, &ticket, *id).await?),
                 Effect::Audit { action, reason } => {
-                    let event = audit::Event::of(*action, *reason).about(ticket.user);
-                    call.audit(tx, event.through(ticket.application).on(self.device)).await?;
+                    let event = audit::Event::of(*action, *reason);
+                    let event = match &paired {
+                        // The names are at hand.
+                        Some(Paired { device, user, application }) => {
+                            event.about(user.clone()).through(application.clone()).on(device)
+                        }
+                        None => event.about(ticket.user).through(ticket.application),
+                    };
+                    call.audit(tx, event).await?;
                 }
             }
         }
         let paired = match (paired, &step.state) {
-            (Some(paired), _) => paired,
+            (Some(paired), _) => paired.device,
             // The phone has lost the answer and asks again with a new proof.
             (None, State::Claimed { device, .. }) => {
                 let device = device::load(tx, realm.environment, *device).await?;
@@ -215,6 +232,13 @@ impl Work for Approve {
     }
 }
 
+/// A new device, and whose it is.
+struct Paired {
+    device: Device,
+    user: Option<audit::Mention<User>>,
+    application: Option<audit::Mention<Application>>,
+}
+
 impl Approve {
     /// Makes the device, if everything still allows it.
     async fn pair(
@@ -222,7 +246,7 @@ impl Approve {
         tx: &mut Tx<'_>,
         ticket: &Ticket,
         id: Id<Device>,
-    ) -> Result<Device, PairError> {
+    ) -> Result<Paired, PairError> {
         let environment = ticket.environment;
         let gone = || Fault::broken("a ticket refers to something that is gone");
         let application = application::load(tx, environment, ticket.application).await?;
@@ -266,7 +290,8 @@ impl Approve {
         // Two phones that take the last place at once meet at the user's row: one of them counts again.
         user::swap(tx, &user, &User { updated_at: now, ..(*user).clone() }).await?;
         device::insert(tx, &device).await?;
-        Ok(device)
+        let (user, application) = ((&*user).mention(), (&*application).mention());
+        Ok(Paired { device, user, application })
     }
 
     fn installation(&self, ticket: &Ticket) -> Installation {

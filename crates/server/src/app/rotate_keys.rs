@@ -186,6 +186,11 @@ impl Work for Turn {
         }
         let new: Vec<_> = changes.iter().map(|change| change.key.clone()).collect();
         signing_key::swap(tx, environment, &old, &new).await?;
+        if changes.iter().all(|change| change.effects.is_empty()) {
+            tx.needs_no_audit(
+                "only a time has moved, because a clock was set or a rule was changed",
+            );
+        }
         for Change { key, effects } in &changes {
             for effect in effects {
                 let Effect::Audit { action, reason } = *effect else { continue };

@@ -60,11 +60,28 @@ pub(super) struct Seen {
     pub application: Option<Application>,
     /// The user that the flow is about.
     pub user: Option<User>,
+    /// The devices of the user.
+    pub devices: Vec<Device>,
     /// The flow has been completed in this transaction, so nobody can have redeemed its code.
     pub granted: bool,
 }
 
 impl Seen {
+    /// The event with the names of those whom it is about, as far as they were read.
+    fn name(&self, mut event: audit::Event) -> audit::Event {
+        if let Some(application) = &self.application {
+            event = event.through(application);
+        }
+        if let Some(user) = &self.user {
+            event = event.about(user);
+        }
+        let named = event.device.as_ref().map(|mention| mention.id);
+        match self.devices.iter().find(|device| Some(device.id) == named) {
+            Some(device) => event.on(device),
+            None => event,
+        }
+    }
+
     /// The application of a flow, given away.
     pub async fn application(
         &mut self,
@@ -147,6 +164,7 @@ async fn settle(
         tx.tally(MFA_DECISIONS, words(&decision));
         let event = Event::Decided { policy: scene.policy.id, decision };
         (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
+        seen.devices = scene.devices;
         step(tx, call, flow, event, seen).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
@@ -190,8 +208,12 @@ async fn commit(
     for effect in next.effects {
         match effect {
             Effect::Audit { action, reason, device } => {
-                let event = audit::Event::of(action, reason).about(user_of(&flow.state)).on(device);
-                call.audit(tx, event.through(flow.request.application)).await?;
+                let event = audit::Event::of(action, reason)
+                    .through(flow.request.application)
+                    .about(user_of(&flow.state))
+                    .on(device)
+                    .within(flow.id);
+                call.audit(tx, seen.name(event)).await?;
             }
             Effect::IssueGrant => {
                 issue_grant(tx, call, flow).await?;

@@ -271,9 +271,10 @@ pub(super) async fn new_flow(
     let policy = policy_of(tx, application, &request).await?;
     let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
     let created = audit::Event::succeeded(audit::Action::FlowCreated);
-    call.audit(tx, created.through(application.id)).await?;
+    let id = call.new_id();
+    call.audit(tx, created.through(application).within(id)).await?;
     Ok(Flow {
-        id: call.new_id(),
+        id,
         environment: call.environment,
         state: Flow::first(&actions),
         request,

@@ -35,7 +35,12 @@ impl App {
         let key = self.key_of(realm, &peeked).await?;
         let proof = self.verify(realm, peeked, &key)?;
         let call = self.call(realm.environment, &request.correlation);
-        self.store.write(Info(Proved { realm: Arc::clone(realm), call, proof })).await
+        let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
+        let answered = self.store.write(Info(proved)).await;
+        if matches!(answered, Err(DeviceCallError::Clash)) {
+            self.note_clash(call).await?;
+        }
+        answered
     }
 
     /// Ends the pairings of an installation, of one user or of all: what `POST D/unpairings` answers.
@@ -50,8 +55,12 @@ impl App {
         let user = proof.body().user.as_deref().map(str::parse).transpose();
         let user = user.map_err(|_| DeviceCallError::UserId)?;
         let call = self.call(realm.environment, &request.correlation);
-        let proved = Proved { realm: Arc::clone(realm), call, proof };
-        self.store.write(Unpair { proved, user }).await
+        let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
+        let answered = self.store.write(Unpair { proved, user }).await;
+        if matches!(answered, Err(DeviceCallError::Clash)) {
+            self.note_clash(call).await?;
+        }
+        answered
     }
 }
 

@@ -8,12 +8,16 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use countersign_domain::audit::Source;
 use countersign_protocol::device_api::CORRELATION_HEADER;
 use tracing::{Instrument, Level, Span, field::Empty};
 
-use super::problem::{Cause, Problem, render};
+use super::{
+    peer::Peer,
+    problem::{Cause, Problem, render},
+};
 use crate::{
-    app::App,
+    app::{App, Origin},
     telemetry::{ExternalId, ExternalIds, REQUEST, TraceContext},
 };
 
@@ -40,7 +44,8 @@ pub(crate) async fn layer(
     let served = app.metrics().begin(told.route(), told.method.as_str());
     let span = told.span();
     request.extensions_mut().insert(Correlation(told.id.clone()));
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let origin = Origin { correlation: told.id.clone(), source: source(&request), by: None };
+    let mut response = origin.scope(next.run(request).instrument(span.clone())).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();
         let body = render(&problem, &told.id);
@@ -168,6 +173,13 @@ impl Told {
             !is_safe || route.ends_with("/as/authorize") || route.ends_with("/as/resume")
         })
     }
+}
+
+/// Who sends a request, as far as the listener knows.
+fn source(request: &Request) -> Option<Source> {
+    let peer = Peer::address(request.extensions());
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Source::of(peer, agent)
 }
 
 impl<S: Sync> FromRequestParts<S> for Correlation {

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use countersign_store::Engine;
+use countersign_store::{Engine, unaudited};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -36,10 +36,19 @@ impl Database {
 
     /// Not done when a test fails, so that there is something to look at.
     pub async fn remove(self) {
+        assert_audited();
         if let Self::Schema(schema) = self {
             administer(&format!("DROP SCHEMA {schema} CASCADE")).await;
         }
     }
+}
+
+/// No use case that any test of this process has called so far has changed something and told the audit log nothing. What tests write
+/// by themselves is theirs.
+fn assert_audited() {
+    let found =
+        unaudited::found().into_iter().filter(|work| work.starts_with("countersign_server"));
+    assert_eq!(found.collect::<Vec<_>>(), [""; 0]);
 }
 
 /// Whether this run goes without an engine, by request.

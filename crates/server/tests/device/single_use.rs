@@ -141,5 +141,10 @@ async fn other_claims_under_the_same_number_are_a_conflict(world: World) {
     let unpairing = scene.bob.unpairing(&scene.world, &scene.nonce);
     let unpairing = unpairing.claim("exp", exp).claim("jti", jti);
     scene.send(Kind::Unpairing, &unpairing.sign()).await.refusal(409, "CONFLICT");
-    assert_eq!(scene.trace().await, before);
+    let after = scene.trace().await;
+    assert_eq!(after.devices, before.devices);
+    let clashes =
+        after.audit.iter().filter(|record| record.event.reason.as_deref() == Some("jti_clash"));
+    assert_eq!(clashes.count(), drafts.len() + 1);
+    assert_eq!(after.audit.len(), before.audit.len() + drafts.len() + 1);
 }

@@ -11,6 +11,7 @@ mod abuse;
 mod administrators;
 mod answers;
 mod assets;
+mod audit;
 mod bars;
 mod device;
 mod endpoints;

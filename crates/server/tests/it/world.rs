@@ -238,7 +238,7 @@ async fn serve(
         key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, outbound, ..settings.clone() },
+        settings: Settings { passwords, audit_seal_batch: 4, outbound, ..settings.clone() },
     })
     .await
     .unwrap()

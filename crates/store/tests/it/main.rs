@@ -5,6 +5,7 @@
 #[macro_use]
 mod engines;
 
+mod audit_cost;
 mod backup;
 mod conformance;
 mod faults;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, Once},
 };
 
-use countersign_domain::application::TokenEndpointAuthMethod;
+use countersign_domain::{application::TokenEndpointAuthMethod, audit::Entry};
 use countersign_store::{StoreError, Tx, Work, audit};
 use serde_json::Value;
 use tracing_subscriber::{
@@ -85,8 +85,9 @@ impl Work for Records {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
-        let records = audit::list(tx, self.0.bank.environment.id, None, 1_000).await?;
-        Ok(records.into_iter().map(|record| record.correlation.clone()).collect())
+        let records = audit::list(tx, self.0.bank.environment.id, audit::ENDS, 1_000).await?;
+        let entry = |(_, data): &audit::Stored| serde_json::from_str::<Entry>(data).unwrap();
+        Ok(records.iter().map(|record| entry(record).correlation).collect())
     }
 }
 

@@ -1,0 +1,135 @@
+//! The actions of the audit log: what can happen, under the vendor's names, which administrators know.
+
+use serde::{Deserialize, Serialize};
+
+/// Declares the actions. Each has a name on the wire, an outcome that its name implies, and a sentence that says when it
+/// occurs: the table in `docs/audit.md` is made of the same.
+macro_rules! actions {
+    ($($variant:ident = $name:literal, $outcome:ident, $meaning:literal;)+) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Action {
+            $(
+                #[doc = $meaning]
+                #[serde(rename = $name)]
+                $variant,
+            )+
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its name on the wire and in the store.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// When it occurs, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),+ }
+            }
+
+            /// What its name says of the outcome, where the event does not say more.
+            pub(super) const fn outcome(self) -> Outcome {
+                match self { $(Self::$variant => Outcome::$outcome),+ }
+            }
+        }
+    };
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    Failure,
+}
+
+actions! {
+    EnvironmentCreated = "ENVIRONMENT.CREATED", Success, "An environment was made.";
+    PopulationCreated = "POPULATION.CREATED", Success, "A population was made.";
+    ApplicationCreated = "APPLICATION.CREATED", Success, "An application was made.";
+    SignOnPolicyCreated = "POLICY.CREATED", Success, "A sign-on policy was made.";
+    SignOnPolicyUpdated = "POLICY.UPDATED", Success, "A sign-on policy was changed.";
+    SignOnPolicyAssignmentCreated = "SIGN_ON_POLICY_ASSIGNMENT.CREATED", Success,
+        "An application was told to use a sign-on policy.";
+    MfaPolicyCreated = "DEVICE_AUTHENTICATION_POLICY.CREATED", Success, "An MFA policy was made.";
+    MfaPolicyUpdated = "DEVICE_AUTHENTICATION_POLICY.UPDATED", Success,
+        "An MFA policy was changed.";
+    MfaSettingsUpdated = "MFA_SETTINGS.UPDATED", Success,
+        "The MFA settings of the environment were set.";
+    UserCreated = "USER.CREATED", Success, "A user was made.";
+    UserLocked = "USER.LOCKED", Success,
+        "Wrong passcodes over all devices locked the MFA of a user.";
+    PasswordSet = "PASSWORD.SET", Success,
+        "A password was set for a user, which ends a lock of the old one.";
+    PasswordCheckSucceeded = "PASSWORD.CHECK_SUCCEEDED", Success, "A password was right.";
+    PasswordCheckFailed = "PASSWORD.CHECK_FAILED", Failure,
+        "A password was wrong or locked, or nobody has the user name.";
+    FlowCreated = "FLOW.CREATED", Success, "A sign-on began.";
+    AccessAllowed = "USER.ACCESS_ALLOWED", Success, "A sign-on succeeded.";
+    AccessDenied = "USER.ACCESS_DENIED", Failure, "A sign-on failed.";
+    GrantReused = "GRANT.REUSED", Failure,
+        "An authorization code or a refresh token came twice, and what it gave was revoked.";
+    GrantRevoked = "GRANT.REVOKED", Success, "An application gave up its tokens.";
+    DeviceAuthorized = "DEVICE_PAYLOAD.CHECK_SUCCESS", Success,
+        "A paired phone passed an MFA step by itself.";
+    DevicePayloadRefused = "DEVICE_PAYLOAD.CHECK_INVALID", Failure,
+        "A mobile payload or another proof was good and did not count, because it had counted before.";
+    PasscodeCheckSucceeded = "OTP.CHECK_SUCCESS", Success, "A passcode was right.";
+    PasscodeCheckFailed = "OTP.CHECK_FAILED", Failure, "A passcode was wrong.";
+    DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
+    DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
+        "A person refused to pair, or a pairing failed.";
+    DevicePairingFailedCompromised = "DEVICE.PAIRING_FAILED_COMPROMISED", Failure,
+        "A rooted phone was not offered to pair.";
+    DeviceDeleted = "DEVICE.DELETED", Success, "A device was removed.";
+    DeviceBlocked = "DEVICE.BLOCKED", Success, "An administrator blocked a device.";
+    DeviceUnblocked = "DEVICE.UNBLOCKED", Success, "An administrator unblocked a device.";
+    DeviceLocked = "DEVICE.LOCKED", Success, "Wrong passcodes locked a device.";
+    DeviceUnlocked = "DEVICE.UNLOCKED", Success, "An administrator ended the lock of a device.";
+    SessionCreated = "SESSION.CREATED", Success, "A session began.";
+    SessionUpdated = "SESSION.UPDATED", Success, "Somebody proved something more in a session.";
+    SessionDeleted = "SESSION.DELETED", Success, "A session was ended.";
+    KeyCreated = "KEY.CREATED", Success, "A signing key was made and published.";
+    KeyRotated = "KEY.ROTATED", Success,
+        "A signing key signs from now on, in place of the one before.";
+    KeyDeleted = "KEY.DELETED", Success, "A signing key is no longer published.";
+    AuditRecordsDeleted = "AUDIT_RECORDS.DELETED", Success,
+        "Sealed audit records older than the retention began to be deleted.";
+}
+
+impl Action {
+    /// The action of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_found_by_its_name_and_stored_under_it() {
+        for action in Action::ALL.iter().copied() {
+            assert_eq!(Action::named(action.name()), Some(action));
+            assert_eq!(serde_json::json!(action), action.name());
+        }
+        assert_eq!(Action::named("DEVICE.EATEN"), None);
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_the_one_in_the_code() {
+        let page = include_str!("../../../../docs/audit.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let rows = rows.filter_map(|row| row.strip_suffix(" |")?.split_once("` | "));
+        let told: Vec<_> = rows.filter(|(name, _)| name.contains('.')).collect();
+        let known: Vec<_> =
+            Action::ALL.iter().map(|action| (action.name(), action.meaning())).collect();
+        assert_eq!(told, known);
+    }
+}
