@@ -7,6 +7,9 @@
 )]
 
 mod architecture;
+mod bench;
+mod crash;
+mod deb;
 mod postgres;
 mod suite;
 mod workspace;
@@ -31,11 +34,21 @@ enum Command {
     Test(suite::Options),
     /// Hold the source against the rules of the architecture
     CheckArchitecture,
+    /// Measure the server against its targets
+    Bench(bench::Options),
+    /// Kill the server under load, and more, and see that it keeps its word
+    Crash(crash::Options),
+    /// Build a Debian package
+    Deb(deb::Options),
     /// Write the generated documents anew
     Docs,
-    /// Keep a private PostgreSQL until standard input ends (started by `test`)
+    /// Keep a private PostgreSQL until standard input ends (started by `test` and `bench`)
     #[command(hide = true)]
-    KeepPostgres { programs: PathBuf },
+    KeepPostgres {
+        programs: PathBuf,
+        #[arg(long)]
+        durable: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,8 +65,11 @@ fn run(command: Command) -> Outcome {
     match command {
         Command::Test(options) => suite::run(&Workspace::find()?, &options),
         Command::CheckArchitecture => architecture::check(&Workspace::find()?),
+        Command::Bench(options) => bench::run(&Workspace::find()?, &options),
+        Command::Crash(options) => crash::run(&Workspace::find()?, &options),
+        Command::Deb(options) => deb::build(&Workspace::find()?, &options),
         Command::Docs => write_documents(&Workspace::find()?),
-        Command::KeepPostgres { programs } => postgres::keep(&programs),
+        Command::KeepPostgres { programs, durable } => postgres::keep(&programs, durable),
     }
 }
 

@@ -9,29 +9,37 @@ use std::{
 };
 
 use countersign_protocol::time::SystemClock;
-use countersign_server::app::App;
+use countersign_server::{app::App, serve_operators};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 
 use crate::{
-    Broken,
-    platform::{DATABASE, Plan, Platform, key_encryption_key},
+    Broken, key_file,
+    platform::{Plan, Platform},
     say,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
 
 /// Serves until it is interrupted. A folder that was served before is served again as it was left.
-pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode, Broken> {
+pub async fn run(
+    listen: SocketAddr,
+    folder: Option<PathBuf>,
+    operators: Option<SocketAddr>,
+) -> Result<ExitCode, Broken> {
     if !listen.ip().is_loopback() {
         return Err(Broken::new("the demo has a well-known password: it listens on loopback only"));
     }
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder)?;
-    let database = format!("sqlite:{}", folder.join(DATABASE).display());
-    let key_encryption_key = key_encryption_key(&folder)?;
+    let database = format!("sqlite:{}", folder.join("countersign.db").display());
+    let key_encryption_key = key_file::find_or_make(&folder.join("key-encryption.key"))?;
     let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
     let platform = Platform::start(plan, listen).await?;
     let site = Site::find_or_set_up(&folder, platform.app()).await?;
+    if let Some(address) = operators {
+        serve_metrics(platform.app(), address).await?;
+    }
     let issuer = format!("{}/{}/as", platform.base_url(), site.environment);
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     say(&format!("Countersign is listening on {}.", platform.base_url()));
@@ -55,6 +63,14 @@ pub async fn run(listen: SocketAddr, folder: Option<PathBuf>) -> Result<ExitCode
     tokio::signal::ctrl_c().await?;
     platform.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves health and metrics until the program ends.
+async fn serve_metrics(app: &Arc<App>, address: SocketAddr) -> Result<(), Broken> {
+    let listener = TcpListener::bind(address).await?;
+    say(&format!("Metrics are at http://{}/metrics.", listener.local_addr()?));
+    tokio::spawn(serve_operators(Arc::clone(app), listener, std::future::pending()));
+    Ok(())
 }
 
 /// What people are told of the bank. Kept beside the database, so that the next start need not set it up again.

@@ -1,15 +1,30 @@
 //! The `countersign` command.
 
+mod admin;
 mod audit;
+mod backup;
+mod config;
 mod demo;
+mod doctor;
+mod key_file;
+mod keys;
+mod operator;
 mod platform;
+mod serve;
 mod setup;
 mod tour;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+use crate::{
+    admin::AdminCommand,
+    audit::AuditCommand,
+    config::{Format, Log, Place},
+    keys::KeysCommand,
+};
 
 /// Let your own app be the second factor.
 #[derive(Parser)]
@@ -21,14 +36,44 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Verify or export the audit log of a platform that is not running.
-    Audit {
-        /// Where its data is.
-        #[arg(long)]
-        folder: PathBuf,
-        #[command(subcommand)]
-        command: audit::Command,
+    /// Serve the platform in production. The first start sets everything up and shows the administrator's password.
+    Serve(Place),
+    /// Make an administrator, or give one a new password.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// List or replace the signing keys of an environment, or change the key-encryption key.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Verify or export the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Write a consistent copy of everything into a file, while the server runs or not.
+    Backup {
+        /// The file, which must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
+    /// Put a backup into a database that holds nothing, on either engine.
+    Restore {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Look at everything that tends to be wrong, and say what to mend.
+    Doctor {
+        /// Only say whether a server runs on this data and its database answers.
+        #[arg(long)]
+        live: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the example of a configuration, or check one.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Set up a platform with a native app, policies and a user, and serve it on this machine.
     Demo {
         /// Where to listen.
@@ -37,6 +82,9 @@ enum Command {
         /// Keep the data here; without it everything is gone at the end.
         #[arg(long)]
         folder: Option<PathBuf>,
+        /// Where to serve health and metrics for operators; nowhere unless said.
+        #[arg(long)]
+        operators: Option<std::net::SocketAddr>,
     },
     /// Walk through enrolment and device authorization step by step, with an emulated phone. Fails if one step does.
     Tour {
@@ -49,9 +97,15 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print every setting with its unit and its default, ready to be a configuration file.
+    Example,
+    /// Read a configuration as `serve` does, and say what is wrong with it.
+    Check(Place),
+}
+
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -61,12 +115,31 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match Arguments::parse().command {
-            Command::Audit { folder, command } => {
-                let app = platform::open_folder(&folder).await?;
-                audit::run(&app, command).await
+            Command::Serve(place) => {
+                let configuration = place.resolve()?;
+                log_to_stderr(&configuration.log);
+                serve::run(configuration).await
             }
-            Command::Demo { listen, folder } => demo::run(listen, folder).await,
-            Command::Tour { database, json } => tour::run(database, json).await,
+            Command::Admin(command) => admin::run(command).await,
+            Command::Keys(command) => keys::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
+            Command::Backup { to, place } => backup::back_up(&place, &to).await,
+            Command::Restore { from, place } => backup::restore(&place, &from).await,
+            Command::Doctor { live: true, place } => doctor::is_alive(&place).await,
+            Command::Doctor { live: false, place } => doctor::run(&place).await,
+            Command::Config(ConfigCommand::Example) => {
+                print(config::EXAMPLE);
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Config(ConfigCommand::Check(place)) => check_config(&place),
+            Command::Demo { listen, folder, operators } => {
+                log_to_stderr(&Log::quiet());
+                demo::run(listen, folder, operators).await
+            }
+            Command::Tour { database, json } => {
+                log_to_stderr(&Log::quiet());
+                tour::run(database, json).await
+            }
         }
     });
     match done {
@@ -76,6 +149,28 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts the log. `RUST_LOG`, if set, wins over what is configured.
+fn log_to_stderr(log: &Log) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match log.format {
+        Format::Text => subscriber.init(),
+        Format::Json => subscriber.json().flatten_event(true).init(),
+    }
+}
+
+fn check_config(place: &Place) -> Result<ExitCode, Broken> {
+    let configuration = place.resolve()?;
+    match configuration.file {
+        Some(file) => say(&format!("{} can be used.", file.display())),
+        None => say("There is no configuration file: everything has its default."),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What went wrong, in words.
@@ -108,6 +203,12 @@ impl<E: std::error::Error> From<E> for Broken {
         }
         Self(line)
     }
+}
+
+/// A text for the person at the terminal, or for a file.
+#[expect(clippy::print_stdout, reason = "this is a command: its lines are its result")]
+fn print(text: &str) {
+    print!("{text}");
 }
 
 /// A line for the person at the terminal.

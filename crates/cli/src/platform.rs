@@ -1,17 +1,11 @@
 //! A platform on this machine: the real server over a real database, on loopback, that can be stopped and started again.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use countersign_protocol::{
     entropy::{SystemEntropy, random},
     secret::Secret,
-    time::{Clock, SystemClock},
+    time::Clock,
 };
 use countersign_server::{Parts, Server, Settings, app::App, open};
 use countersign_store::Settings as StoreSettings;
@@ -35,49 +29,6 @@ impl Plan {
         Self { database, key_encryption_key: Secret::new(random(&SystemEntropy)), clock }
     }
 }
-
-/// The key-encryption key in a folder, or a new one put there for its owner's eyes only.
-pub fn key_encryption_key(folder: &Path) -> Result<Secret<[u8; 32]>, Broken> {
-    let path = folder.join("key-encryption.key");
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let key = bytes.try_into().map(Secret::new);
-            key.map_err(|_| Broken::new(format!("{} is not a key of 32 bytes", path.display())))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let key = random(&SystemEntropy);
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(&path)?;
-            file.write_all(&key)?;
-            // What rests under the key is worth no more than the key.
-            file.sync_all()?;
-            Ok(Secret::new(key))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The use cases of a platform whose data is in a folder, without serving it.
-pub async fn open_folder(folder: &Path) -> Result<Arc<App>, Broken> {
-    let file = folder.join(DATABASE);
-    if !file.exists() {
-        return Err(Broken::new(format!("{} is missing", file.display())));
-    }
-    let parts = Parts {
-        store: StoreSettings::new(format!("sqlite:{}", file.display())),
-        key_encryption_key: key_encryption_key(folder)?,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        settings: Settings::new(""),
-    };
-    Ok(open(parts).await?)
-}
-
-/// The database in a folder.
-pub const DATABASE: &str = "countersign.db";
 
 /// A running platform.
 pub struct Platform {

@@ -8,6 +8,9 @@ use crate::{
     invalid::{Check, Invalid},
 };
 
+/// The name of the environment whose users administer the platform. Each platform has one from its first start.
+pub const ADMINISTRATORS: &str = "Administrators";
+
 /// A tenant: its own users, applications, policies and keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {

@@ -23,6 +23,7 @@ use countersign_domain::{
     mfa_settings::MfaSettings,
     pairing::{self, Ticket},
     population::Population,
+    role::Role,
     sealed::Sealed,
     session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
@@ -85,6 +86,7 @@ pub fn user() -> User {
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
+        roles: Vec::new(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -406,6 +408,7 @@ named! {
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
     NoDevicesMode { Block, Bypass }
+    Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed

@@ -233,8 +233,8 @@ impl Grant {
     /// application has refresh tokens or has not.
     #[must_use]
     pub fn narrowed(&self, asked: &str) -> Option<Vec<Scope>> {
-        let named = |name: &&str| !name.is_empty() && *name != "offline_access";
-        let names: Vec<&str> = asked.split(' ').filter(named).collect();
+        let counts = |name: &&str| !name.is_empty() && *name != "offline_access";
+        let names: Vec<&str> = asked.split(' ').filter(counts).collect();
         if names.is_empty() {
             return Some(self.scopes.clone());
         }

@@ -57,6 +57,7 @@ pub mod password;
 pub mod population;
 pub mod pushed_request;
 pub mod rate;
+pub mod role;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;

@@ -1,6 +1,6 @@
 //! Passwords: what is kept of them, and when one counts.
 
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{secret::Secret, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -37,6 +37,9 @@ pub struct Password {
     pub hash: PasswordHash,
     /// When it was last set.
     pub changed_at: Timestamp,
+    /// Whether it serves only to choose another one: somebody else has seen it.
+    #[serde(default)]
+    pub must_change: bool,
 }
 
 /// What became of an attempt.
@@ -67,6 +70,17 @@ pub fn attempt(counted: Lockout, matches: bool, now: Timestamp) -> (Lockout, Att
     }
 }
 
+/// The letters of one-time passwords: digits and small letters without `i`, `l`, `o` and `u` (Crockford's base 32).
+const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A password to be typed once, with the 80 bits of entropy of its random bytes: `k7f2-09qx-m3te-zz8d`.
+#[must_use]
+pub fn one_time(random: &[u8; 16]) -> Secret<String> {
+    let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().map_or('0', char::from);
+    let group = |bytes: &[u8]| bytes.iter().map(letter).collect::<String>();
+    Secret::new(random.chunks(4).map(group).collect::<Vec<_>>().join("-"))
+}
+
 /// The rules for a new password: 8 to 255 characters (NIST SP 800-63B-4, 3.1.1.2, with a second factor; no composition rules).
 pub fn validate(password: &str) -> Result<(), Invalid> {
     let length = password.chars().count();
@@ -94,6 +108,22 @@ mod tests {
         assert_eq!(told, Attempt::LockedOut { until });
         assert_eq!(attempt(counted, true, now.plus_seconds(899)).1, Attempt::LockedOut { until });
         assert_eq!(attempt(counted, true, until).1, Attempt::Accepted);
+    }
+
+    #[test]
+    fn a_one_time_password_may_be_a_password_and_has_every_letter_alike() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let mut counts = std::collections::BTreeMap::new();
+        for random in bytes.chunks_exact(16) {
+            let password = one_time(random.try_into().unwrap());
+            assert_eq!(validate(password.expose()), Ok(()));
+            assert_eq!(password.expose().len(), 19);
+            for letter in password.expose().chars().filter(|c| *c != '-') {
+                *counts.entry(letter).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(counts.len(), 32);
+        assert!(counts.values().all(|count| *count == 8), "{counts:?}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::{
     mfa_policy::{DeviceAuthorization, DeviceSelection, ExtraVerification},
     pairing,
     password::{Password, PasswordHash},
+    role::Role,
     sealed::Sealed,
     session,
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
@@ -209,7 +210,7 @@ fn people_are_stored_as_ever() {
         hash: "hash".to_owned(),
     };
     assert_pinned("user", &user());
-    assert_pinned("password", &Password { hash, changed_at: NOW });
+    assert_pinned("password", &Password { hash, changed_at: NOW, must_change: false });
     assert_pinned("lockout", &lockout);
 }
 
@@ -281,6 +282,7 @@ fn the_words_are_stored_as_ever() {
                 words(&[DefaultToFirst, PromptToSelect, AlwaysDisplayDevices]),
             "mfa_policy.extra_verification":
                 words(&[ExtraVerification::Permissive, ExtraVerification::Restrictive]),
+            "user.role": words(&[Role::OrganizationAdmin]),
             "sign_on_policy.action_kind":
                 words(&[ActionKind::Login, ActionKind::IdentifierFirst, MFA]),
             "sign_on_policy.no_devices_mode": words(&[NoDevicesMode::Block, NoDevicesMode::Bypass]),

@@ -5,6 +5,7 @@
 //! played against each other (RFC 8259 section 4 leaves it open), so no text with such members is
 //! accepted at all.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -42,8 +43,16 @@ impl JsonError {
 /// Reads `bytes` as one JSON value of the form `T`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     check(bytes)?;
-    let mut text = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut text).map_err(JsonError::Shape)
+    read(bytes)
+}
+
+/// Reads what [`check`] has passed, for those who read it several times.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
+    serde_json::from_slice(bytes).or_else(|_| {
+        // Once more, slowly, to learn which member it is.
+        let mut text = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut text).map_err(JsonError::Shape)
+    })
 }
 
 /// Refuses what no `T` may be read from. [`parse`] does it by itself.
@@ -54,6 +63,10 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), JsonError> {
         .and_then(|()| text.end())
         .map_err(JsonError::Text)
 }
+
+/// The name of a member, borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Walks over one value and keeps nothing of it.
 #[derive(Clone, Copy)]
@@ -89,7 +102,7 @@ impl<'de> Visitor<'de> for Value {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let inner = self.inner()?;
         let mut seen = BTreeSet::new();
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(Name(name)) = members.next_key()? {
             if seen.contains(&name) {
                 return Err(A::Error::custom(format_args!("member {name:?} appears twice")));
             }

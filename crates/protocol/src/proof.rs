@@ -125,7 +125,7 @@ pub struct Claims<P> {
     pub body: P,
 }
 
-/// A proof of which the header is good and nothing else has been looked at.
+/// A proof of which the header is good and the claims are strict JSON. Nothing else has been looked at.
 #[derive(Debug)]
 pub struct Peeked<P> {
     kid: Thumbprint,
@@ -134,9 +134,13 @@ pub struct Peeked<P> {
 }
 
 /// Checks the form and the header of `jws` and gives the key id, so that the key can be looked up.
+///
+/// # Errors
+/// What is wrong with the header, then what keeps the claims from being strict JSON.
 pub fn peek<P: Proof>(jws: &str) -> Result<Peeked<P>, ProofError> {
     let jws = jose::split(jws)?;
     let kid = check_header(&jws.header, P::TYP)?;
+    json::check(&jws.claims).map_err(|source| ProofError::Json { part: Part::Claims, source })?;
     Ok(Peeked { kid, jws, kind: PhantomData })
 }
 
@@ -173,7 +177,7 @@ impl<P: Proof> Peeked<P> {
 
     /// Reads some of the claims before the signature is checked.
     pub fn unverified_claims<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
-        json::parse(&self.jws.claims)
+        json::read(&self.jws.claims)
     }
 
     /// Holds the proof against all other rules: key, issuer, audience, signature, form of the
@@ -208,10 +212,28 @@ impl<P: Proof> Peeked<P> {
         if !key.verify(self.jws.signing_input.as_bytes(), &self.jws.signature) {
             return Err(ProofError::BadSignature);
         }
-        let claims: Claims<P> = json::parse(&self.jws.claims).map_err(in_claims)?;
+        let claims: Claims<P> = self.claims().map_err(in_claims)?;
         check_times(&claims, P::LIFE_SECONDS, now)?;
         claims.body.check()?;
         Ok(Verified { key: *key, digest: jose::digest(&self.jws.signing_input), claims })
+    }
+}
+
+impl<P: Proof> Peeked<P> {
+    /// All claims. Read twice and straight into their types: serde's `flatten` would build a tree of them first.
+    fn claims(&self) -> Result<Claims<P>, JsonError> {
+        #[derive(Deserialize)]
+        struct Registered {
+            iss: Thumbprint,
+            aud: String,
+            #[serde(with = "unix_seconds")]
+            iat: Timestamp,
+            #[serde(with = "unix_seconds")]
+            exp: Timestamp,
+            jti: Jti,
+        }
+        let Registered { iss, aud, iat, exp, jti } = self.unverified_claims()?;
+        Ok(Claims { iss, aud, iat, exp, jti, body: self.unverified_claims()? })
     }
 }
 

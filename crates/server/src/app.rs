@@ -2,6 +2,7 @@
 
 mod access_token;
 mod administer;
+mod administrator;
 mod advance_flow;
 mod attempts;
 mod authenticate_client;
@@ -10,10 +11,12 @@ mod change_device;
 mod check_dpop;
 mod check_passcode;
 mod check_password;
+mod check_readiness;
 mod create_application;
 mod create_environment;
 mod create_user;
 mod decide_device;
+mod examine;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -63,8 +66,10 @@ use countersign_protocol::{
 };
 use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
 
+pub(crate) use self::realms::MAC;
 pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
+    administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
@@ -73,9 +78,11 @@ pub use self::{
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
+    check_readiness::Unready,
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    examine::Diagnosis,
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::Ending,
@@ -99,10 +106,10 @@ pub use self::{
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
 };
-use self::{realms::Realms, verify_user_code::Guesses};
+use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings,
+    settings::Settings, telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -118,6 +125,8 @@ pub struct App {
     realms: Realms,
     audit_heads: seal_audit::Heads,
     user_code_guesses: Guesses,
+    metrics: Metrics,
+    readiness: Readiness,
 }
 
 impl App {
@@ -137,6 +146,7 @@ impl App {
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
         let audit_heads = seal_audit::Heads::default();
+        let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         Self {
             store,
             vault,
@@ -149,6 +159,8 @@ impl App {
             realms,
             user_code_guesses,
             audit_heads,
+            metrics,
+            readiness,
         }
     }
 
@@ -168,6 +180,15 @@ impl App {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is counted of requests and workers.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) const fn passwords(&self) -> &Passwords {
+        &self.passwords
     }
 
     /// The time.

@@ -4,6 +4,7 @@ mod asset;
 mod authorize;
 mod caller;
 mod client;
+pub(crate) mod control;
 mod correlation;
 mod device;
 mod device_authorization;
@@ -11,12 +12,13 @@ mod discovery;
 mod dpop;
 mod flow;
 mod form;
+mod health;
 mod introspect;
 mod limit;
 mod oauth_error;
 mod page;
 mod par;
-mod peer;
+pub(crate) mod peer;
 mod problem;
 mod revoke;
 mod sign_off;
@@ -40,6 +42,7 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
+pub(crate) use self::health::operator_router;
 use self::{
     limit::{Counted, Surface},
     problem::Problem,
@@ -53,6 +56,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(openid_provider(&app))
         .merge(people(&app))
         .merge(installations(&app))
+        .merge(machines())
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(settings.body_bytes))
@@ -122,6 +126,11 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)
         .merge(counted(app, (Group::Flow, Group::SignOn), Surface::Envelope, flows))
         .merge(counted(app, (Group::Read, Group::Read), Surface::Envelope, assets))
+}
+
+/// For load balancers. Not counted by the limits: the answer is remembered, and a node must not seem dead to a crowd.
+fn machines() -> Router<Arc<App>> {
+    Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready))
 }
 
 /// For the SDK.

@@ -1,6 +1,7 @@
 //! The HTTP surfaces and the use cases behind them: `http` translates, `app` decides, `worker` sweeps.
 
 pub mod app;
+mod backup;
 mod client_keys;
 mod http;
 mod keys;
@@ -10,13 +11,25 @@ mod passwords;
 mod reseal;
 mod serve;
 mod settings;
+pub mod telemetry;
 mod worker;
 
+/// What operators ask of a server that runs.
+pub mod control {
+    pub use crate::http::control::{
+        Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys,
+    };
+}
+
+pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};
-pub use serve::{Parts, ServeError, Server, open, router};
-pub use settings::Settings;
+pub use serve::{
+    Parts, ServeError, Server, Tls, TlsError, TlsFiles, is_new, open, operator_router, router,
+    serve_operators,
+};
+pub use settings::{Connections, Settings};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use countersign_domain::password::PasswordHash;
 use countersign_protocol::{encoding, entropy::Entropy, entropy::random, secret::Secret};
+use countersign_store::meter::{Counter, Distribution, Histogram, Stopwatch, TIMES};
 use tokio::sync::Semaphore;
 
 /// How passwords are hashed.
@@ -54,6 +55,25 @@ struct Shared {
     memory: Mutex<Vec<Vec<Block>>>,
     /// What the password of an unknown user is compared with, so that the answer takes as long.
     nobody: PasswordHash,
+    times: Histogram,
+    refused: Counter,
+}
+
+/// How full the pool is.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    /// Hashes that are computed.
+    pub running: usize,
+    /// Hashes that wait for a worker.
+    pub waiting: usize,
+    /// As many may be computed at once.
+    pub workers: usize,
+    /// As many may run or wait.
+    pub queue: usize,
+    /// How many were refused so far.
+    pub refused: u64,
+    /// How long the others took, without waiting.
+    pub times: Distribution,
 }
 
 const HASH_BYTES: usize = 32;
@@ -71,7 +91,9 @@ impl Passwords {
         let waiting = Arc::new(Semaphore::new(settings.queue));
         let running = Arc::new(Semaphore::new(settings.workers));
         let memory = Mutex::new(Vec::new());
-        Self { shared: Arc::new(Shared { settings, waiting, running, memory, nobody }) }
+        let (times, refused) = (Histogram::new(TIMES), Counter::default());
+        let shared = Shared { settings, waiting, running, memory, nobody, times, refused };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Hashes a new password under a fresh salt.
@@ -102,6 +124,21 @@ impl Passwords {
         Ok(same && known)
     }
 
+    /// How full the pool is.
+    pub(crate) fn load(&self) -> Load {
+        let Shared { settings, waiting, running, times, refused, .. } = &*self.shared;
+        let running = settings.workers.saturating_sub(running.available_permits());
+        let all = settings.queue.saturating_sub(waiting.available_permits());
+        Load {
+            running,
+            waiting: all.saturating_sub(running),
+            workers: settings.workers,
+            queue: settings.queue,
+            refused: refused.get(),
+            times: times.distribution(),
+        }
+    }
+
     async fn compute(
         &self,
         password: Secret<String>,
@@ -110,11 +147,16 @@ impl Passwords {
         passes: u32,
     ) -> Result<[u8; HASH_BYTES], PasswordError> {
         let (waiting, running) = (&self.shared.waiting, &self.shared.running);
-        let place = Arc::clone(waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let Ok(place) = Arc::clone(waiting).try_acquire_owned() else {
+            self.shared.refused.add(1);
+            return Err(PasswordError::Busy);
+        };
         let turn = Arc::clone(running).acquire_owned().await.map_err(|_| PasswordError::Broken)?;
         let shared = Arc::clone(&self.shared);
         let work = move || {
+            let watch = Stopwatch::start();
             let hash = shared.compute(password.expose(), &salt, memory_kib, passes);
+            shared.times.observe_time(watch.elapsed());
             // Held by the work itself: a caller that goes away does not stop it.
             drop((place, turn));
             hash

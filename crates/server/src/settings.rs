@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign_domain::{session::Lifetimes, signing_key};
+use ipnet::IpNet;
 
 use crate::{limits, outbound, passwords};
 
@@ -19,8 +20,15 @@ pub struct Settings {
     pub header_bytes: usize,
     /// How long a request may take, body and answer, in all.
     pub request_timeout: Duration,
-    /// How long open connections may finish what they do when the server stops.
+    /// How long the server goes on answering when it stops while nothing is refused: clients that use their connections
+    /// again are told to open another one, elsewhere. It ends as soon as there are no connections.
+    pub linger: Duration,
+    /// How long open connections may then finish what they do.
     pub drain_timeout: Duration,
+    /// What a client may ask of a connection.
+    pub connections: Connections,
+    /// Proxies whose word on the client's address counts (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpNet>,
     /// Password hashing.
     pub passwords: passwords::Settings,
     /// How long sessions last.
@@ -63,7 +71,10 @@ impl Settings {
             target_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             request_timeout: Duration::from_secs(30),
+            linger: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(10),
+            connections: Connections::default(),
+            trusted_proxies: Vec::new(),
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
@@ -85,5 +96,42 @@ impl Settings {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.base_url.starts_with("https://")
+    }
+}
+
+/// Limits of the connections that clients open, so that slow or many of them cost little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open connections; more wait in the queue of the operating system.
+    pub most: usize,
+    /// Open connections from one address (IPv6: one /64); more are closed at once. Trusted proxies are exempt.
+    pub most_per_address: usize,
+    /// How long the head of a request may take from its first byte.
+    pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a connection may wait for its next request, and for a client to read what was written.
+    pub idle_timeout: Duration,
+    /// The slowest that a request body may come, after a grace of five seconds, in bytes a second; 0: as slow as it likes.
+    pub body_bytes_per_second: u32,
+    /// Requests at a time on one HTTP/2 connection.
+    pub streams: u32,
+    /// HTTP/2 streams that a client may reset before the server has taken them up; more close the connection
+    /// (CVE-2023-44487).
+    pub resets: usize,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            most: 8_192,
+            most_per_address: 512,
+            header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_bytes_per_second: 1_024,
+            streams: 100,
+            resets: 20,
+        }
     }
 }

@@ -25,9 +25,16 @@ pub const ENDS: (Id<Record>, Id<Record>) = (Id::from_bytes([0; 16]), Id::from_by
 /// A record whose JSON has not been read: its seal covers the bytes as they are stored.
 pub type Stored = (Id<Record>, String);
 
-/// Adds a record, in the transaction of what it tells.
+/// What [`Tx::tally`] calls the records of the audit log, by action, outcome and reason.
+pub const TALLY: &str = "audit_records";
+
+/// Adds a record, in the transaction of what it tells, and counts it with that.
 pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> {
     let data = document::encode(&record.entry)?;
+    let event = &record.event;
+    let outcome = if event.succeeded { "succeeded" } else { "failed" };
+    let reason = event.reason.as_deref().unwrap_or_default();
+    tx.tally(TALLY, [event.action.name(), outcome, reason]);
     tx.execute(INSERT, &[record.id.into(), record.environment.into(), data.into()]).await.map(drop)
 }
 

@@ -11,11 +11,13 @@ use countersign_protocol::jwk::Thumbprint;
 use crate::{StoreError, Tx, Versioned, document};
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, LIST_OF_USER, LIST_OF_INSTALLATION, SWAP, DELETE];
+    &[INSERT, LOAD, FIND_OF_USER, LIST_OF_USER, LIST_OF_INSTALLATION, SWAP, DELETE];
 
 const INSERT: &str = "INSERT INTO devices \
      (id, environment_id, user_id, thumbprint, version, state, data) VALUES ($1, $2, $3, $4, 1, $5, $6)";
 const LOAD: &str = "SELECT data, version FROM devices WHERE id = $1 AND environment_id = $2";
+const FIND_OF_USER: &str =
+    "SELECT data, version FROM devices WHERE user_id = $1 AND thumbprint = $2";
 // A user has at most 15 devices, an installation at most as many users as share a phone.
 const LIST_OF_USER: &str =
     "SELECT data, version FROM devices WHERE user_id = $1 ORDER BY id LIMIT 100";
@@ -54,6 +56,15 @@ pub async fn load(
     id: Id<Device>,
 ) -> Result<Option<Versioned<Device>>, StoreError> {
     document::find(tx, LOAD, &[id.into(), environment.into()]).await
+}
+
+/// The device of a user that is this installation.
+pub async fn find_of_user(
+    tx: &mut Tx<'_>,
+    user: Id<User>,
+    thumbprint: Thumbprint,
+) -> Result<Option<Versioned<Device>>, StoreError> {
+    document::find(tx, FIND_OF_USER, &[user.into(), thumbprint.as_bytes().into()]).await
 }
 
 /// The devices of a user, in their order.

@@ -4,10 +4,13 @@ use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
 use crate::{StoreError, Tx, Versioned, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LIST, INSERT_KEYS, LOAD_MAC];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, LOAD, FIND_BY_NAME, FIRST, LIST, INSERT_KEYS, LOAD_MAC];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";
+const FIND_BY_NAME: &str = "SELECT data, version FROM environments WHERE name = $1";
+const FIRST: &str = "SELECT id FROM environments ORDER BY id LIMIT 1";
 const LIST: &str = "SELECT id FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
 const INSERT_KEYS: &str =
     "INSERT INTO environment_keys (environment_id, mac, version) VALUES ($1, $2, 1)";
@@ -37,6 +40,20 @@ pub async fn list(
     let after = after.unwrap_or(Id::from_bytes([0; 16]));
     let rows = tx.query(LIST, &[after.into(), i64::from(limit).into()]).await?;
     rows.iter().map(|row| row.id(0)).collect()
+}
+
+/// The environment of this name.
+pub async fn find_by_name(
+    tx: &mut Tx<'_>,
+    name: &str,
+) -> Result<Option<Versioned<Environment>>, StoreError> {
+    document::find(tx, FIND_BY_NAME, &[name.into()]).await
+}
+
+/// The first environment, if there is one. Nothing is sealed under the key-encryption key before there is.
+pub async fn first(tx: &mut Tx<'_>) -> Result<Option<Id<Environment>>, StoreError> {
+    let row = tx.query_one(FIRST, &[]).await?;
+    row.map(|row| row.id(0)).transpose()
 }
 
 /// Adds the key of keyed hashes of an environment, before its signing keys.

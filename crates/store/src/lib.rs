@@ -18,16 +18,20 @@
 pub mod application;
 pub mod audit;
 pub mod audit_seal;
+pub mod backup;
 mod callers;
 pub mod device;
 pub mod device_code;
 mod document;
 pub mod environment;
 mod error;
+pub mod examine;
 pub mod flow;
 pub mod grant;
 pub mod lockout;
 pub mod machine;
+pub mod meter;
+mod meters;
 pub mod mfa_policy;
 pub mod mfa_settings;
 pub mod migrate;
@@ -45,22 +49,29 @@ pub mod signing_key;
 pub mod spent_jwt;
 pub mod spent_proof;
 mod sqlite;
+mod tally;
 mod tx;
 pub mod unaudited;
 pub mod user;
 mod value;
 
-use std::{fmt, sync::Arc};
+use std::{any::type_name, fmt, sync::Arc};
 
 use countersign_protocol::secret::Secret;
+use tracing::Instrument;
 
 pub use crate::{
     document::Versioned,
     error::{Cause, StoreError},
+    meters::{Connections, Load, Meters, Queue},
+    tally::{Labels, Occurrence, Tally},
     tx::{Tx, Work},
     value::{Row, Value},
 };
-use crate::{postgres::Postgres, sqlite::Sqlite};
+use crate::{meter::Stopwatch, postgres::Postgres, sqlite::Sqlite};
+
+/// The target of the spans of this crate, which is the same for all that an operator traces.
+const SPANS: &str = "countersign::store";
 
 /// Every statement of the crate, by module, so that a test can prepare all of them on both engines.
 pub const STATEMENTS: &[&[&str]] = &[
@@ -70,6 +81,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     device::STATEMENTS,
     device_code::STATEMENTS,
     environment::STATEMENTS,
+    examine::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
     lockout::STATEMENTS,
@@ -128,11 +140,23 @@ impl Settings {
             statement_timeout_ms: 10_000,
         }
     }
+
+    /// Whether the URL is one of PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        let url = self.url.expose();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
 }
 
 /// The store. Clones share everything.
 #[derive(Clone)]
-pub struct Store(Arc<Driver>);
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    driver: Driver,
+    meters: Arc<Meters>,
+}
 
 enum Driver {
     Sqlite(Sqlite),
@@ -146,13 +170,13 @@ impl Store {
     /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
     /// `SQLite` file open.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let url = settings.url.expose();
-        let driver = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Driver::Postgres(Postgres::new(settings)?)
+        let meters = Arc::<Meters>::default();
+        let driver = if settings.is_postgres() {
+            Driver::Postgres(Postgres::new(settings, Arc::clone(&meters))?)
         } else {
-            Driver::Sqlite(Sqlite::open(settings).await?)
+            Driver::Sqlite(Sqlite::open(settings, &meters).await?)
         };
-        let store = Self(Arc::new(driver));
+        let store = Self(Arc::new(Shared { driver, meters }));
         store.ping().await?;
         Ok(store)
     }
@@ -160,7 +184,7 @@ impl Store {
     /// Which engine keeps the data.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        match *self.0 {
+        match self.0.driver {
             Driver::Sqlite(_) => Engine::Sqlite,
             Driver::Postgres(_) => Engine::Postgres,
         }
@@ -170,17 +194,40 @@ impl Store {
     ///
     /// If the caller goes away, the work is done whole or not at all.
     pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
-        match &*self.0 {
-            Driver::Sqlite(sqlite) => sqlite.write(work).await,
-            Driver::Postgres(postgres) => postgres.write(&work).await,
-        }
+        let (name, watch) = (type_name::<W>(), Stopwatch::start());
+        let span = tracing::debug_span!(target: SPANS, "write", work = name);
+        let done = match &self.0.driver {
+            Driver::Sqlite(sqlite) => sqlite.write(work).instrument(span).await,
+            Driver::Postgres(postgres) => postgres.write(&work).instrument(span).await,
+        };
+        self.0.meters.writes.observe_time(watch.elapsed());
+        done
     }
 
     /// Runs `work` on one snapshot of what is committed, in which nothing can be changed.
     pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
-        match &*self.0 {
-            Driver::Sqlite(sqlite) => sqlite.read(work).await,
-            Driver::Postgres(postgres) => postgres.read(&work).await,
+        let (name, watch) = (type_name::<W>(), Stopwatch::start());
+        let span = tracing::debug_span!(target: SPANS, "read", work = name);
+        let done = match &self.0.driver {
+            Driver::Sqlite(sqlite) => sqlite.read(work).instrument(span).await,
+            Driver::Postgres(postgres) => postgres.read(&work).instrument(span).await,
+        };
+        self.0.meters.reads.observe_time(watch.elapsed());
+        done
+    }
+
+    /// What it has counted and timed since it was opened.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.0.meters
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        match &self.0.driver {
+            Driver::Sqlite(sqlite) => sqlite.load(),
+            Driver::Postgres(postgres) => postgres.load(),
         }
     }
 
@@ -189,9 +236,14 @@ impl Store {
         self.write(Ping).await
     }
 
+    /// The first damage that the engine finds in its file, if any. PostgreSQL looks after its files itself.
+    pub async fn find_damage(&self) -> Result<Option<String>, StoreError> {
+        self.read(FindDamage).await
+    }
+
     /// Lets what has been accepted finish and ends the connections. Later calls get [`StoreError::Unavailable`].
     pub async fn close(&self) {
-        match &*self.0 {
+        match &self.0.driver {
             Driver::Sqlite(sqlite) => sqlite.close().await,
             Driver::Postgres(postgres) => postgres.close().await,
         }
@@ -212,5 +264,22 @@ impl Work for Ping {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+struct FindDamage;
+
+impl Work for FindDamage {
+    type Output = Option<String>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<String>, StoreError> {
+        // There is nothing of the kind on PostgreSQL.
+        if tx.engine() == Engine::Postgres {
+            return Ok(None);
+        }
+        let rows = tx.query("PRAGMA integrity_check(1)", &[]).await?;
+        let said = rows.first().map(|row| row.text(0)).transpose()?;
+        Ok(said.filter(|said| *said != "ok").map(str::to_owned))
     }
 }

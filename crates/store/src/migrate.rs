@@ -14,7 +14,7 @@ const INSERT: &str =
     "INSERT INTO schema_migration (version, name, digest, applied_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT (version) DO NOTHING";
 
-const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
+pub(crate) const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     version BIGINT PRIMARY KEY,
     name TEXT NOT NULL,
     digest BYTEA NOT NULL,
@@ -37,7 +37,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    fn digest(&self) -> digest::Digest {
+    pub(crate) fn digest(&self) -> digest::Digest {
         digest::digest(&digest::SHA256, self.sql.as_bytes())
     }
 }

@@ -6,18 +6,23 @@ mod value;
 
 use std::{
     hash::{BuildHasher, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
 };
-use tokio_postgres::{Config, IsolationLevel, NoTls, types::ToSql};
+use tokio_postgres::{
+    Config, IsolationLevel, NoTls,
+    types::{ToSql, Type},
+};
 
 use self::error::{commit_fault, fault, pool_error};
 use crate::{
-    Row, Settings, StoreError, Value, Work,
+    Connections, Load, Meters, Row, Settings, StoreError, Value, Work,
     callers::Callers,
+    meter::Stopwatch,
     tx::{self, Fault, FaultKind, Tx},
 };
 
@@ -30,6 +35,7 @@ const LONGEST_PAUSE_MS: u64 = 64;
 pub(crate) struct Postgres {
     pool: Pool,
     callers: Callers,
+    meters: Arc<Meters>,
 }
 
 /// What a transaction may do.
@@ -63,7 +69,7 @@ impl<E: From<StoreError>> From<Fault> for Failure<E> {
 
 impl Postgres {
     /// Opens no connection yet.
-    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+    pub fn new(settings: &Settings, meters: Arc<Meters>) -> Result<Self, StoreError> {
         let patience = Duration::from_millis(settings.connect_timeout_ms);
         let (mut config, tls) = tls::parse(settings.url.expose())?;
         config.connect_timeout(patience).application_name("countersign");
@@ -80,7 +86,7 @@ impl Postgres {
             .post_create(limits(settings.statement_timeout_ms))
             .build()
             .map_err(|error| StoreError::bug(error.to_string()))?;
-        Ok(Self { pool, callers: Callers::new(settings.callers) })
+        Ok(Self { pool, callers: Callers::new(settings.callers), meters })
     }
 
     pub async fn write<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
@@ -89,6 +95,17 @@ impl Postgres {
 
     pub async fn read<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
         self.run(work, Access::Snapshot).await
+    }
+
+    pub fn load(&self) -> Load {
+        let pool = self.pool.status();
+        let connections = Connections {
+            limit: pool.max_size,
+            open: pool.size,
+            idle: pool.available,
+            waiting: pool.waiting,
+        };
+        Load { queues: vec![self.callers.queue("any")], connections: Some(connections) }
     }
 
     /// Waits for the callers that are served and closes the connections.
@@ -106,8 +123,12 @@ impl Postgres {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Lost(error)) if was_lost => return Err(error.into()),
                 Err(Failure::Lost(_)) => was_lost = true,
-                Err(Failure::Collided) if attempt < ATTEMPTS => step_aside(attempt).await,
-                Err(Failure::Collided) => {}
+                Err(Failure::Collided) => {
+                    self.meters.collisions.add(1);
+                    if attempt < ATTEMPTS {
+                        step_aside(attempt).await;
+                    }
+                }
             }
         }
         Err(StoreError::Conflict.into())
@@ -120,8 +141,9 @@ impl Postgres {
     ) -> Result<W::Output, Failure<W::Error>> {
         let mut client =
             self.pool.get().await.map_err(|error| Failure::Final(pool_error(error).into()))?;
-        let result = transact(&mut client, work, access).await;
+        let result = transact(&mut client, work, access, &self.meters).await;
         if matches!(result, Err(Failure::Lost(_))) {
+            self.meters.lost_connections.add(1);
             // A server that has become a standby keeps the connection open; it is of no use here.
             drop(Object::take(client));
         }
@@ -133,6 +155,7 @@ async fn transact<W: Work>(
     client: &mut Object,
     work: &W,
     access: Access,
+    meters: &Meters,
 ) -> Result<W::Output, Failure<W::Error>> {
     let begin = client.build_transaction();
     let begin = match access {
@@ -140,7 +163,7 @@ async fn transact<W: Work>(
         Access::Change => begin.isolation_level(IsolationLevel::ReadCommitted),
     };
     let transaction = begin.start().await.map_err(fault)?;
-    let mut tx = Tx::on_postgres(&transaction);
+    let mut tx = Tx::on_postgres(&transaction, &meters.tally);
     let result = tx::run(work, &mut tx).await;
     match tx.fault() {
         Some(Fault { kind: FaultKind::Collision, .. }) => return Err(Failure::Collided),
@@ -153,7 +176,14 @@ async fn transact<W: Work>(
     let output = result.map_err(Failure::Final)?;
     // A transaction that is dropped rolls back, and nobody waits for that.
     if access == Access::Change {
-        transaction.commit().await.map_err(commit_fault)?;
+        let (marks, watch) = (tx.take_marks(), Stopwatch::start());
+        let committed = transaction.commit().await;
+        meters.commits.observe_time(watch.elapsed());
+        if committed.is_err() {
+            meters.failed_commits.add(1);
+        }
+        committed.map_err(commit_fault)?;
+        meters.tally.add(marks);
     }
     Ok(output)
 }
@@ -207,6 +237,38 @@ pub(crate) async fn execute(
 ) -> Result<u64, Fault> {
     let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
     transaction.execute_raw(&statement, params).await.map_err(fault)
+}
+
+/// All rows of a statement that is written at run time. Its text must limit them.
+pub(crate) async fn page(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    params: &[Value<'_>],
+) -> Result<Vec<Vec<Value<'static>>>, Fault> {
+    let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+    let rows = transaction.query(&statement, &params).await.map_err(fault)?;
+    let read = |row: &tokio_postgres::Row| {
+        (0..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()
+    };
+    rows.iter().map(|row| read(row).map_err(fault)).collect()
+}
+
+/// Runs a statement that is written at run time with the values of all these rows. `SQLite`, where they may come from,
+/// has numbers for truth values.
+pub(crate) async fn load(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    rows: &[Vec<Value<'_>>],
+) -> Result<(), Fault> {
+    let statement = transaction.prepare_cached(sql).await.map_err(fault)?;
+    let values = rows.iter().flatten().zip(statement.params()).map(|(value, kind)| match value {
+        Value::Int(number) if *kind == Type::BOOL => Value::Bool(*number != 0),
+        value => value.clone(),
+    });
+    let values: Vec<Value<'_>> = values.collect();
+    transaction.execute_raw(&statement, &values).await.map_err(fault)?;
+    Ok(())
 }
 
 pub(crate) async fn script(transaction: &Transaction<'_>, sql: &str) -> Result<(), Fault> {

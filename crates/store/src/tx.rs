@@ -7,7 +7,11 @@ use std::{
     task::Poll,
 };
 
-use crate::{Engine, Row, StoreError, Value, postgres, sqlite, unaudited::Watch};
+use crate::{
+    Engine, Row, StoreError, Value, postgres, sqlite,
+    tally::{Labels, Mark, Tally},
+    unaudited::Watch,
+};
 
 /// One use case's reads and writes.
 ///
@@ -35,6 +39,8 @@ pub struct Tx<'a> {
     connection: Connection<'a>,
     fault: Option<Fault>,
     watch: Watch,
+    tally: &'a Tally,
+    marks: Vec<Mark>,
 }
 
 #[derive(Debug)]
@@ -69,12 +75,22 @@ impl From<StoreError> for Fault {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection) -> Self {
-        Self { connection: Connection::Sqlite(connection), fault: None, watch: Watch::default() }
+    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection, tally: &'a Tally) -> Self {
+        Self {
+            connection: Connection::Sqlite(connection),
+            fault: None,
+            tally,
+            marks: Vec::new(),
+            watch: Watch::default(),
+        }
     }
 
-    pub(crate) fn on_postgres(transaction: &'a deadpool_postgres::Transaction<'a>) -> Self {
-        Self { connection: Connection::Postgres(transaction), fault: None, watch: Watch::default() }
+    pub(crate) fn on_postgres(
+        transaction: &'a deadpool_postgres::Transaction<'a>,
+        tally: &'a Tally,
+    ) -> Self {
+        let connection = Connection::Postgres(transaction);
+        Self { connection, fault: None, tally, marks: Vec::new(), watch: Watch::default() }
     }
 
     /// The engine, for the rare statement that cannot be written for both. Such a place says why.
@@ -149,6 +165,44 @@ impl<'a> Tx<'a> {
             0 => Err(StoreError::Conflict),
             _ => self.note(Err(StoreError::bug(format!("`{sql}` changes several rows")).into())),
         }
+    }
+
+    /// Counts something once the transaction is committed: not when it is rolled back, and once when it runs twice.
+    pub fn tally(&mut self, kind: &'static str, labels: Labels<'_>) {
+        self.marks.push(self.tally.mark(kind, labels));
+    }
+
+    /// What counts now that the transaction is as good as committed.
+    pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
+        std::mem::take(&mut self.marks)
+    }
+
+    /// Runs a statement of a backup, which is written at run time, and returns all its rows: the text must limit them.
+    pub(crate) async fn page(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+    ) -> Result<Vec<Vec<Value<'static>>>, StoreError> {
+        self.check()?;
+        let rows = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::page(connection, sql, params),
+            Connection::Postgres(transaction) => postgres::page(transaction, sql, params).await,
+        };
+        self.note(rows)
+    }
+
+    /// Runs a statement of a backup, which is written at run time, with the values of all these rows.
+    pub(crate) async fn load(
+        &mut self,
+        sql: &str,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => sqlite::load(connection, sql, rows),
+            Connection::Postgres(transaction) => postgres::load(transaction, sql, rows).await,
+        };
+        self.note(done)
     }
 
     /// Runs the statements of a migration, written for PostgreSQL in the portable subset.

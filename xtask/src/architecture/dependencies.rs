@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 const PREFIX: &str = "countersign-";
 
 /// `(used, by)`. A crate may use all that is upstream of it along these arrows, and nothing else.
-const ARROWS: [(&str, &str); 9] = [
+const ARROWS: [(&str, &str); 11] = [
     ("protocol", "domain"),
     ("domain", "store"),
     ("store", "server"),
@@ -16,10 +16,13 @@ const ARROWS: [(&str, &str); 9] = [
     ("sdk", "sdk-ffi"),
     ("sdk", "emulator"),
     ("emulator", "cli"),
+    ("server", "load"),
+    ("emulator", "load"),
 ];
 
 /// Further arrows for tests.
-const TEST_ARROWS: [(&str, &str); 2] = [("emulator", "server"), ("emulator", "push")];
+const TEST_ARROWS: [(&str, &str); 3] =
+    [("emulator", "server"), ("emulator", "push"), ("load", "cli")];
 
 /// What only one crate may use, so that SQL is spoken in one place.
 const CONFINED: [(&str, &str); 3] =

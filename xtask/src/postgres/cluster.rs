@@ -14,15 +14,21 @@ use std::{
     thread,
 };
 
-/// Nothing here outlives the tests, so nothing waits for the disk. The folder of the socket is the
-/// only door, and only its owner may open it.
+/// The folder of the socket is the only door, and only its owner may open it.
 const SETTINGS: &str = "
 listen_addresses = ''
 max_connections = 200
+";
+
+/// What tests write does not outlive them, so nothing waits for the disk.
+const FORGETFUL: &str = "
 fsync = off
 synchronous_commit = off
 full_page_writes = off
 ";
+
+/// A temporary folder that is never in memory.
+const DISK: &str = "/var/tmp";
 
 /// What PostgreSQL logs, with the locale of this cluster, once it can be used.
 const READY: &str = "database system is ready to accept connections";
@@ -35,9 +41,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn start(programs: Programs) -> Outcome<Self> {
-        let site = Site { programs, folder: Folder::create()? };
-        site.initialize()?;
+    /// As durable as PostgreSQL is by itself, or not at all.
+    pub fn start(programs: Programs, durable: bool) -> Outcome<Self> {
+        let parent = if durable { DISK.into() } else { env::temp_dir() };
+        let site = Site { programs, folder: Folder::create(&parent)? };
+        site.initialize(durable)?;
         let server = site.launch()?;
         Ok(Self { server, site })
     }
@@ -66,13 +74,16 @@ struct Site {
 }
 
 impl Site {
-    fn initialize(&self) -> Outcome {
+    fn initialize(&self, durable: bool) -> Outcome {
         let mut initdb = self.command("initdb");
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
         run(initdb.args(["--no-sync", "--no-instructions"]))?;
         let mut settings =
             fs::OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
         settings.write_all(SETTINGS.as_bytes())?;
+        if !durable {
+            settings.write_all(FORGETFUL.as_bytes())?;
+        }
         writeln!(settings, "unix_socket_directories = '{}'", self.folder.path.display())?;
         Ok(())
     }
@@ -116,8 +127,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn create() -> Outcome<Self> {
-        let path = env::temp_dir().join(format!("countersign-postgres-{}", process::id()));
+    fn create(parent: &Path) -> Outcome<Self> {
+        let path = parent.join(format!("countersign-postgres-{}", process::id()));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         let mut folder = Self { path, owner: None };
         let is_root = fs::metadata(&folder.path)?.uid() == 0;

@@ -1,6 +1,9 @@
-//! The built command as people run it: the tour, its refusals, and a demo that is killed under load.
+//! The built command as people run it: the tour, the demo, and an operator's day with a server.
 
 #![cfg(test)]
 
 mod durability;
+mod operations;
+mod restart;
+mod server;
 mod tour;

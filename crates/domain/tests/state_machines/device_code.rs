@@ -51,16 +51,14 @@ fn events() -> Samples<Event> {
 
 fn answer(code: &DeviceCode, event: &Event) -> Answer {
     match apply(code, event, NOW) {
-        Ok(step) => {
-            Answer::step(&code.state, &step.state, step.effects.into_iter().map(told).collect())
-        }
+        Ok(step) => Answer::step(&code.state, &step.state, step.effects.iter().map(told).collect()),
         Err(refusal) => Answer::refusal(&refusal),
     }
 }
 
-fn told(effect: Effect) -> String {
+fn told(effect: &Effect) -> String {
     match effect {
-        Effect::Audit { action, reason } => audited(action, Some(reason)),
+        Effect::Audit { action, reason } => audited(*action, Some(reason)),
         Effect::IssueTokens { .. } | Effect::TellPending | Effect::TellSlowDown => {
             effect.name().to_owned()
         }

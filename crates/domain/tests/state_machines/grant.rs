@@ -1,6 +1,6 @@
 //! The grant as a page.
 
-use countersign_domain::grant::{CODE_SECONDS, Effect, Event, Grant, Refusal, State, apply};
+use countersign_domain::grant::{CODE_SECONDS, Effect, Event, Grant, State, apply};
 
 use crate::{
     fixture::{NOW, Named, assert_complete, grant, id, redemption, refreshable, refreshing},

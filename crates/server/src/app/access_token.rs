@@ -62,7 +62,7 @@ pub struct Confirmation {
 }
 
 /// The `jti` of an access token that came of a grant: the grant, and what no other token of it has.
-pub(super) fn id_of(grant: Id<Grant>, unique: &[u8; 8]) -> String {
+pub(super) fn id_of(grant: Id<Grant>, unique: [u8; 8]) -> String {
     format!("{grant}.{}", encoding::encode(unique))
 }
 

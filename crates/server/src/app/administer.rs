@@ -79,6 +79,15 @@ pub struct NewSignOnPolicy {
 }
 
 impl App {
+    /// The environment of this id, or of this name.
+    pub async fn find_environment(
+        &self,
+        id_or_name: &str,
+    ) -> Result<Id<Environment>, AdministerError> {
+        let work = FindEnvironment { id: id_or_name.parse().ok(), name: id_or_name.to_owned() };
+        self.store.read(work).await?.ok_or(AdministerError::NotFound)
+    }
+
     /// Makes an MFA policy.
     pub async fn create_mfa_policy(
         &self,
@@ -168,6 +177,24 @@ impl App {
         settings.validate()?;
         let call = self.call(environment, "");
         self.store.write(PutMfaSettings { call, settings }).await
+    }
+}
+
+struct FindEnvironment {
+    id: Option<Id<Environment>>,
+    name: String,
+}
+
+impl Work for FindEnvironment {
+    type Output = Option<Id<Environment>>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        let found = match self.id {
+            Some(id) => environment::load(tx, id).await?,
+            None => environment::find_by_name(tx, &self.name).await?,
+        };
+        Ok(found.map(|environment| environment.id))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
     read_flow::{choices, view},
-    run_flow::{identify, load_own, run, run_errors},
+    run_flow::{Seen, identify, load_own, run, run_errors},
 };
 
 /// A choice for a flow.
@@ -90,12 +90,13 @@ impl Work for Advance {
         let now = self.call.now;
         let old = load_own(tx, &self.realm, &self.request.handle, now).await?;
         let old = old.ok_or(AdvanceError::NotFound)?;
+        let mut seen = Seen::default();
         let event = match &self.request.choice {
             Choice::Identify { username } if !User::is_username(username) => {
                 return Err(AdvanceError::ImpossibleUsername);
             }
             Choice::Identify { username } => {
-                identify(tx, old.environment, username.clone()).await?
+                identify(tx, old.environment, username.clone(), &mut seen).await?
             }
             Choice::Device { device } => {
                 let waits =
@@ -103,7 +104,7 @@ impl Work for Advance {
                 if !waits {
                     return Err(AdvanceError::NotNow);
                 }
-                let devices = choices(tx, &old, now).await?;
+                let devices = choices(tx, &old, now, &mut seen).await?;
                 if !devices.iter().any(|usable| usable.id == *device) {
                     return Err(AdvanceError::UnknownDevice);
                 }
@@ -113,8 +114,8 @@ impl Work for Advance {
             Choice::Cancel => Event::Cancelled,
         };
         let mut flow = (*old).clone();
-        run(tx, &self.call, &mut flow, event).await?;
+        run(tx, &self.call, &mut flow, event, &mut seen).await?;
         flows::swap(tx, &old, &flow).await?;
-        Ok(view(tx, flow, now).await?)
+        Ok(view(tx, flow, now, seen).await?)
     }
 }

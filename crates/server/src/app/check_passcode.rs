@@ -22,7 +22,7 @@ use super::{
     fault::faults,
     installation::open_seed,
     read_flow::view,
-    run_flow::{load_own, run, run_errors},
+    run_flow::{Seen, load_own, run, run_errors},
 };
 
 /// A passcode for a flow.
@@ -96,15 +96,16 @@ impl Work for Check {
         let mut flow = (*old).clone();
         let device = device::load(tx, flow.environment, *device).await?;
         let device = device.filter(|device| device.user == identity.user);
+        let mut seen = Seen::default();
         let accepted = if let Some(device) = device {
-            self.check(tx, &mut flow, device).await?
+            self.check(tx, &mut flow, device, &mut seen).await?
         } else {
             // Removed since it was chosen: the step is decided anew.
-            run(tx, &self.call, &mut flow, Event::DeviceLost).await?;
+            run(tx, &self.call, &mut flow, Event::DeviceLost, &mut seen).await?;
             false
         };
         flows::swap(tx, &old, &flow).await?;
-        let view = view(tx, flow, now).await?;
+        let view = view(tx, flow, now, seen).await?;
         Ok(if accepted { PasscodeOutcome::Accepted(view) } else { PasscodeOutcome::Refused(view) })
     }
 }
@@ -115,6 +116,7 @@ impl Check {
         tx: &mut Tx<'_>,
         flow: &mut Flow,
         device: Versioned<Device>,
+        seen: &mut Seen,
     ) -> Result<bool, CheckPasscodeError> {
         let application = application::load(tx, flow.environment, device.installation.application);
         let mobile = application.await?.and_then(|application| application.mobile.clone());
@@ -126,7 +128,7 @@ impl Check {
             user.filter(|user| user.enabled && !mfa::is_locked_out(&policy, user, self.call.now));
         let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
         else {
-            run(tx, &self.call, flow, Event::DeviceLost).await?;
+            run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
             return Ok(false);
         };
         let wrong = DeviceEvent::PasscodeWrong { limit: policy.mobile.passcode_limit };
@@ -142,9 +144,9 @@ impl Check {
         let device_goes_on = self.commit(tx, flow, &device, step).await?;
         let user_goes_on = self.count(tx, flow, &user, !accepted).await?;
         if accepted {
-            run(tx, &self.call, flow, Event::PasscodeAccepted).await?;
+            run(tx, &self.call, flow, Event::PasscodeAccepted, seen).await?;
         } else if !(device_goes_on && user_goes_on) {
-            run(tx, &self.call, flow, Event::DeviceLost).await?;
+            run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
         }
         Ok(accepted)
     }

@@ -25,7 +25,7 @@ use super::{
     attempts::Owner,
     fault::faults,
     read_flow::view,
-    run_flow::{load_own, run, run_errors},
+    run_flow::{Seen, load_own, run, run_errors},
 };
 use crate::limits::Limited;
 
@@ -226,9 +226,11 @@ impl Work for Check {
         match (attempt, right) {
             (Attempt::Accepted, Some(owner)) => {
                 let mut flow = (*old).clone();
-                run(tx, call, &mut flow, Event::PasswordAccepted { user: owner.0 }).await?;
+                let mut seen = Seen::default();
+                let accepted = Event::PasswordAccepted { user: owner.0 };
+                run(tx, call, &mut flow, accepted, &mut seen).await?;
                 flows::swap(tx, &old, &flow).await?;
-                let view = view(tx, flow, now).await?;
+                let view = view(tx, flow, now, seen).await?;
                 let (realm, cookie) = (&self.claim.realm, self.claim.known_browser());
                 let entropy = call.entropy.as_ref();
                 let known_browser = realm.remember_browser(cookie, of(owner), entropy);
@@ -236,12 +238,12 @@ impl Work for Check {
             }
             (Attempt::LockedOut { until }, _) => {
                 let seconds_until_unlock = until.seconds_since(now);
-                let view = view(tx, old.into_value(), now).await?;
+                let view = view(tx, old.into_value(), now, Seen::default()).await?;
                 Ok(PasswordOutcome::LockedOut { view, seconds_until_unlock })
             }
-            (Attempt::Refused | Attempt::Accepted, _) => {
-                Ok(PasswordOutcome::Refused(view(tx, old.into_value(), now).await?))
-            }
+            (Attempt::Refused | Attempt::Accepted, _) => Ok(PasswordOutcome::Refused(
+                view(tx, old.into_value(), now, Seen::default()).await?,
+            )),
         }
     }
 }

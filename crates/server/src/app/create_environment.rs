@@ -22,6 +22,17 @@ use crate::keys::{MAC_BYTES, Place};
 impl App {
     /// Makes an environment of this name.
     pub async fn create_environment(&self, name: &str) -> Result<Environment, AdministerError> {
+        let work = self.prepare_environment(name).await?;
+        let environment = work.environment.clone();
+        self.store.write(work).await?;
+        Ok(environment)
+    }
+
+    /// All that an environment begins with, keys too, not yet stored.
+    pub(super) async fn prepare_environment(
+        &self,
+        name: &str,
+    ) -> Result<CreateEnvironment, AdministerError> {
         let environment =
             Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
         environment.validate()?;
@@ -31,16 +42,13 @@ impl App {
         let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
         let defaults = Defaults::new(&call);
-        let work = CreateEnvironment { call, environment, mac, keys, defaults };
-        let environment = work.environment.clone();
-        self.store.write(work).await?;
-        Ok(environment)
+        Ok(CreateEnvironment { call, environment, mac, keys, defaults })
     }
 }
 
-struct CreateEnvironment {
+pub(super) struct CreateEnvironment {
     call: Call,
-    environment: Environment,
+    pub(super) environment: Environment,
     mac: Sealed,
     keys: Vec<SigningKey>,
     defaults: Defaults,
@@ -74,6 +82,13 @@ impl Work for CreateEnvironment {
             call.audit(tx, Event::succeeded(Told::SignOnPolicyCreated).to(policy)).await?;
         }
         Ok(())
+    }
+}
+
+impl CreateEnvironment {
+    /// The population of users that are made without one.
+    pub(super) const fn population(&self) -> Id<Population> {
+        self.defaults.population.id
     }
 }
 

@@ -62,11 +62,14 @@ impl App {
         self.store.write(SetPassword { call, realm, user, password }).await
     }
 
-    async fn new_password(&self, clear: &Secret<String>) -> Result<Password, AdministerError> {
+    pub(super) async fn new_password(
+        &self,
+        clear: &Secret<String>,
+    ) -> Result<Password, AdministerError> {
         password::validate(clear.expose())?;
         let hash = self.passwords.hash(clear.clone(), self.entropy.as_ref()).await;
         let hash = hash.map_err(Fault::from)?;
-        Ok(Password { hash, changed_at: self.now() })
+        Ok(Password { hash, changed_at: self.now(), must_change: false })
     }
 }
 
@@ -102,6 +105,7 @@ impl Work for CreateUser {
             enabled: true,
             mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
             mfa_lockout: Lockout::cleared(),
+            roles: Vec::new(),
             created_at: now,
             updated_at: now,
         };

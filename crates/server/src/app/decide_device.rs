@@ -14,7 +14,7 @@ use countersign_protocol::time::Timestamp;
 use countersign_store::{Tx, Work, device_code as codes};
 
 use super::{
-    App, Call, Fault, FlowHandle, FlowView, Realm, fault::faults, read_flow::view,
+    App, Call, Fault, FlowHandle, FlowView, Realm, fault::faults, read_flow::view, run_flow::Seen,
     run_flow::load_own,
 };
 
@@ -101,13 +101,15 @@ impl Work for Decide {
             | FlowState::Deciding { .. }
             | FlowState::DeviceSelection { .. }
             | FlowState::Passcode { .. } => {
-                return Ok(DeviceDecision::SigningOn(Box::new(view(tx, flow, now).await?)));
+                return Ok(DeviceDecision::SigningOn(Box::new(
+                    view(tx, flow, now, Seen::default()).await?,
+                )));
             }
         };
         let acr = flow.acr.clone();
         Ok(match self.decide(tx, device_code, identity, acr).await? {
             Some(State::Pending { .. }) => {
-                DeviceDecision::Asked(Box::new(view(tx, flow, now).await?))
+                DeviceDecision::Asked(Box::new(view(tx, flow, now, Seen::default()).await?))
             }
             Some(State::Approved { .. } | State::Redeemed { .. }) => DeviceDecision::Allowed,
             Some(State::Denied) => DeviceDecision::Refused,

@@ -170,10 +170,13 @@ impl Exchange {
         user: &User,
     ) -> Result<Option<PairingClaim>, ExchangeError> {
         let Some(installation) = &grant.installation else { return Ok(None) };
-        let devices = device::list_of_user(tx, user.id).await?;
-        if let Some(no_offer) = pairing::known(installation, &devices) {
+        let own = device::find_of_user(tx, user.id, installation.thumbprint).await?;
+        if let Some(no_offer) =
+            own.and_then(|own| pairing::known(installation, &[own.into_value()]))
+        {
             return Ok(Some(claim(no_offer)));
         }
+        let devices = device::list_of_user(tx, user.id).await?;
         let policy = match grant.identity.mfa_policy {
             Some(id) => mfa_policy::load(tx, grant.environment, id).await?,
             None => None,

@@ -113,7 +113,7 @@ impl Issue {
             scope: Some(scope.clone()),
             iat: now.unix_seconds(),
             exp: now.plus_seconds(self.access_seconds.into()).unix_seconds(),
-            jti: access_token::id_of(self.grant.id, &random(entropy)),
+            jti: access_token::id_of(self.grant.id, random(entropy)),
             auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
             acr: Some(acr.clone()),
             sid: self.grant.session,

@@ -14,12 +14,12 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Work, application, grant as grants, user};
+use countersign_store::{Tx, Work, grant as grants};
 
 use super::{
     App, Fault, Realm,
     fault::faults,
-    run_flow::{Scene, load_own, user_of},
+    run_flow::{Scene, Seen, load_own, user_of},
 };
 
 /// Names a flow, with what shows that the caller is the browser or app that began it.
@@ -95,25 +95,29 @@ impl Work for Read {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, ReadFlowError> {
         let flow = load_own(tx, &self.realm, &self.handle, self.now).await?;
         let flow = flow.ok_or(ReadFlowError::NotFound)?;
-        Ok(view(tx, flow.into_value(), self.now).await?)
+        Ok(view(tx, flow.into_value(), self.now, Seen::default()).await?)
     }
 }
 
 /// A flow with what people see of it.
-pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<FlowView, Fault> {
-    let application = application::load(tx, flow.environment, flow.request.application).await?;
-    let application = application.map(|application| application.name.clone()).unwrap_or_default();
+pub(super) async fn view(
+    tx: &mut Tx<'_>,
+    flow: Flow,
+    now: Timestamp,
+    mut seen: Seen,
+) -> Result<FlowView, Fault> {
+    let mut devices = choices(tx, &flow, now, &mut seen).await?;
+    let application = seen.application(tx, &flow).await?;
+    let application = application.map(|application| application.name).unwrap_or_default();
     let user = match user_of(&flow.state).filter(|_| is_proved(&flow.state)) {
-        Some(id) => user::load(tx, flow.environment, id).await?,
+        Some(id) => seen.user(tx, &flow, id).await?,
         None => None,
     };
-    let user = user.map(|user| {
-        let User { id, username, name, .. } = user.into_value();
-        Person { id, username, name }
-    });
+    let user = user.map(|User { id, username, name, .. }| Person { id, username, name });
     let answered = match flow.state {
         // Its answer is not a code that could be taken twice.
         State::Completed { .. } if matches!(flow.request.answer, Answer::Device { .. }) => false,
+        State::Completed { .. } if seen.granted => false,
         State::Completed { .. } => {
             let id: Id<Grant> = flow.id.cast();
             let grant = grants::load(tx, flow.environment, id, now).await?;
@@ -121,7 +125,6 @@ pub(super) async fn view(tx: &mut Tx<'_>, flow: Flow, now: Timestamp) -> Result<
         }
         _ => false,
     };
-    let mut devices = choices(tx, &flow, now).await?;
     if !is_proved(&flow.state) {
         devices.iter_mut().for_each(conceal);
     }
@@ -150,6 +153,7 @@ pub(super) async fn choices(
     tx: &mut Tx<'_>,
     flow: &Flow,
     now: Timestamp,
+    seen: &mut Seen,
 ) -> Result<Vec<Device>, Fault> {
     let (State::DeviceSelection { step, identity } | State::Passcode { step, identity, .. }) =
         &flow.state
@@ -160,6 +164,8 @@ pub(super) async fn choices(
     else {
         return Ok(Vec::new());
     };
-    let scene = Scene::load(tx, flow, identity.user, *mfa_policy).await?;
-    Ok(mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect())
+    let scene = Scene::load(tx, flow, identity.user, *mfa_policy, seen).await?;
+    let usable = mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect();
+    (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
+    Ok(usable)
 }

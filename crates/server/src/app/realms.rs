@@ -36,7 +36,7 @@ const MIN_INTERVAL_SECONDS: i64 = 5;
 /// Where a private key of an environment rests.
 pub(super) const PRIVATE: &str = "signing_keys.private";
 /// Where the key of keyed hashes rests.
-pub(super) const MAC: &str = "environment_keys.mac";
+pub(crate) const MAC: &str = "environment_keys.mac";
 
 /// The realms that requests have asked for.
 #[derive(Default)]

@@ -6,21 +6,22 @@ use countersign_domain::{
     authorization::Answer,
     device::Device,
     environment::Environment,
-    flow::{self, Effect, Event, Flow, Known, State, Step},
+    flow::{self, Effect, Event, Failure, Flow, Known, State, Step},
     grant::{self, Grant},
     id::Id,
-    mfa,
+    mfa::{self, Decision, Verification},
     mfa_policy::MfaPolicy,
     sign_on_policy::ActionKind,
     user::User,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Versioned, application, device, flow as flows, grant as grants, mfa_policy,
-    user,
+    Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
+    mfa_policy, user,
 };
 
 use super::{Call, Fault, Realm, fault::faults, session};
+use crate::telemetry::MFA_DECISIONS;
 
 /// Why a flow did not move.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +53,74 @@ macro_rules! run_errors {
 
 pub(super) use run_errors;
 
+/// What a transaction has read around a flow already, so that nothing is read twice.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The application of the flow.
+    pub application: Option<Application>,
+    /// The user that the flow is about.
+    pub user: Option<User>,
+    /// The devices of that user.
+    pub devices: Vec<Device>,
+    /// The flow has been completed in this transaction, so nobody can have redeemed its code.
+    pub granted: bool,
+}
+
+impl Seen {
+    /// The event with the names of those whom it is about, as far as they have been read.
+    fn name(&self, mut event: audit::Event) -> audit::Event {
+        let application = event.application.as_ref().map(|mention| mention.id);
+        if let Some(seen) = self.application.as_ref().filter(|seen| application == Some(seen.id)) {
+            event = event.through(seen);
+        }
+        let user = event.user.as_ref().map(|mention| mention.id);
+        if let Some(seen) = self.user.as_ref().filter(|seen| user == Some(seen.id)) {
+            event = event.about(seen);
+        }
+        let device = event.device.as_ref().map(|mention| mention.id);
+        if let Some(seen) = self.devices.iter().find(|seen| device == Some(seen.id)) {
+            event = event.on(seen);
+        }
+        event
+    }
+
+    /// The application of a flow, given away.
+    pub async fn application(
+        &mut self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+    ) -> Result<Option<Application>, StoreError> {
+        let id = flow.request.application;
+        if let Some(seen) = self.application.take_if(|seen| seen.id == id) {
+            return Ok(Some(seen));
+        }
+        Ok(application::load(tx, flow.environment, id).await?.map(Versioned::into_value))
+    }
+
+    /// A user of the environment of a flow, given away.
+    pub async fn user(
+        &mut self,
+        tx: &mut Tx<'_>,
+        flow: &Flow,
+        id: Id<User>,
+    ) -> Result<Option<User>, StoreError> {
+        if let Some(seen) = self.user.take_if(|seen| seen.id == id) {
+            return Ok(Some(seen));
+        }
+        Ok(user::load(tx, flow.environment, id).await?.map(Versioned::into_value))
+    }
+}
+
 /// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
 pub(super) async fn run(
     tx: &mut Tx<'_>,
     call: &Call,
     flow: &mut Flow,
     event: Event,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
-    step(tx, call, flow, event, None).await?;
-    settle(tx, call, flow).await
+    step(tx, call, flow, event, seen).await?;
+    settle(tx, call, flow, seen).await
 }
 
 /// Begins a flow with what is known of the person, and runs it until it waits for somebody or ends. The caller stores it.
@@ -69,14 +129,20 @@ pub(super) async fn begin(
     call: &Call,
     flow: &mut Flow,
     known: Known,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
     let first = flow::begin(flow.plan(), known);
-    commit(tx, call, flow, first, None).await?;
-    settle(tx, call, flow).await
+    commit(tx, call, flow, first, seen).await?;
+    settle(tx, call, flow, seen).await
 }
 
 /// Decides the MFA steps that are next.
-async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), RunError> {
+async fn settle(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &mut Flow,
+    seen: &mut Seen,
+) -> Result<(), RunError> {
     // Each decision passes, skips or ends a step, so there are at most as many as steps.
     for _ in 0..=flow.actions.len() {
         let State::Deciding { step: place, identity } = &flow.state else { return Ok(()) };
@@ -85,7 +151,7 @@ async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), Run
         else {
             return Err(Fault::broken("a flow decides a step that is not MFA").into());
         };
-        let scene = Scene::load(tx, flow, identity.user, mfa_policy).await?;
+        let scene = Scene::load(tx, flow, identity.user, mfa_policy, seen).await?;
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
@@ -97,22 +163,39 @@ async fn settle(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), Run
             devices: &scene.devices,
         };
         let decision = mfa::decide(facts, call.now);
-        let decided = Event::Decided { policy: scene.policy.id, decision };
-        step(tx, call, flow, decided, Some(&scene)).await?;
+        tx.tally(MFA_DECISIONS, words(&decision));
+        let event = Event::Decided { policy: scene.policy.id, decision };
+        (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
+        seen.devices = scene.devices;
+        step(tx, call, flow, event, seen).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
 }
 
-/// One step. The scene, if it was read, has the names for the audit log.
+/// A decision in words that are counted.
+const fn words(decision: &Decision) -> Labels<'static> {
+    match decision {
+        Decision::Authorize { verification: Verification::NotAsked, .. } => ["authorize", "", ""],
+        Decision::Authorize { verification: Verification::Impossible, .. } => {
+            ["authorize", "push_impossible", ""]
+        }
+        Decision::Continue => ["continue", "", ""],
+        Decision::Bypass => ["bypass", "", ""],
+        Decision::Passcode { .. } => ["passcode", "", ""],
+        Decision::Select { .. } => ["select", "", ""],
+        Decision::Block(reason) => ["block", Failure::Mfa(*reason).name(), ""],
+    }
+}
+
 async fn step(
     tx: &mut Tx<'_>,
     call: &Call,
     flow: &mut Flow,
     event: Event,
-    scene: Option<&Scene>,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
     let next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
-    commit(tx, call, flow, next, scene).await
+    commit(tx, call, flow, next, seen).await
 }
 
 async fn commit(
@@ -120,7 +203,7 @@ async fn commit(
     call: &Call,
     flow: &mut Flow,
     next: Step,
-    scene: Option<&Scene>,
+    seen: &mut Seen,
 ) -> Result<(), RunError> {
     flow.state = next.state;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
@@ -132,9 +215,12 @@ async fn commit(
                     .about(user_of(&flow.state))
                     .on(device)
                     .within(flow.id);
-                call.audit(tx, scene.map_or(event.clone(), |scene| scene.name(event))).await?;
+                call.audit(tx, seen.name(event)).await?;
             }
-            Effect::IssueGrant => issue_grant(tx, call, flow).await?,
+            Effect::IssueGrant => {
+                issue_grant(tx, call, flow).await?;
+                seen.granted = true;
+            }
         }
     }
     Ok(())
@@ -190,39 +276,26 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// The event with the names of those whom it is about.
-    fn name(&self, event: audit::Event) -> audit::Event {
-        let device = event
-            .device
-            .as_ref()
-            .and_then(|mention| self.devices.iter().find(|device| device.id == mention.id));
-        let event = event.through(&self.application).about(&self.user);
-        match device {
-            Some(device) => event.on(device),
-            None => event,
-        }
-    }
-
     /// Reads it; no policy named means the default of the environment.
     pub async fn load(
         tx: &mut Tx<'_>,
         flow: &Flow,
         user: Id<User>,
         policy: Option<Id<MfaPolicy>>,
+        seen: &mut Seen,
     ) -> Result<Self, Fault> {
         let environment = flow.environment;
         let policy = match policy {
             Some(id) => mfa_policy::load(tx, environment, id).await?,
             None => mfa_policy::load_default(tx, environment).await?,
         };
-        let application = application::load(tx, environment, flow.request.application).await?;
-        let user = user::load(tx, environment, user).await?;
         let gone = || Fault::broken("a flow refers to something that is gone");
-        let user = user.ok_or_else(gone)?.into_value();
+        let application = seen.application(tx, flow).await?;
+        let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
         let devices = device::list_of_user(tx, user.id).await?;
         Ok(Self {
             policy: policy.ok_or_else(gone)?.into_value(),
-            application: application.ok_or_else(gone)?.into_value(),
+            application: application.ok_or_else(gone)?,
             user,
             devices,
         })
@@ -234,10 +307,11 @@ pub(super) async fn identify(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
     username: String,
+    seen: &mut Seen,
 ) -> Result<Event, StoreError> {
     let found = user::find_by_username(tx, environment, &username).await?;
-    let user = found.filter(|user| user.enabled).map(|user| user.id);
-    Ok(Event::Identified { username, user })
+    seen.user = found.filter(|user| user.enabled).map(Versioned::into_value);
+    Ok(Event::Identified { username, user: seen.user.as_ref().map(|user| user.id) })
 }
 
 /// The flow of this id, if it is this browser's and has not run out.

@@ -27,7 +27,7 @@ use super::{
     fault::faults,
     read_flow::view,
     resolve_request::Resolved,
-    run_flow::{RunError, begin, identify, run},
+    run_flow::{RunError, Seen, begin, identify, run},
     session::{self, Found},
 };
 
@@ -125,14 +125,15 @@ impl Work for Start {
         let browser = self.realm.browser_hash(self.browser.expose());
         let mut flow = new_flow(tx, call, &application, request, browser).await?;
         flow.installation = installation;
+        let mut seen = Seen { application: Some(application.into_value()), ..Seen::default() };
         let known = self.known(tx, &mut flow).await?;
-        begin(tx, call, &mut flow, known).await?;
-        self.identify_by_hint(tx, &mut flow).await?;
+        begin(tx, call, &mut flow, known, &mut seen).await?;
+        self.identify_by_hint(tx, &mut flow, &mut seen).await?;
         if let Some(refusal) = unanswered(&flow) {
             return Ok(Err(refusal));
         }
         flows::insert(tx, &flow).await?;
-        Ok(Ok(view(tx, flow, call.now).await?))
+        Ok(Ok(view(tx, flow, call.now, seen).await?))
     }
 }
 
@@ -198,15 +199,20 @@ impl Start {
     }
 
     /// A policy that begins with a device needs to know whose. `login_hint` tells it; other policies only show it.
-    async fn identify_by_hint(&self, tx: &mut Tx<'_>, flow: &mut Flow) -> Result<(), StartError> {
+    async fn identify_by_hint(
+        &self,
+        tx: &mut Tx<'_>,
+        flow: &mut Flow,
+        seen: &mut Seen,
+    ) -> Result<(), StartError> {
         let device_first =
             matches!(flow.actions.first(), Some(ActionKind::MultiFactorAuthentication { .. }));
         let State::Identifier { .. } = flow.state else { return Ok(()) };
         let Some(username) = flow.request.login_hint.clone().filter(|_| device_first) else {
             return Ok(());
         };
-        let event = identify(tx, flow.environment, username).await?;
-        Ok(run(tx, &self.call, flow, event).await?)
+        let event = identify(tx, flow.environment, username, seen).await?;
+        Ok(run(tx, &self.call, flow, event, seen).await?)
     }
 }
 

@@ -15,7 +15,8 @@ use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{Tx, Work, application, device_code as codes, flow as flows};
 
 use super::{
-    App, Call, Fault, Realm, Started, fault::faults, read_flow::view, start_flow::new_flow,
+    App, Call, Fault, Realm, Started, fault::faults, read_flow::view, run_flow::Seen,
+    start_flow::new_flow,
 };
 
 /// A user code as it was typed.
@@ -109,7 +110,7 @@ impl Work for Verify {
         };
         let flow = new_flow(tx, &self.call, &application, request, self.browser.clone()).await?;
         flows::insert(tx, &flow).await?;
-        Ok(view(tx, flow, now).await?)
+        Ok(view(tx, flow, now, Seen::default()).await?)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn push(
     members: Result<Members, FormError>,
 ) -> Response {
     let call = Call { app, realm, correlation };
-    match call.push(&client, &dpop, members).await {
+    match call.take(&client, &dpop, members).await {
         Ok(pushed) => {
             let body = json!({ "request_uri": pushed.request_uri, "expires_in": pushed.expires_in_seconds });
             (StatusCode::CREATED, Json(body)).into_response()
@@ -47,7 +47,7 @@ struct Call {
 }
 
 impl Call {
-    async fn push(
+    async fn take(
         self,
         client: &Client,
         dpop: &Dpop,

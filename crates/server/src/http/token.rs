@@ -18,9 +18,12 @@ use super::{
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
-use crate::app::{
-    App, ClientCredentials, ClientTokenError, ExchangeCode, ExchangeError, IssueClientToken, Realm,
-    RedeemDeviceCode, RedeemDeviceCodeError, RefreshError, RefreshTokens, Tokens,
+use crate::{
+    app::{
+        App, ClientCredentials, ClientTokenError, ExchangeCode, ExchangeError, IssueClientToken,
+        Realm, RedeemDeviceCode, RedeemDeviceCodeError, RefreshError, RefreshTokens, Tokens,
+    },
+    telemetry::TOKENS_ISSUED,
 };
 
 /// The grant types that are offered, as discovery tells them.
@@ -66,20 +69,28 @@ impl Call {
         let credentials = client.credentials(&self.app, &self.realm, &members).await?;
         let address = format!("{}/token", self.realm.issuer);
         let dpop = dpop.verify(&self.app, &self.realm, &address)?;
-        match members.required("grant_type")?.as_str() {
-            AUTHORIZATION_CODE => self.exchange(credentials, dpop, &members).await,
-            REFRESH_TOKEN => self.refresh(credentials, dpop, &members).await,
+        let app = Arc::clone(&self.app);
+        let grant_type = members.required("grant_type")?;
+        let (tokens, counted) = match grant_type.as_str() {
+            AUTHORIZATION_CODE => {
+                (self.exchange(credentials, dpop, &members).await?, AUTHORIZATION_CODE)
+            }
+            REFRESH_TOKEN => (self.refresh(credentials, dpop, &members).await?, REFRESH_TOKEN),
             CLIENT_CREDENTIALS => {
                 let request =
                     IssueClientToken { client: credentials, scope: members.text("scope"), dpop };
-                Ok(self.app.issue_client_token(&self.realm, request).await?)
+                (app.issue_client_token(&self.realm, request).await?, CLIENT_CREDENTIALS)
             }
-            DEVICE_CODE => self.redeem_device_code(credentials, dpop, &members).await,
+            DEVICE_CODE => {
+                (self.redeem_device_code(credentials, dpop, &members).await?, "device_code")
+            }
             _ => {
                 let description = format!("grant_type must be one of {}", GRANT_TYPES.join(", "));
-                Err(OAuthError::new("unsupported_grant_type", description))
+                return Err(OAuthError::new("unsupported_grant_type", description));
             }
-        }
+        };
+        app.store().meters().tally.count(TOKENS_ISSUED, [counted, "", ""]);
+        Ok(tokens)
     }
 
     async fn exchange(

@@ -48,7 +48,7 @@ pub(crate) async fn act(_: Browser, visit: Stop, members: Result<Members, FormEr
         (None, Some("verify")) => visit.verify(members.text("user_code")).await,
         (Some(flow), Some("allow")) => visit.decide(flow, Some(true)).await,
         (Some(flow), Some("refuse")) => visit.decide(flow, Some(false)).await,
-        (Some(_), _) | (None, _) => visit.ask(Some(Problem::NotNow)),
+        (Some(_) | None, _) => visit.ask(Some(Problem::NotNow)),
     }
 }
 

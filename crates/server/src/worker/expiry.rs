@@ -17,6 +17,7 @@ use crate::app::App;
 /// Sweeps every interval until `stopped`. A sweep that fails is told and tried again at the next.
 pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     let mut stopped = pin!(stopped);
+    let meter = app.metrics().worker("expiry");
     let mut ticks = interval(app.settings().expiry_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -25,9 +26,15 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
             _ = ticks.tick() => {}
         }
         match sweep(&app).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "forgot what has ended"),
-            Err(error) => tracing::warn!(%error, "could not forget what has ended"),
+            Ok(Forgotten { rows, full }) => {
+                meter.ran(app.now(), rows);
+                meter.left(if full { app.settings().expiry_batch.into() } else { 0 });
+                tracing::debug!(rows, "forgot what has ended");
+            }
+            Err(error) => {
+                meter.failed();
+                tracing::warn!(%error, "could not forget what has ended");
+            }
         }
     }
 }
@@ -36,21 +43,21 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
 const MAX_BATCHES: u32 = 1_000;
 
 /// One sweep over every table, in small transactions that leave room for others between them.
-pub(crate) async fn sweep(app: &App) -> Result<u64, StoreError> {
+pub(crate) async fn sweep(app: &App) -> Result<Forgotten, StoreError> {
     let (now, batch) = (app.now(), i64::from(app.settings().expiry_batch));
-    let mut rows = 0;
+    let mut all = Forgotten { rows: 0, full: false };
     for _ in 0..MAX_BATCHES {
         let forgotten = app.store().write(Sweep { now, batch }).await?;
-        rows += forgotten.rows;
-        if !forgotten.full {
+        all = Forgotten { rows: all.rows + forgotten.rows, full: forgotten.full };
+        if !all.full {
             break;
         }
     }
-    Ok(rows)
+    Ok(all)
 }
 
-/// What one batch has deleted, and whether there may be more.
-struct Forgotten {
+/// What was deleted, and whether there may be more.
+pub(crate) struct Forgotten {
     rows: u64,
     full: bool,
 }
@@ -171,8 +178,8 @@ mod tests {
         }
         clock.0.fetch_add(900, Ordering::Relaxed);
         app.start_flow(&realm, request).await.unwrap();
-        assert_eq!(sweep(&app).await.unwrap(), 5);
-        assert_eq!(sweep(&app).await.unwrap(), 0);
+        assert_eq!(sweep(&app).await.unwrap().rows, 5);
+        assert_eq!(sweep(&app).await.unwrap().rows, 0);
     }
 
     /// Something of each kind that lives for its own time, one of which has ended.
@@ -250,9 +257,9 @@ mod tests {
         let app = app_in(folder.path(), &clock).await;
         let environment = app.create_environment("e").await.unwrap().id;
         app.store().write(Leave { environment, now: app.now() }).await.unwrap();
-        assert_eq!(sweep(&app).await.unwrap(), 3);
-        assert_eq!(sweep(&app).await.unwrap(), 0);
+        assert_eq!(sweep(&app).await.unwrap().rows, 3);
+        assert_eq!(sweep(&app).await.unwrap().rows, 0);
         clock.0.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(sweep(&app).await.unwrap(), 3);
+        assert_eq!(sweep(&app).await.unwrap().rows, 3);
     }
 }

@@ -30,7 +30,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 27] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 29] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
     ("POST", "/{environment}/as/token", Client, OAuth),
@@ -52,6 +52,8 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 27] = [
     ("GET", "/{environment}/flows/{flow}", Browser, Envelope),
     ("POST", "/{environment}/flows/{flow}", Browser, Envelope),
     ("GET", "/assets/{name}", Anyone, Envelope),
+    ("GET", "/healthz", Anyone, Envelope),
+    ("GET", "/readyz", Anyone, Envelope),
     ("GET", "/{environment}/device/v1/nonce", Anyone, Envelope),
     ("GET", "/{environment}/device/v1/time", Anyone, Envelope),
     ("POST", "/{environment}/device/v1/pairings", Installation, Envelope),
@@ -67,7 +69,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 12] = [
+const HANDLERS: [(&str, &str); 15] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("device", include_str!("../../src/http/device.rs")),
@@ -76,7 +78,10 @@ const HANDLERS: [(&str, &str); 12] = [
     ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
     ("user_code", include_str!("../../src/http/user_code.rs")),
     ("introspect", include_str!("../../src/http/introspect.rs")),
+    ("par", include_str!("../../src/http/par.rs")),
+    ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
+    ("health", include_str!("../../src/http/health.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),
     ("token", include_str!("../../src/http/token.rs")),
     ("user_info", include_str!("../../src/http/user_info.rs")),

@@ -8,6 +8,7 @@ mod database;
 mod world;
 
 mod abuse;
+mod administrators;
 mod answers;
 mod assets;
 mod audit;
@@ -17,5 +18,7 @@ mod endpoints;
 mod flows;
 mod fuzz;
 mod keys;
+mod listener;
 mod oidc;
 mod signon;
+mod telemetry;

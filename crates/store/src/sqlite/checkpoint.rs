@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::mpsc::{Receiver, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -10,7 +13,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{connect, store_error, writer::spawn};
-use crate::StoreError;
+use crate::{Meters, StoreError};
 
 /// Pages of 4 KiB in the log that are worth a checkpoint.
 const STEP_PAGES: i32 = 1_000;
@@ -23,13 +26,19 @@ const LIMIT_PAGES: i32 = 16_000;
 const RESTART_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Starts the thread. It is told of the writer's commits and ends when the writer's connection closes.
-pub(super) fn start(path: &Path, writer: &mut Connection) -> Result<JoinHandle<()>, StoreError> {
+pub(super) fn start(
+    path: &Path,
+    writer: &mut Connection,
+    meters: &Arc<Meters>,
+) -> Result<JoinHandle<()>, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "PRAGMA synchronous = FULL")?;
     connection.busy_timeout(RESTART_TIMEOUT).map_err(store_error)?;
+    let meters = Arc::clone(meters);
     let (nudge, nudges) = sync_channel(1);
     let (mut last, mut next) = (0, STEP_PAGES);
     // The hook replaces the checkpoints that SQLite would run inside a commit.
     let on_commit = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+        meters.wal_pages.set(pages.into());
         if pages < last {
             // The log has started anew.
             next = STEP_PAGES;

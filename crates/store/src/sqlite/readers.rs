@@ -10,8 +10,10 @@ use tokio::sync::Semaphore;
 
 use super::{at_once, command, connect, locked, store_error};
 use crate::{
-    Settings, StoreError, Work,
+    Meters, Settings, StoreError, Work,
     callers::Callers,
+    meters::Queue,
+    tally::Tally,
     tx::{self, Tx},
 };
 
@@ -20,10 +22,15 @@ pub(super) struct Readers {
     /// One permit for each idle connection.
     turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    meters: Arc<Meters>,
 }
 
 impl Readers {
-    pub fn open(path: &Path, settings: &Settings) -> Result<Self, StoreError> {
+    pub fn open(
+        path: &Path,
+        settings: &Settings,
+        meters: &Arc<Meters>,
+    ) -> Result<Self, StoreError> {
         let connections = settings.connections.max(1);
         let idle = (0..connections)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "PRAGMA query_only = ON"))
@@ -32,22 +39,27 @@ impl Readers {
             callers: Callers::new(settings.callers),
             turns: Arc::new(Semaphore::new(connections)),
             idle: Arc::new(Mutex::new(idle)),
+            meters: Arc::clone(meters),
         })
     }
 
     pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let place = self.callers.admit()?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| lost())?;
-        let idle = Arc::clone(&self.idle);
+        let (idle, meters) = (Arc::clone(&self.idle), Arc::clone(&self.meters));
         // A caller that goes away leaves the connection to this closure, which puts it back.
         let reading = tokio::task::spawn_blocking(move || {
             let mut connection = locked(&idle).pop().ok_or_else(lost)?;
-            let result = read(&mut connection, &work);
+            let result = read(&mut connection, &work, &meters.tally);
             locked(&idle).push(connection);
             drop((turn, place));
             result
         });
         reading.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+
+    pub fn queue(&self) -> Queue {
+        self.callers.queue("read")
     }
 
     /// Waits for the reads that run and closes their connections.
@@ -61,9 +73,13 @@ fn lost() -> StoreError {
     StoreError::unavailable("the runtime is shutting down")
 }
 
-fn read<W: Work>(connection: &mut Connection, work: &W) -> Result<W::Output, W::Error> {
+fn read<W: Work>(
+    connection: &mut Connection,
+    work: &W,
+    tally: &Tally,
+) -> Result<W::Output, W::Error> {
     command(connection, "BEGIN").map_err(store_error)?;
-    let result = at_once(tx::run(work, &mut Tx::on_sqlite(connection)));
+    let result = at_once(tx::run(work, &mut Tx::on_sqlite(connection, tally)));
     if !connection.is_autocommit() {
         command(connection, "ROLLBACK").map_err(store_error)?;
     }

@@ -1,7 +1,7 @@
 //! Writes a migration in the words of `SQLite`.
 
 /// The same statements with the four kinds of columns spelled so that tables can be `STRICT`, and every table strict.
-pub(super) fn translate(sql: &str) -> String {
+pub(crate) fn translate(sql: &str) -> String {
     let mut translated = String::with_capacity(sql.len() + 64);
     let mut rest = sql;
     // The first two words of the statement, to know a CREATE TABLE at its end.

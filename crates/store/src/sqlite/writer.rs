@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Mutex,
+        Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -15,8 +15,11 @@ use tokio::sync::oneshot;
 
 use super::{at_once, checkpoint, command, connect, locked, store_error};
 use crate::{
-    StoreError, Work,
+    Meters, StoreError, Work,
     callers::{Callers, Place},
+    meter::Stopwatch,
+    meters::Queue,
+    tally::{Mark, Tally},
     tx::{self, Tx},
 };
 
@@ -45,7 +48,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(path: &Path, callers: usize) -> Result<Self, StoreError> {
+    pub fn start(path: &Path, callers: usize, meters: &Arc<Meters>) -> Result<Self, StoreError> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
         let mode: String = connection
             .query_row("PRAGMA journal_mode", [], |row| row.get(0))
@@ -53,9 +56,10 @@ impl Writer {
         if mode != "wal" {
             return Err(StoreError::unavailable("the file system cannot keep a write-ahead log"));
         }
-        let checkpoints = checkpoint::start(path, &mut connection)?;
+        let checkpoints = checkpoint::start(path, &mut connection, meters)?;
         let (queue, jobs) = channel();
-        let writer = spawn("sqlite-writer", move || serve(&mut connection, &jobs))?;
+        let meters = Arc::clone(meters);
+        let writer = spawn("sqlite-writer", move || serve(&mut connection, &jobs, &meters))?;
         Ok(Self {
             callers: Callers::new(callers),
             queue: Mutex::new(Some(queue)),
@@ -66,8 +70,12 @@ impl Writer {
     pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let place = self.callers.admit()?;
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Box::new(Request { work, result: None, answer, place }))?;
+        self.enqueue(Box::new(Request { work, result: None, marks: Vec::new(), answer, place }))?;
         answered.await.unwrap_or_else(|_| Err(ended().into()))
+    }
+
+    pub fn queue(&self) -> Queue {
+        self.callers.queue("write")
     }
 
     fn enqueue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -102,35 +110,47 @@ pub(super) fn spawn(
 /// A body in the queue, whatever its types.
 trait Job: Send {
     /// Runs the body. The error says what spoiled the transaction, if it was not the body's own decision.
-    fn run(&mut self, connection: &mut Connection) -> Result<(), Option<StoreError>>;
+    fn run(&mut self, connection: &mut Connection, tally: &Tally)
+    -> Result<(), Option<StoreError>>;
 
-    /// Tells the caller how it ended. `lost`: nothing of the group was kept.
-    fn answer(self: Box<Self>, lost: Option<&StoreError>);
+    /// Counts what it did and tells the caller how it ended. `lost`: nothing of the group was kept.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>, tally: &Tally);
 }
 
 struct Request<W: Work> {
     work: W,
     result: Option<Result<W::Output, W::Error>>,
+    marks: Vec<Mark>,
     answer: oneshot::Sender<Result<W::Output, W::Error>>,
     place: Place,
 }
 
 impl<W: Work> Job for Request<W> {
-    fn run(&mut self, connection: &mut Connection) -> Result<(), Option<StoreError>> {
+    fn run(
+        &mut self,
+        connection: &mut Connection,
+        tally: &Tally,
+    ) -> Result<(), Option<StoreError>> {
         if self.answer.is_closed() {
             return Ok(());
         }
-        let mut tx = Tx::on_sqlite(connection);
+        let mut tx = Tx::on_sqlite(connection, tally);
         let result = self.result.insert(at_once(tx::run(&self.work, &mut tx)));
         match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.marks = tx.take_marks();
+                Ok(())
+            }
             Err(_) => Err(tx.fault().map(|fault| fault.error.clone())),
         }
     }
 
     /// Even a refusal is not the answer if the group is lost: it may rest on what another body of the group did.
-    fn answer(self: Box<Self>, lost: Option<&StoreError>) {
-        let Self { result, answer, place, .. } = *self;
+    fn answer(self: Box<Self>, lost: Option<&StoreError>, tally: &Tally) {
+        let Self { result, marks, answer, place, .. } = *self;
+        if lost.is_none() {
+            tally.add(marks);
+        }
         // First the place, so that a caller who is answered finds it free.
         drop(place);
         if let Some(result) = lost.map(|error| Err(error.clone().into())).or(result) {
@@ -140,15 +160,17 @@ impl<W: Work> Job for Request<W> {
     }
 }
 
-fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>) {
+fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>, meters: &Meters) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP_LIMIT);
     let mut last_len = 0;
     while let Ok(first) = queue.recv() {
         group.push(first);
-        let result = commit_group(connection, &mut group, &mut Arrivals::new(queue, last_len));
+        let mut arrivals = Arrivals::new(queue, last_len);
+        let result = commit_group(connection, &mut group, &mut arrivals, meters);
         last_len = group.len();
+        meters.groups.observe(u64::try_from(last_len).unwrap_or(u64::MAX));
         for job in group.drain(..) {
-            job.answer(result.as_ref().err());
+            job.answer(result.as_ref().err(), &meters.tally);
         }
     }
 }
@@ -158,8 +180,12 @@ fn commit_group(
     connection: &mut Connection,
     group: &mut Vec<Box<dyn Job>>,
     arrivals: &mut Arrivals<'_>,
+    meters: &Meters,
 ) -> Result<(), StoreError> {
-    let result = run_group(connection, group, arrivals);
+    let result = run_group(connection, group, arrivals, meters);
+    if result.is_err() {
+        meters.failed_commits.add(1);
+    }
     if result.is_err() && !connection.is_autocommit() {
         // If even this fails, the next group fails to begin and comes here again.
         if let Err(error) = command(connection, "ROLLBACK") {
@@ -173,16 +199,20 @@ fn run_group(
     connection: &mut Connection,
     group: &mut Vec<Box<dyn Job>>,
     arrivals: &mut Arrivals<'_>,
+    meters: &Meters,
 ) -> Result<(), StoreError> {
     command(connection, "BEGIN IMMEDIATE").map_err(store_error)?;
     while let Some(job) = group.last_mut() {
-        run_job(connection, job.as_mut())?;
+        run_job(connection, job.as_mut(), &meters.tally)?;
         match arrivals.next(group.len()) {
             Some(job) => group.push(job),
             None => break,
         }
     }
-    command(connection, "COMMIT").map_err(|error| match store_error(error) {
+    let watch = Stopwatch::start();
+    let committed = command(connection, "COMMIT");
+    meters.commits.observe_time(watch.elapsed());
+    committed.map_err(|error| match store_error(error) {
         // Any other failure of a commit is nobody's fault in particular.
         error @ (StoreError::Full { .. } | StoreError::Unavailable { .. }) => error,
         error => StoreError::Unavailable {
@@ -192,9 +222,13 @@ fn run_group(
     })
 }
 
-fn run_job(connection: &mut Connection, job: &mut dyn Job) -> Result<(), StoreError> {
+fn run_job(
+    connection: &mut Connection,
+    job: &mut dyn Job,
+    tally: &Tally,
+) -> Result<(), StoreError> {
     command(connection, "SAVEPOINT job").map_err(store_error)?;
-    let result = job.run(connection);
+    let result = job.run(connection, tally);
     if connection.is_autocommit() {
         // A full disk or a failed write makes SQLite roll back all of a transaction and not just the statement.
         let fault = result.err().flatten();

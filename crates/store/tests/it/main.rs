@@ -6,11 +6,13 @@
 mod engines;
 
 mod audit_cost;
+mod backup;
 mod conformance;
 mod faults;
 mod gate;
 mod lockouts;
 mod machines;
+mod meters;
 mod migrations;
 mod races;
 mod statements;

@@ -7,7 +7,7 @@ use http::Request;
 use serde_json::{Value, json};
 
 use crate::world::{
-    Answer, Client, FORM, Members, SITE_ADDRESS, START, World, claims, get, post, proof,
+    Answer, Client, FORM, Members, PASSWORD, SITE_ADDRESS, START, World, claims, get, post, proof,
     thumbprint, with,
 };
 
@@ -116,6 +116,20 @@ async fn refresh_tokens_of_a_public_client_are_bound_to_its_key() {
     assert_eq!(renewed["token_type"], "DPoP");
     let token = renewed["access_token"].as_str().unwrap();
     assert_eq!(claims(token)["cnf"], json!({"jkt": thumbprint(1)}));
+}
+
+#[tokio::test]
+async fn a_code_is_bound_to_the_key_that_its_request_named() {
+    let w = World::new().await;
+    let app = w.app();
+    let request = app.request().with("dpop_jkt", &thumbprint(1));
+    let mut sign_on = app.clone().begin_with(request).await;
+    sign_on.password("ann", PASSWORD).await.must_be(200);
+    let request = app.token_request(&sign_on.code());
+    assert_eq!(refusal(app.redeem(&request).await, 400), told("invalid_grant", OTHER_KEY));
+    let other = redeem(&app, &request, &proof(2, &posted(&app, "token", "a"))).await;
+    assert_eq!(refusal(other, 400), told("invalid_grant", OTHER_KEY));
+    redeem(&app, &request, &proof(1, &posted(&app, "token", "b"))).await.must_be(200);
 }
 
 async fn of_many_requests_with_one_proof_one_counts(w: &mut World) {

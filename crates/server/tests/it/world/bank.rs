@@ -84,6 +84,17 @@ impl Bank {
         app.replace_sign_on_policy(self.sign_on_policy.clone()).await.unwrap();
     }
 
+    /// Lets the applications use another sign-on policy, where they ask for it.
+    pub async fn assign_also(&self, app: &App, name: &str, steps: &[Step]) {
+        let steps = steps.iter().map(|step| kind(&self.mfa_policy, *step)).collect();
+        let policy = NewSignOnPolicy { name: name.to_owned(), steps };
+        let id = self.environment.id;
+        let policy = app.create_sign_on_policy(id, policy).await.unwrap();
+        for application in [&self.native, &self.site] {
+            app.assign_sign_on_policy(id, application.id, policy.id, 2).await.unwrap();
+        }
+    }
+
     /// Changes the MFA policy.
     pub async fn change_mfa_policy(&mut self, app: &App, change: impl FnOnce(&mut MfaPolicy)) {
         change(&mut self.mfa_policy);

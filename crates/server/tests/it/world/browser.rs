@@ -41,9 +41,10 @@ impl Browser {
         self.cookies.keys().find(session).map(|name| self.cookies[name].as_str())
     }
 
-    /// A browser that knows only the session of this one, as after a restart.
-    pub fn forget_flows(&mut self) {
-        self.cookies.retain(|name, _| name.contains("SID-"));
+    /// Name and value of the cookie of the session.
+    pub fn session_cookie(&self) -> (&str, &str) {
+        let named = self.cookies.iter().find(|(name, _)| name.contains("SID-"));
+        named.map(|(name, value)| (name.as_str(), value.as_str())).expect("a session")
     }
 
     pub fn forget_cookies(&mut self) {

@@ -35,6 +35,7 @@ pub struct SignOn {
 }
 
 /// What a code was redeemed for.
+#[expect(clippy::struct_field_names, reason = "named as in the token response")]
 pub struct Tokens {
     pub id_token: String,
     pub access_token: String,
@@ -46,6 +47,11 @@ impl Client {
         let (issuer, id, redirect_uri) =
             (issuer.to_owned(), id.to_owned(), redirect_uri.to_owned());
         Self { browser, issuer, id, redirect_uri, secret: None }
+    }
+
+    /// The client with this browser in front of it.
+    pub fn at(self, browser: &Browser) -> Self {
+        Self { browser: browser.clone(), ..self }
     }
 
     /// A client that proves itself as it was registered.

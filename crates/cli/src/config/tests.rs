@@ -1,0 +1,167 @@
+//! The example is the defaults, every key stands in it, and what is wrong is told with its place.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const PUBLIC_URL: &str = "https://id.example.org";
+
+fn resolve(text: &str) -> Result<Resolved, String> {
+    let variable = |name: &str| match name {
+        "DATABASE" => Some("postgres://u:p@h/d".to_owned()),
+        _ => None,
+    };
+    let around = Surroundings { folder: Path::new("/etc/c"), variable: &variable };
+    let config = parse(text).map_err(|error| error.to_string())?;
+    Resolved::of(&config, None, &around).map_err(|flaw| flaw.located(text).to_string())
+}
+
+#[track_caller]
+fn assert_refused(text: &str, expected: &str) {
+    let told = resolve(text).map(drop).unwrap_err();
+    assert_eq!(told.strip_prefix("the configuration, ").unwrap_or(&told), expected);
+}
+
+/// The names that the deserializer says it expects at this place.
+fn expected(text: &str) -> BTreeSet<String> {
+    let told = parse(text).unwrap_err().to_string();
+    let (_, names) = told.split_once("expected ").unwrap();
+    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The example, with the lines that are settings without a default in force.
+fn uncommented() -> String {
+    let is_setting = |line: &str| {
+        line.strip_prefix("# ")
+            .and_then(|line| line.split_once(" = "))
+            .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    };
+    let line = |line: &str| if is_setting(line) { line[2..].to_owned() } else { line.to_owned() };
+    EXAMPLE.lines().map(|text| line(text) + "\n").collect()
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    assert_eq!(parse(EXAMPLE).unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_stands_in_the_example_and_no_other() {
+    let text = uncommented();
+    let document: toml::Table = toml::from_str(&text).unwrap();
+    let sections = expected("unknown = 1");
+    assert_eq!(document.keys().cloned().collect::<BTreeSet<_>>(), sections);
+    for section in sections {
+        let keys = document[&section].as_table().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(keys, expected(&format!("[{section}]\nunknown = 1")), "{section}");
+    }
+    parse(&text).unwrap();
+}
+
+#[test]
+fn every_setting_is_explained() {
+    for (line, next) in EXAMPLE.lines().zip(EXAMPLE.lines().skip(1)) {
+        assert!(
+            !line.starts_with('[') || next.starts_with("# "),
+            "{line} begins without a comment"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_line_section_key_and_rule() {
+    for (text, expected) in [
+        (
+            "\n[server]\nlisten = \"here\"",
+            "line 3: server.listen: must be an address and a port, as in 127.0.0.1:8080 or [::]:443",
+        ),
+        (
+            "[tls]\nkey_file = \"k\"",
+            "line 1: tls.certificate_file: must be given, because the other file is",
+        ),
+        (
+            "[requests]\n\n\nheader_bytes = 1",
+            "line 4: requests.header_bytes: must be from 8192 to 1048576, and is 1",
+        ),
+        (
+            "[database]\nurl = \"postgres://u:secret@h/d\"",
+            "line 2: database.url: must not contain a password: use url_file or url_env",
+        ),
+        (
+            "[database]\nurl = \"x\"\nurl_env = \"DATABASE\"",
+            "line 3: database.url_env: may not be given beside another of url, url_file and url_env",
+        ),
+        (
+            "[database]\nurl_env = \"NONE\"",
+            "line 2: database.url_env: names the variable NONE, which is not set",
+        ),
+        (
+            "[encryption]\nkey_file = \"a\"\nkey_env = \"B\"",
+            "line 3: encryption.key_env: may not be given beside key_file",
+        ),
+    ] {
+        assert_refused(text, expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_place() {
+    for (text, parts) in [
+        ("[sever]", ["line 1", "unknown field `sever`", "`server`"]),
+        ("[server]\nlisten_on = \"x\"", ["line 2", "server", "unknown field `listen_on`"]),
+        ("[requests]\nbody_bytes = \"1 MB\"", ["line 2", "requests.body_bytes", "invalid type"]),
+        ("[log]\nformat = \"xml\"", ["line 2", "log.format", "unknown variant `xml`"]),
+        ("[server\n", ["line 1", "", ""]),
+    ] {
+        let told = resolve(text).map(drop).unwrap_err();
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+}
+
+#[test]
+fn a_public_address_is_scheme_and_authority() {
+    let with = |url: &str| resolve(&format!("[server]\npublic_url = {url:?}"));
+    let address = "127.0.0.1:1".parse().unwrap();
+    for (url, expected) in [
+        (PUBLIC_URL, PUBLIC_URL),
+        ("https://id.example.org:443/", PUBLIC_URL),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ] {
+        assert_eq!(with(url).unwrap().settings(address).base_url, expected);
+    }
+    for url in
+        ["id.example.org", "ftp://h", "https://h/x", "https://h?x", "https://u@h", "https://h#x"]
+    {
+        assert!(with(url).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn without_a_public_address_it_is_the_one_listened_on() {
+    let address = "127.0.0.1:1".parse().unwrap();
+    assert_eq!(resolve("").unwrap().settings(address).base_url, "http://127.0.0.1:1");
+    let tls = resolve("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"").unwrap();
+    assert_eq!(tls.settings(address).base_url, "https://127.0.0.1:1");
+    assert_eq!(tls.tls.unwrap().key, Path::new("/etc/c/k"));
+}
+
+#[test]
+fn proxies_are_addresses_or_blocks() {
+    let with = |text: &str| resolve(&format!("[server]\ntrusted_proxies = {text}"));
+    let address = "127.0.0.1:1".parse().unwrap();
+    let settings = with("[\"10.0.0.0/8\", \"::1\"]").unwrap().settings(address);
+    let shown: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.0.0.0/8", "::1/128"]);
+    assert!(with("[\"10.0.0.0/33\"]").is_err());
+}
+
+#[test]
+fn paths_begin_where_the_file_is() {
+    let resolved = resolve("[database]\nurl = \"sqlite:x.db\"").unwrap();
+    assert_eq!(resolved.store.url.expose(), "sqlite:/etc/c/x.db");
+    assert_eq!(resolved.data, Path::new("/etc/c/countersign-data"));
+    let key = PathBuf::from("/etc/c/countersign-data/key-encryption.key");
+    assert_eq!(resolved.key, KeySource::File(key));
+    let resolved = resolve("[database]\nurl_env = \"DATABASE\"").unwrap();
+    assert_eq!(resolved.store.url.expose(), "postgres://u:p@h/d");
+}

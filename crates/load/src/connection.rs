@@ -1,0 +1,83 @@
+//! One HTTP/1.1 connection that is kept alive: hyper without anything around it, so that the load costs little.
+
+use std::net::SocketAddr;
+
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+    header::{CONTENT_TYPE, HOST, HeaderValue},
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::LoadError;
+
+/// The media type of forms.
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// A connection to a server.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: HeaderValue,
+}
+
+/// What a server answers.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Self, LoadError> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // It ends with the sender. An error of it reaches the sender too.
+        tokio::spawn(connection);
+        let host = HeaderValue::from_str(&address.to_string());
+        Ok(Self { sender, host: host.map_err(hyper::http::Error::from)? })
+    }
+
+    /// Asks for `path`, which begins with a slash and may have a query.
+    pub async fn get(&mut self, path: &str) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::GET).uri(path);
+        self.send(request.header(HOST, self.host.clone()).body(Full::default())?).await
+    }
+
+    /// Sends an encoded form to `path`.
+    pub async fn post_form(&mut self, path: &str, form: String) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header(HOST, self.host.clone()).header(CONTENT_TYPE, FORM);
+        self.send(request.body(Full::from(form))?).await
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, LoadError> {
+        self.sender.ready().await?;
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        Ok(Answer { status: head.status, body: body.collect().await?.to_bytes() })
+    }
+}
+
+impl Answer {
+    /// The text member `name` of the JSON body, whatever it is nested in; read by search, because parsing would cost the
+    /// load more than the request. Fit for values that need no escapes: codes and tokens.
+    #[must_use]
+    pub fn text_member(&self, name: &str) -> Option<&str> {
+        let text = str::from_utf8(&self.body).ok()?;
+        let start = text.split_once(&format!("\"{name}\":\""))?.1;
+        start.split_once('"').map(|(value, _)| value)
+    }
+
+    /// This answer as an error.
+    #[must_use]
+    pub fn unexpected(&self, what: &'static str) -> LoadError {
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        LoadError::Unexpected { what, status: self.status.as_u16(), body }
+    }
+}

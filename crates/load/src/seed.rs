@@ -1,0 +1,120 @@
+//! Sets up a tenant with very many users: the policies through the use cases, the rows in bulk through the store.
+
+mod keys;
+mod rows;
+
+use std::{path::Path, sync::Arc};
+
+use countersign_domain::{
+    application::{Application, GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
+    environment::Environment,
+    id::Id,
+    lockout::Limit,
+    mfa_policy::{DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication},
+    sign_on_policy::{ActionKind, NoDevicesMode},
+};
+use countersign_protocol::{entropy::SystemEntropy, jose::Algorithm, time::SystemClock};
+use countersign_server::{
+    Parts, Settings,
+    app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy},
+    open,
+};
+use countersign_store::Settings as StoreSettings;
+
+use crate::{
+    LoadError,
+    bank::{Bank, REDIRECT_URI},
+};
+
+pub use keys::key_encryption_key;
+
+/// What to set up.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// `sqlite:PATH` or `postgres://...`, which nobody serves meanwhile.
+    pub database: String,
+    /// Scheme and authority at which it will be served.
+    pub base_url: String,
+    /// How many users, with two devices each.
+    pub users: u64,
+    /// How many of them have phones that can be driven.
+    pub driven: u64,
+}
+
+/// Sets it up, with the key-encryption key that `folder` holds.
+pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
+    let app = open(Parts {
+        store: StoreSettings::new(plan.database.clone()),
+        key_encryption_key: key_encryption_key(folder)?,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        settings: Settings::new(plan.base_url.clone()),
+    })
+    .await?;
+    let environment = app.create_environment("Load").await?.id;
+    let es256 = application(&app, environment, Algorithm::Es256).await?;
+    let rs256 = application(&app, environment, Algorithm::Rs256).await?;
+    device_first_policy(&app, environment, [es256, rs256]).await?;
+    let bank = Bank {
+        environment: environment.to_string(),
+        issuer: format!("{}/{environment}/as", plan.base_url),
+        es256: es256.to_string(),
+        rs256: rs256.to_string(),
+        users: plan.users,
+        driven: plan.driven.min(plan.users),
+    };
+    rows::seed(&app, environment, [es256, rs256], &bank).await?;
+    app.store().close().await;
+    Ok(bank)
+}
+
+async fn application(
+    app: &App,
+    environment: Id<Environment>,
+    algorithm: Algorithm,
+) -> Result<Id<Application>, LoadError> {
+    let new = NewApplication {
+        name: format!("Bank app ({})", algorithm.name()),
+        kind: Kind::Native,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        redirect_uris: vec![REDIRECT_URI.to_owned()],
+        id_token_algorithm: algorithm,
+        oidc: Oidc::default(),
+        mobile: Some(Mobile::default()),
+    };
+    Ok(app.create_application(environment, new).await?.application.id)
+}
+
+/// One MFA step and nothing before it: a paired phone with a `login_hint` passes by itself.
+async fn device_first_policy(
+    app: &App,
+    environment: Id<Environment>,
+    applications: [Id<Application>; 2],
+) -> Result<(), LoadError> {
+    let rules = applications.map(|application| MobileApplication {
+        application,
+        passcode_enabled: true,
+        device_authorization: Some(DeviceAuthorization { extra_verification: None }),
+        auto_enrollment: true,
+        pairing_disabled: false,
+    });
+    let mfa = NewMfaPolicy {
+        name: "Paired phones pass".to_owned(),
+        mobile: MobileMethod {
+            enabled: true,
+            passcode_limit: Limit { failures: 3, lock_seconds: 120 },
+            applications: rules.to_vec(),
+        },
+        device_selection: DeviceSelection::DefaultToFirst,
+    };
+    let mfa_policy = Some(app.create_mfa_policy(environment, mfa).await?.id);
+    let no_devices_mode = NoDevicesMode::Block;
+    let step = ActionKind::MultiFactorAuthentication { mfa_policy, no_devices_mode };
+    let policy = NewSignOnPolicy { name: "Device_First".to_owned(), steps: vec![step] };
+    let policy = app.create_sign_on_policy(environment, policy).await?;
+    for application in applications {
+        app.assign_sign_on_policy(environment, application, policy.id, 1).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Users and devices in bulk: a thousand users a transaction.
+
+use countersign_domain::{
+    application::Application,
+    device::{Device, State},
+    environment::Environment,
+    id::Id,
+    installation::Installation,
+    lockout::Lockout,
+    population::Population,
+    sealed::Sealed,
+    user::{Name, User},
+};
+use countersign_protocol::{
+    entropy::{SystemEntropy, random},
+    jwk::Thumbprint,
+    mobile_payload::Platform,
+    time::Timestamp,
+};
+use countersign_server::app::App;
+use countersign_store::{StoreError, Tx, Versioned, Work, device, population, user};
+
+use crate::{
+    LoadError,
+    bank::{Bank, username},
+    phone::Phone,
+};
+
+/// Users of one transaction: enough that the commit does not count, few enough that the log stays small.
+const CHUNK: u64 = 1_000;
+
+/// Bytes of a sealed passcode seed: nonce, 20 bytes, tag. Nobody opens these.
+const SEALED_BYTES: usize = 12 + 20 + 16;
+
+/// Writes all users of a bank and two devices of each.
+pub(super) async fn seed(
+    app: &App,
+    environment: Id<Environment>,
+    applications: [Id<Application>; 2],
+    bank: &Bank,
+) -> Result<(), LoadError> {
+    let population = app.store().read(DefaultPopulation(environment)).await?;
+    let population = population.ok_or_else(|| LoadError::other("there is no population"))?;
+    let stranger = Phone::of(u64::MAX, "")?;
+    let mut driven = bank.driven_users().peekable();
+    let maker = Maker { environment, population, applications, stranger, now: app.now() };
+    let mut first = 0;
+    while first < bank.users {
+        let end = bank.users.min(first + CHUNK);
+        let mut chunk = Chunk::default();
+        for number in first..end {
+            let is_driven = driven.next_if_eq(&number).is_some();
+            maker.add(number, is_driven, &mut chunk)?;
+        }
+        app.store().write(chunk).await?;
+        first = end;
+    }
+    Ok(())
+}
+
+struct DefaultPopulation(Id<Environment>);
+
+impl Work for DefaultPopulation {
+    type Output = Option<Id<Population>>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        let population = population::load_default(tx, self.0).await?;
+        Ok(population.map(|population: Versioned<Population>| population.id))
+    }
+}
+
+#[derive(Default)]
+struct Chunk {
+    users: Vec<User>,
+    devices: Vec<Device>,
+}
+
+impl Work for Chunk {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        for user in &self.users {
+            user::insert(tx, user).await?;
+        }
+        for device in &self.devices {
+            device::insert(tx, device).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Maker {
+    environment: Id<Environment>,
+    population: Id<Population>,
+    applications: [Id<Application>; 2],
+    stranger: Phone,
+    now: Timestamp,
+}
+
+impl Maker {
+    fn add(&self, number: u64, is_driven: bool, chunk: &mut Chunk) -> Result<(), LoadError> {
+        let now = self.now;
+        let user = User {
+            id: Id::new(now, &SystemEntropy),
+            environment: self.environment,
+            population: self.population,
+            username: username(number),
+            email: format!("{}@bank.example", username(number)),
+            name: Name { given: Some("Ann".to_owned()), family: Some(format!("Lee {number}")) },
+            enabled: true,
+            roles: Vec::new(),
+            mfa_enabled: true,
+            mfa_lockout: Lockout::cleared(),
+            created_at: now,
+            updated_at: now,
+        };
+        for application in self.applications {
+            chunk.devices.push(Device {
+                id: Id::new(now, &SystemEntropy),
+                environment: self.environment,
+                user: user.id,
+                installation: self.installation(number, application, is_driven)?,
+                nickname: None,
+                seed: Sealed::new(vec![7; SEALED_BYTES]),
+                passcode_step_seconds: 30,
+                created_at: now,
+                state: State::paired(0),
+            });
+        }
+        chunk.users.push(user);
+        Ok(())
+    }
+
+    /// A key costs as much as fifty rows, so phones that nobody drives share one, under names that differ.
+    fn installation(
+        &self,
+        number: u64,
+        application: Id<Application>,
+        is_driven: bool,
+    ) -> Result<Installation, LoadError> {
+        let driven =
+            if is_driven { Some(Phone::of(number, &application.to_string())?) } else { None };
+        let phone = driven.as_ref().unwrap_or(&self.stranger);
+        let body = phone.body();
+        Ok(Installation {
+            thumbprint: if is_driven {
+                phone.name()
+            } else {
+                Thumbprint::from_bytes(random(&SystemEntropy))
+            },
+            key: body.cnf.jwk,
+            application,
+            platform: Platform::Android,
+            package: body.app.package.clone(),
+            version: body.app.version.clone(),
+            device: body.dev.clone(),
+            push: None,
+        })
+    }
+}

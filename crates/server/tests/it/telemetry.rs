@@ -1,0 +1,6 @@
+//! What operators see: health, metrics, log lines, traces.
+
+mod health;
+mod logs;
+mod metrics;
+mod traces;
