@@ -85,8 +85,10 @@ impl Work for Records {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
-        let records = audit::list(tx, self.0.bank.environment.id, None, 1_000).await?;
-        Ok(records.into_iter().map(|record| record.correlation.clone()).collect())
+        let environment = self.0.bank.environment.id;
+        let records = audit::list(tx, environment, audit::ENDS, 1_000).await?;
+        let name = |stored| Ok(audit::read(environment, stored)?.entry.correlation);
+        records.iter().map(name).collect()
     }
 }
 
