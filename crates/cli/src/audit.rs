@@ -10,12 +10,13 @@ use countersign_server::app::{App, AuditQuery, AuditReport, VerifyAudit};
 use crate::{
     Broken,
     config::{Log, Place},
-    log_to_stderr, operator, say,
+    key_file, log_to_stderr, say,
+    serve::open_app,
 };
 
 /// What to do with the log.
 #[derive(Subcommand)]
-pub enum Command {
+pub enum AuditCommand {
     /// Recompute the hash chain. Fails if a record or a seal was changed, removed or slipped in.
     Verify {
         /// Only this environment.
@@ -24,6 +25,8 @@ pub enum Command {
         /// What an earlier run has printed for the environment, so that a log that was cut since is found.
         #[arg(long, value_name = "NUMBER:HASH", requires = "environment", value_parser = seal)]
         expect: Option<(i64, [u8; 32])>,
+        #[command(flatten)]
+        place: Place,
     },
     /// Write the records to standard output, one JSON object a line, oldest first.
     Export {
@@ -33,28 +36,42 @@ pub enum Command {
         /// Only what was recorded at this time or later: `2026-01-05` or `2026-01-05T09:00:00Z`.
         #[arg(long, value_parser = time)]
         since: Option<Timestamp>,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
-/// Does it.
-pub async fn run(place: &Place, command: Command) -> Result<ExitCode, Broken> {
+/// Does it. A server on SQLite has the database for itself and must be stopped; beside one on PostgreSQL it may run.
+pub async fn run(command: AuditCommand) -> Result<ExitCode, Broken> {
     log_to_stderr(&Log::quiet());
-    let app = operator::open_beside(&place.resolve()?).await?;
-    let done = act(&app, command).await;
+    let (AuditCommand::Verify { place, .. } | AuditCommand::Export { place, .. }) = &command;
+    let configuration = place.resolve()?;
+    if key_file::find(&configuration.key)?.is_none() {
+        let data = configuration.data.display();
+        return Err(Broken::new(format!("there is no platform in {data} yet")));
+    }
+    let app = open_app(&configuration, configuration.settings(configuration.listen)).await?;
+    let done = match command {
+        AuditCommand::Verify { environment, expect, .. } => verify(&app, environment, expect).await,
+        AuditCommand::Export { environment, since, .. } => {
+            let mut to = std::io::stdout().lock();
+            export_all(&app, environment, since, &mut to).await.map(|()| ExitCode::SUCCESS)
+        }
+    };
     app.store().close().await;
     done
 }
 
-async fn act(app: &App, command: Command) -> Result<ExitCode, Broken> {
-    match command {
-        Command::Verify { environment, expect } => verify(app, environment, expect).await,
-        Command::Export { environment, since } => {
-            for environment in environments(app, environment).await? {
-                export(app, environment, since, &mut std::io::stdout().lock()).await?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+async fn export_all(
+    app: &App,
+    environment: Option<Id<Environment>>,
+    since: Option<Timestamp>,
+    to: &mut impl Write,
+) -> Result<(), Broken> {
+    for environment in environments(app, environment).await? {
+        export(app, environment, since, to).await?;
     }
+    Ok(())
 }
 
 async fn verify(
@@ -92,7 +109,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Writes the records of an environment, a page at a time.
-pub async fn export(
+async fn export(
     app: &App,
     environment: Id<Environment>,
     since: Option<Timestamp>,

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     admin::AdminCommand,
+    audit::AuditCommand,
     config::{Format, Log, Place},
     keys::KeysCommand,
 };
@@ -43,6 +44,9 @@ enum Command {
     /// List or replace the signing keys of an environment, or change the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Verify or export the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Write a consistent copy of everything into a file, while the server runs or not.
     Backup {
         /// The file, which must not exist yet.
@@ -70,13 +74,6 @@ enum Command {
     /// Show the example of a configuration, or check one.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Verify or export the audit log, while no server runs on its database, or on PostgreSQL at any time.
-    Audit {
-        #[command(flatten)]
-        place: Place,
-        #[command(subcommand)]
-        command: audit::Command,
-    },
     /// Set up a platform with a native app, policies and a user, and serve it on this machine.
     Demo {
         /// Where to listen.
@@ -125,6 +122,7 @@ fn main() -> ExitCode {
             }
             Command::Admin(command) => admin::run(command).await,
             Command::Keys(command) => keys::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Backup { to, place } => backup::back_up(&place, &to).await,
             Command::Restore { from, place } => backup::restore(&place, &from).await,
             Command::Doctor { live: true, place } => doctor::is_alive(&place).await,
@@ -142,7 +140,6 @@ fn main() -> ExitCode {
                 log_to_stderr(&Log::quiet());
                 tour::run(database, json).await
             }
-            Command::Audit { place, command } => audit::run(&place, command).await,
         }
     });
     match done {

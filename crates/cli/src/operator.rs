@@ -26,16 +26,6 @@ pub fn socket(data: &Path) -> PathBuf {
     data.join(SOCKET)
 }
 
-/// The platform, opened by this process though a server may run: for long readings.
-pub async fn open_beside(configuration: &Resolved) -> Result<Arc<App>, Broken> {
-    let shared = configuration.store.is_postgres();
-    if !shared && Control::find(&configuration.data).await?.is_some() {
-        let why = "a server has the database open: stop it first, or restore a backup into another folder and use that";
-        return Err(Broken::new(why));
-    }
-    open_alone(configuration).await
-}
-
 async fn open_alone(configuration: &Resolved) -> Result<Arc<App>, Broken> {
     if key_file::find(&configuration.key)?.is_none() {
         let data = configuration.data.display();

@@ -22,6 +22,7 @@ use crate::{
 };
 
 on_both_engines!(
+    the_audit_log_knows_the_address_of_a_phone,
     a_nonce_that_is_not_fresh_and_from_here_is_refused,
     a_ticket_that_is_not_for_this_phone_here_is_refused,
     a_ticket_is_spent_by_either_decision_and_runs_out,
@@ -38,6 +39,14 @@ const WITH_NONCE: [Kind; 3] = [Kind::Pairing, Kind::Denial, Kind::Unpairing];
 fn tampered(text: &str, place: usize) -> String {
     let other = if &text[place..=place] == "A" { "B" } else { "A" };
     format!("{}{other}{}", &text[..place], &text[place + 1..])
+}
+
+async fn the_audit_log_knows_the_address_of_a_phone(world: World) {
+    let scene = Scene::new(world).await;
+    let audit = scene.trace().await.audit;
+    let paired = audit.iter().find(|record| record.event.action == Action::DeviceCreated).unwrap();
+    let source = paired.source.as_ref().unwrap();
+    assert_eq!(source.address, Some([127, 0, 0, 1].into()));
 }
 
 async fn a_nonce_that_is_not_fresh_and_from_here_is_refused(world: World) {
