@@ -2,7 +2,7 @@
 //! against what it said before.
 
 use crate::{
-    Outcome,
+    Outcome, configuration,
     postgres::Postgres,
     workspace::{Workspace, succeed},
 };
@@ -105,20 +105,15 @@ impl Arena {
         let database = database.unwrap_or(&file);
         let phones = self.folder.join(format!("phones-{port}"));
         fs::create_dir_all(&phones)?;
-        let configuration = self.folder.join(format!("{port}.toml"));
-        fs::write(
-            &configuration,
-            format!(
-                "[server]\nlisten = \"127.0.0.1:{port}\"\ndata_folder = \"{data_folder}\"\n\n\
-                 [database]\nurl = \"{database}\"\n"
-            ),
-        )?;
+        let settings = self.folder.join(format!("{port}.toml"));
+        let listen = format!("127.0.0.1:{port}");
+        fs::write(&settings, configuration::text(&listen, &data_folder, database))?;
         let mut load = Command::new(self.release.join("countersign-load"));
         load.args([name, "--database", database, "--folder", &data_folder, "--seed", &self.seed]);
         load.args(["--base-url", &format!("http://127.0.0.1:{port}")]);
         load.args(["--times", &times.to_string()]).arg("--phones").arg(phones).args(more);
         load.arg("--").arg(self.release.join("countersign"));
-        succeed(load.args(["serve", "--config"]).arg(configuration))
+        succeed(load.args(["serve", "--config"]).arg(settings))
     }
 
     /// A small file system of its own needs root; without, this part is left out, and said to be.

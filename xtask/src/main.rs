@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bench;
+mod configuration;
 mod crash;
 mod deb;
 mod postgres;

@@ -107,7 +107,7 @@ pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
     let progress = Progress::default();
     let mut customers = customers(plan, site, &mut rng, &progress).await?;
     for kill in 1..=plan.kills {
-        let server = plan.program.start()?;
+        let server = plan.program.start().await?;
         verdict.started_in(server.started_in);
         for customer in &mut customers {
             customer.verify(&mut verdict).await?;
@@ -125,7 +125,7 @@ pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
         }
     }
     // What the last one has acknowledged counts too.
-    let server = plan.program.start()?;
+    let server = plan.program.start().await?;
     verdict.started_in(server.started_in);
     for customer in &mut customers {
         customer.verify(&mut verdict).await?;

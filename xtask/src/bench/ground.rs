@@ -2,7 +2,7 @@
 
 use super::Effort;
 use crate::{
-    Outcome,
+    Outcome, configuration,
     workspace::{Workspace, succeed},
 };
 use serde_json::Value;
@@ -103,7 +103,8 @@ impl Ground {
         let default = format!("sqlite:{folder}/countersign.db");
         let database = database.map_or(default, str::to_owned);
         let site = Site { ground: self, bank: format!("{folder}/load.json"), folder, database };
-        fs::write(site.configuration(), site.settings())?;
+        let text = configuration::text(&self.address(), &site.folder, &site.database);
+        fs::write(site.configuration(), text)?;
         Ok(site)
     }
 
@@ -146,16 +147,6 @@ pub struct Site<'a> {
 impl Site<'_> {
     fn configuration(&self) -> String {
         format!("{}/countersign.toml", self.folder)
-    }
-
-    /// The defaults, but for where it listens and where the data is.
-    fn settings(&self) -> String {
-        format!(
-            "[server]\nlisten = \"{}\"\ndata_folder = \"{}\"\n\n[database]\nurl = \"{}\"\n",
-            self.ground.address(),
-            self.folder,
-            self.database
-        )
     }
 
     /// Starts the server and waits until it answers.

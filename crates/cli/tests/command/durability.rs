@@ -37,11 +37,11 @@ async fn a_demo_that_is_killed_under_load_forgets_nothing_that_it_acknowledged()
 }
 
 #[cfg(unix)]
-#[test]
-fn the_key_beside_the_data_is_for_its_owner_alone() {
+#[tokio::test]
+async fn the_key_beside_the_data_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    demo(folder.path(), "127.0.0.1:0").start().unwrap().kill().unwrap();
+    demo(folder.path(), "127.0.0.1:0").start().await.unwrap().kill().unwrap();
     for name in ["key-encryption.key", "countersign.db"] {
         let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -56,7 +56,7 @@ pub async fn outages(
     let mut all = OutageVerdict { verdict, outages: 0, refused: 0, slowest_recovery_ms: 0 };
     let progress = Progress::default();
     let mut customers = customers(plan, site, &mut rng, &progress).await?;
-    let server = plan.program.start()?;
+    let server = plan.program.start().await?;
     for _ in 0..plan.kills {
         let mut tasks = JoinSet::new();
         for customer in customers.drain(..) {
@@ -75,7 +75,7 @@ pub async fn outages(
         }
     }
     server.kill()?;
-    let server = plan.program.start()?;
+    let server = plan.program.start().await?;
     all.verdict.started_in(server.started_in);
     for customer in &mut customers {
         customer.verify(&mut all.verdict).await?;

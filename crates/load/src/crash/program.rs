@@ -32,8 +32,15 @@ pub struct Running {
 }
 
 impl Program {
-    /// Starts it and waits until it answers.
-    pub fn start(&self) -> Result<Running, LoadError> {
+    /// Starts it and waits until it answers. Meanwhile the clients see that the connections to its predecessor are closed:
+    /// none of them must be taken for one to the new server.
+    pub async fn start(&self) -> Result<Running, LoadError> {
+        let program = self.clone();
+        let started = tokio::task::spawn_blocking(move || program.launch()).await;
+        started.map_err(|error| LoadError::other(error.to_string()))?
+    }
+
+    fn launch(&self) -> Result<Running, LoadError> {
         let watch = Stopwatch::start();
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -85,7 +85,8 @@ impl Session {
 }
 
 fn decided(page: Result<Page, BrowserError>) -> Option<Value> {
-    let page = page.ok().filter(|page| page.status < 500)?;
+    // 429: the limits of requests have refused it, before anything was looked at.
+    let page = page.ok().filter(|page| page.status < 500 && page.status != 429)?;
     page.json().ok()
 }
 
