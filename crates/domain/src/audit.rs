@@ -80,6 +80,9 @@ pub enum Action {
     /// An authorization code or a refresh token came twice, and what it gave was revoked.
     #[serde(rename = "GRANT.REUSED")]
     GrantReused,
+    /// An application got tokens in its authorization response.
+    #[serde(rename = "GRANT.ANSWERED")]
+    GrantAnswered,
     /// An application gave up its tokens.
     #[serde(rename = "GRANT.REVOKED")]
     GrantRevoked,
@@ -153,6 +156,7 @@ impl Action {
             | Self::PasswordSet
             | Self::PasswordCheckSucceeded
             | Self::PasscodeCheckSucceeded
+            | Self::GrantAnswered
             | Self::GrantRevoked
             | Self::DeviceAuthorized
             | Self::DeviceCreated

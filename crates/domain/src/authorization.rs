@@ -135,11 +135,16 @@ pub enum Scope {
     Profile,
     /// Mail address.
     Email,
+    /// Postal address. Known, and empty: users have none.
+    Address,
+    /// Telephone number. Known, and empty: users have none.
+    Phone,
 }
 
 impl Scope {
     /// All of them, in the order of discovery.
-    pub const ALL: [Self; 3] = [Self::OpenId, Self::Profile, Self::Email];
+    pub const ALL: [Self; 5] =
+        [Self::OpenId, Self::Profile, Self::Email, Self::Address, Self::Phone];
 
     /// Its name on the wire.
     #[must_use]
@@ -148,6 +153,8 @@ impl Scope {
             Self::OpenId => "openid",
             Self::Profile => "profile",
             Self::Email => "email",
+            Self::Address => "address",
+            Self::Phone => "phone",
         }
     }
 
