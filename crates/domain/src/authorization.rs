@@ -66,6 +66,14 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<Thumbprint>,
 }
 
+impl AuthorizationRequest {
+    /// Whether the answer itself holds tokens, as those of the implicit and the hybrid flow do (OIDC Core, section 3).
+    #[must_use]
+    pub fn answers_with_tokens(&self) -> bool {
+        self.response_types.iter().any(|part| *part != ResponseType::Code)
+    }
+}
+
 fn code_only() -> Vec<ResponseType> {
     vec![ResponseType::Code]
 }

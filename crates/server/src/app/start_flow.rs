@@ -270,6 +270,7 @@ pub(super) async fn new_flow(
 ) -> Result<Flow, Fault> {
     let policy = policy_of(tx, application, &request).await?;
     let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+    let required = application.oidc.attributes.iter().filter(|attribute| attribute.required);
     let created = audit::Event::succeeded(audit::Action::FlowCreated);
     call.audit(tx, created.through(application.id)).await?;
     Ok(Flow {
@@ -279,6 +280,7 @@ pub(super) async fn new_flow(
         request,
         acr: policy.name,
         actions,
+        required_claims: required.cloned().collect(),
         installation: None,
         session: None,
         resumed: None,
