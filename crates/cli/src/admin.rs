@@ -7,10 +7,10 @@ use countersign_server::control::Made;
 
 use crate::{
     Broken,
-    config::{Log, Place},
-    log_to_stderr,
+    config::Place,
     operator::Operator,
     say,
+    telemetry::{QUIET, log_to_stderr},
 };
 
 #[derive(Subcommand)]
@@ -33,7 +33,7 @@ pub enum AdminCommand {
 
 /// Does it, by the server if one runs.
 pub async fn run(command: AdminCommand) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::quiet());
+    log_to_stderr(QUIET)?;
     let (AdminCommand::Create { place, .. } | AdminCommand::Reset { place, .. }) = &command;
     let operator = Operator::open(&place.resolve()?).await?;
     let made = match &command {

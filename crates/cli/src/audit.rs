@@ -9,9 +9,10 @@ use countersign_server::app::{App, AuditQuery, AuditReport, VerifyAudit};
 
 use crate::{
     Broken,
-    config::{Log, Place},
-    key_file, log_to_stderr, say,
+    config::Place,
+    key_file, say,
     serve::open_app,
+    telemetry::{QUIET, log_to_stderr},
 };
 
 /// What to do with the log.
@@ -43,7 +44,7 @@ pub enum AuditCommand {
 
 /// Does it. A server on SQLite has the database for itself and must be stopped; beside one on PostgreSQL it may run.
 pub async fn run(command: AuditCommand) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::quiet());
+    log_to_stderr(QUIET)?;
     let (AuditCommand::Verify { place, .. } | AuditCommand::Export { place, .. }) = &command;
     let configuration = place.resolve()?;
     if key_file::find(&configuration.key)?.is_none() {

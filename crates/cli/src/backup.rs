@@ -7,16 +7,17 @@ use countersign_server::{control::BackedUp, restore as restore_platform};
 
 use crate::{
     Broken,
-    config::{KeySource, Log, Place},
-    key_file, log_to_stderr,
+    config::{KeySource, Place},
+    key_file,
     operator::{Control, Operator},
     say,
     serve::make_folder,
+    telemetry::{QUIET, log_to_stderr},
 };
 
 /// Writes everything into a new file, while the server runs or when it does not.
 pub async fn back_up(place: &Place, to: &Path) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::quiet());
+    log_to_stderr(QUIET)?;
     let operator = Operator::open(&place.resolve()?).await?;
     let written = operator.back_up(to).await;
     operator.close().await;
@@ -31,7 +32,7 @@ pub async fn back_up(place: &Place, to: &Path) -> Result<ExitCode, Broken> {
 
 /// Puts everything from a backup into a database that holds nothing, on either engine.
 pub async fn restore(place: &Place, from: &Path) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::quiet());
+    log_to_stderr(QUIET)?;
     let configuration = place.resolve()?;
     if Control::find(&configuration.data).await?.is_some() {
         return Err(Broken::new("a server runs on this data: stop it first"));

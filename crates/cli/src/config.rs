@@ -16,6 +16,7 @@ mod resolved;
 mod server;
 mod sessions;
 mod shutdown;
+mod telemetry;
 mod tls;
 mod tokens;
 
@@ -28,16 +29,11 @@ use serde::Deserialize;
 
 use self::{
     connections::Connections, database::Database, encryption::Encryption, error::Flaw,
-    expiry::Expiry, keys::Keys, limits::Limits, outbound::Outbound, passwords::Passwords,
-    requests::Requests, server::Server, sessions::Sessions, shutdown::Shutdown, tls::Tls,
-    tokens::Tokens,
+    expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound, passwords::Passwords,
+    requests::Requests, server::Server, sessions::Sessions, shutdown::Shutdown,
+    telemetry::Telemetry, tls::Tls, tokens::Tokens,
 };
-pub use self::{
-    encryption::KeySource,
-    error::ConfigError,
-    log::{Format, Log},
-    resolved::Resolved,
-};
+pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
 /// The commented example: every setting with its unit and its default.
 pub const EXAMPLE: &str = include_str!("config/example.toml");
@@ -64,6 +60,7 @@ pub struct Config {
     outbound: Outbound,
     expiry: Expiry,
     log: Log,
+    telemetry: Telemetry,
 }
 
 /// What a configuration is read in: the folder that its relative paths begin at, and the environment variables.
@@ -115,8 +112,9 @@ impl Place {
     }
 }
 
+/// An environment variable, if it is set.
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -10,10 +10,10 @@ use std::process::ExitCode;
 
 use crate::{
     Broken,
-    config::{Log, Place, Resolved},
-    log_to_stderr,
+    config::{Place, Resolved},
     operator::Control,
     say,
+    telemetry::{SILENT, log_to_stderr},
 };
 
 /// How bad it is.
@@ -64,7 +64,7 @@ impl Finding {
 
 /// Looks at everything. Succeeds unless something does not work.
 pub async fn run(place: &Place) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::silent());
+    log_to_stderr(SILENT)?;
     let findings = match place.resolve() {
         Ok(configuration) => look(&configuration).await,
         Err(error) => vec![Finding::error(error.to_string(), "see `countersign config example`")],
@@ -76,7 +76,7 @@ pub async fn run(place: &Place) -> Result<ExitCode, Broken> {
 
 /// Whether a server runs on this data and its database answers; for health checks of containers.
 pub async fn is_alive(place: &Place) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::silent());
+    log_to_stderr(SILENT)?;
     match Control::find(&place.resolve()?.data).await? {
         Some(_) => Ok(ExitCode::SUCCESS),
         None => Err(Broken::new("no server runs on this data")),

@@ -8,10 +8,11 @@ use countersign_server::{control::Key, reseal as reseal_platform};
 
 use crate::{
     Broken,
-    config::{Log, Place},
-    key_file, log_to_stderr,
+    config::Place,
+    key_file,
     operator::{Control, Operator},
     say,
+    telemetry::{QUIET, log_to_stderr},
 };
 
 #[derive(Subcommand)]
@@ -46,7 +47,7 @@ pub enum KeysCommand {
 
 /// Does it, by the server if one runs.
 pub async fn run(command: KeysCommand) -> Result<ExitCode, Broken> {
-    log_to_stderr(&Log::quiet());
+    log_to_stderr(QUIET)?;
     match command {
         KeysCommand::List { environment, place } => {
             let operator = Operator::open(&place.resolve()?).await?;

@@ -12,18 +12,15 @@ mod operator;
 mod platform;
 mod serve;
 mod setup;
+mod telemetry;
 mod tour;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::{
-    admin::AdminCommand,
-    audit::AuditCommand,
-    config::{Format, Log, Place},
-    keys::KeysCommand,
+    admin::AdminCommand, audit::AuditCommand, config::Place, keys::KeysCommand, telemetry::QUIET,
 };
 
 /// Let your own app be the second factor.
@@ -115,11 +112,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match Arguments::parse().command {
-            Command::Serve(place) => {
-                let configuration = place.resolve()?;
-                log_to_stderr(&configuration.log);
-                serve::run(configuration).await
-            }
+            Command::Serve(place) => serve::run(place.resolve()?).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Audit(command) => audit::run(command).await,
@@ -133,11 +126,11 @@ fn main() -> ExitCode {
             }
             Command::Config(ConfigCommand::Check(place)) => check_config(&place),
             Command::Demo { listen, folder, operators } => {
-                log_to_stderr(&Log::quiet());
+                telemetry::log_to_stderr(QUIET)?;
                 demo::run(listen, folder, operators).await
             }
             Command::Tour { database, json } => {
-                log_to_stderr(&Log::quiet());
+                telemetry::log_to_stderr(QUIET)?;
                 tour::run(database, json).await
             }
         }
@@ -148,19 +141,6 @@ fn main() -> ExitCode {
             complain(&format!("countersign: {broken}"));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Starts the log. `RUST_LOG`, if set, wins over what is configured.
-fn log_to_stderr(log: &Log) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match log.format {
-        Format::Text => subscriber.init(),
-        Format::Json => subscriber.json().flatten_event(true).init(),
     }
 }
 

@@ -3,7 +3,7 @@
 mod listen;
 mod notify;
 
-use std::{fs, path::Path, process::ExitCode, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use countersign_protocol::{entropy::SystemEntropy, time::SystemClock};
 use countersign_server::{
@@ -11,7 +11,10 @@ use countersign_server::{
     app::{AdministerError, App, Fault},
     is_new, open,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use self::notify::{READY, STOPPING, notify};
 
@@ -20,21 +23,25 @@ use crate::{
     config::{KeySource, Resolved},
     key_file::{self, Key},
     operator, say,
+    telemetry::{self, Telemetry},
 };
 
 /// Serves until it is told to stop.
 ///
 /// Every step of the first start looks at what is there: one that was killed is completed by the next.
 pub async fn run(configuration: Resolved) -> Result<ExitCode, Broken> {
+    let exporter = telemetry::start(&configuration.telemetry)?;
     make_folder(&configuration.data)?;
     let tls = configuration.tls.clone().map(Tls::load).transpose()?;
     let listener = listen::listen(configuration.listen, configuration.reuse_port)?;
+    let operators = listen_to_operators(configuration.telemetry.listen).await?;
     let settings = configuration.settings(listener.local_addr()?);
     let base_url = settings.base_url.clone();
     let app = open_app(&configuration, settings).await?;
     ensure_administrators(&app).await?;
     show_first_password(&app, &base_url).await?;
     let mut signals = Signals::new()?;
+    let telemetry = Telemetry::run(&app, operators, exporter);
     let mut server = Server::start_on(app, listener, tls)?;
     let socket = operator::socket(&configuration.data);
     server.control(&socket).map_err(|error| {
@@ -46,11 +53,23 @@ pub async fn run(configuration: Resolved) -> Result<ExitCode, Broken> {
     signals.end(|| server.reload()).await;
     notify(STOPPING);
     tracing::info!("the server ends");
+    let stop = async {
+        server.stop().await;
+        telemetry.stop().await;
+    };
     tokio::select! {
-        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = stop => Ok(ExitCode::SUCCESS),
         // Whoever asks twice does not want to wait.
         () = signals.end(|| ()) => Ok(ExitCode::FAILURE),
     }
+}
+
+/// The listener for health and metrics, if there is to be one.
+async fn listen_to_operators(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Broken> {
+    let Some(address) = address else { return Ok(None) };
+    let cannot =
+        |error| Broken::new(format!("telemetry.listen: cannot listen on {address}: {error}"));
+    TcpListener::bind(address).await.map(Some).map_err(cannot)
 }
 
 /// Makes the administrators, or finds them and opens the keys of their environment.

@@ -1,6 +1,7 @@
 //! Applications: the OIDC clients of an environment.
 
 mod oidc;
+mod wildcard;
 
 use countersign_protocol::{jose::Algorithm, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ pub use self::oidc::{
     AttributeMapping, ClientKeys, DeviceGrantRules, Oidc, PushedRequestRules, RefreshRules,
     RequestObjectRules, ResponseType,
 };
+pub(crate) use self::wildcard::covers;
 use crate::{
     environment::Environment,
     id::Id,
@@ -37,7 +39,7 @@ pub struct Application {
     pub secret: Option<Sealed>,
     /// Which grants it may use.
     pub grant_types: Vec<GrantType>,
-    /// Where its users may be sent back to, compared exactly (RFC 9700, section 2.1).
+    /// Where its users may be sent back to, compared exactly (RFC 9700, section 2.1) unless `oidc.wildcard_redirect_uris` is on.
     pub redirect_uris: Vec<String>,
     /// Whether its requests must carry a code challenge; those of public clients always must (RFC 9700, section 2.1.1).
     pub pkce: Pkce,
@@ -191,10 +193,17 @@ impl Application {
         for uri in &self.redirect_uris {
             check.require(uri.len() <= 2_048, "redirect_uris", Rule::TooLong { max: 2_048 });
             check.require(is_redirect_uri(uri), "redirect_uris", REDIRECT_FORM);
+            if uri.contains('*') {
+                let allowed = self.oidc.wildcard_redirect_uris;
+                check.require(allowed, "redirect_uris", WITHOUT_STAR);
+                check.require(!allowed || wildcard::is_pattern(uri), "redirect_uris", PATTERN_FORM);
+            }
         }
-        let codes = self.grant_types.contains(&GrantType::AuthorizationCode);
-        let form = Rule::Form { form: "without authorization_code for a worker application" };
-        check.require(!(codes && self.kind == Kind::Worker), "grant_types", form);
+        let of_users = [GrantType::AuthorizationCode, GrantType::Implicit];
+        let for_users = of_users.into_iter().any(|grant_type| self.may(grant_type));
+        let form = "without authorization_code and implicit for a worker application";
+        let form = Rule::Form { form };
+        check.require(!(for_users && self.kind == Kind::Worker), "grant_types", form);
         let form = Rule::Form { form: "without client_credentials for a public client" };
         let credentials = self.grant_types.contains(&GrantType::ClientCredentials);
         check.require(!(credentials && self.is_public()), "grant_types", form);
@@ -229,6 +238,11 @@ impl Mobile {
 }
 
 const LIST_OF_100: Rule = Rule::Form { form: "a list of at most 100" };
+const WITHOUT_STAR: Rule =
+    Rule::Form { form: "without * while oidc.wildcard_redirect_uris is off" };
+const PATTERN_FORM: Rule = Rule::Form {
+    form: "an https address in canonical form, or http on loopback, with * at most once in a label of the host before its last two, in a segment of the path or in a member of the query",
+};
 const NATIVE_ONLY: Rule = Rule::Form { form: "absent, except on native applications" };
 const REDIRECT_FORM: Rule = Rule::Form {
     form: "an absolute ASCII URI without fragment: https, http on loopback, or an app scheme with a dot",
@@ -295,11 +309,29 @@ mod tests {
                     "redirect_uris must be an absolute ASCII URI without fragment: https, http on loopback, or an app scheme with a dot",
                 ),
                 (
+                    |a| a.redirect_uris = vec!["https://*.bank.example/cb".to_owned()],
+                    "redirect_uris must be without * while oidc.wildcard_redirect_uris is off",
+                ),
+                (
+                    |a| {
+                        a.oidc.wildcard_redirect_uris = true;
+                        a.redirect_uris = vec!["https://*.bank.example/cb".to_owned()];
+                    },
+                    "",
+                ),
+                (
+                    |a| {
+                        a.oidc.wildcard_redirect_uris = true;
+                        a.redirect_uris = vec!["https://bank.*/cb".to_owned()];
+                    },
+                    "redirect_uris must be an https address in canonical form, or http on loopback, with * at most once in a label of the host before its last two, in a segment of the path or in a member of the query",
+                ),
+                (
                     |a| {
                         a.kind = Kind::Worker;
                         a.mobile = None;
                     },
-                    "grant_types must be without authorization_code for a worker application",
+                    "grant_types must be without authorization_code and implicit for a worker application",
                 ),
                 (
                     |a| a.grant_types.push(GrantType::ClientCredentials),

@@ -66,6 +66,14 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<Thumbprint>,
 }
 
+impl AuthorizationRequest {
+    /// Whether the answer itself holds tokens, as those of the implicit and the hybrid flow do (OIDC Core, section 3).
+    #[must_use]
+    pub fn answers_with_tokens(&self) -> bool {
+        self.response_types.iter().any(|part| *part != ResponseType::Code)
+    }
+}
+
 fn code_only() -> Vec<ResponseType> {
     vec![ResponseType::Code]
 }
@@ -135,11 +143,16 @@ pub enum Scope {
     Profile,
     /// Mail address.
     Email,
+    /// Postal address. Known, and empty: users have none.
+    Address,
+    /// Telephone number. Known, and empty: users have none.
+    Phone,
 }
 
 impl Scope {
     /// All of them, in the order of discovery.
-    pub const ALL: [Self; 3] = [Self::OpenId, Self::Profile, Self::Email];
+    pub const ALL: [Self; 5] =
+        [Self::OpenId, Self::Profile, Self::Email, Self::Address, Self::Phone];
 
     /// Its name on the wire.
     #[must_use]
@@ -148,6 +161,8 @@ impl Scope {
             Self::OpenId => "openid",
             Self::Profile => "profile",
             Self::Email => "email",
+            Self::Address => "address",
+            Self::Phone => "phone",
         }
     }
 

@@ -246,6 +246,7 @@ pub fn flow(state: flow::State) -> Flow {
         },
         acr: "Multi_Factor".to_owned(),
         actions: vec![ActionKind::Login, MFA],
+        required_claims: Vec::new(),
         installation: Some(installation(1)),
         session: None,
         resumed: None,
@@ -419,7 +420,7 @@ named! {
     }
     flow::Effect { Audit, IssueGrant }
     flow::Refusal { NotNow, OtherUser }
-    Failure { Mfa, Cancelled, OtherUser }
+    Failure { Mfa, Cancelled, OtherUser, MissingClaim }
     mfa::Decision { Continue, Authorize, Bypass, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible }
     Reason {
@@ -447,11 +448,11 @@ named! {
     signing_key::Event { Activate, Retire, Withdraw, Tick }
     signing_key::Effect { Delete, Audit }
     signing_key::Refusal { Unused, Forgotten }
-    grant::State { Issued, Redeemed, Refreshable, Revoked }
-    grant::Event { Redeem, Refresh, Revoke }
+    grant::State { Issued, Answered, Redeemed, Refreshable, Revoked }
+    grant::Event { Answer, Redeem, Refresh, Revoke }
     grant::Effect { IssueTokens, Audit }
     grant::Refusal {
-        OtherKey, CodeExpired, OtherApplication, OtherRedirectUri, WrongVerifier, RefreshExpired, NotNewest,
+        OtherKey, CodeExpired, OtherApplication, OtherRedirectUri, Answered, WrongVerifier, RefreshExpired, NotNewest,
         Revoked,
     }
 }

@@ -4,6 +4,7 @@ use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    application::AttributeMapping,
     audit,
     authorization::AuthorizationRequest,
     device::Device,
@@ -36,6 +37,9 @@ pub struct Flow {
     pub acr: String,
     /// Its steps as they were when the flow began, so that a change of the policy does not shift a running flow.
     pub actions: Vec<ActionKind>,
+    /// The claims without which its application takes nobody, as they were when it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_claims: Vec<AttributeMapping>,
     /// The phone that signed the mobile payload of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
@@ -134,6 +138,8 @@ pub enum Failure {
     Cancelled,
     /// Somebody else signed in than the application asked for.
     OtherUser,
+    /// The user has no value for one of the required claims of the flow, counted from 0.
+    MissingClaim { place: usize },
 }
 
 /// What a flow follows from its beginning to its end.
@@ -475,6 +481,7 @@ impl Failure {
         match self {
             Self::Cancelled => "cancelled_by_user",
             Self::OtherUser => "other_user",
+            Self::MissingClaim { .. } => "missing_claim",
             Self::Mfa(reason) => match reason {
                 Reason::NoUsableDevice => "no_usable_device",
                 Reason::DeviceBlocked => "device_blocked",
@@ -489,6 +496,18 @@ impl Failure {
 }
 
 impl Step {
+    /// The step with a failure in the place of its completion. What happened before that has happened.
+    #[must_use]
+    pub fn failed_instead(mut self, user: Id<User>, why: Failure) -> Self {
+        self.effects.retain(|effect| match effect {
+            Effect::IssueGrant => false,
+            Effect::Audit { action, .. } => *action != audit::Action::AccessAllowed,
+        });
+        let failed = failed(Some(user), why);
+        self.effects.extend(failed.effects);
+        Self { state: failed.state, ..self }
+    }
+
     const fn to(state: State) -> Self {
         Self { state, effects: Vec::new() }
     }

@@ -1,5 +1,6 @@
-//! Grants: what an authorization code and the refresh tokens after it stand for (RFC 6749, sections 4.1 and 6). A code
-//! counts once, and so does each generation of refresh tokens.
+//! Grants: what an authorization code, the tokens of an authorization response and the refresh tokens after them stand for
+//! (RFC 6749, sections 4.1, 4.2 and 6). A code counts once, the tokens of a response are given once, and each generation of
+//! refresh tokens counts once.
 
 use countersign_protocol::{jwk::Thumbprint, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -67,8 +68,11 @@ pub struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// The code waits.
+    /// The code waits, or the tokens of the authorization response do.
     Issued,
+    /// The authorization response was given, with tokens and a code (OIDC Core, section 3.3), which waits. Its access token
+    /// lives until then.
+    Answered { access_until: Timestamp },
     /// The code was redeemed for an access token that lives until then.
     Redeemed { at: Timestamp, access_until: Timestamp },
     /// The code was redeemed, and refresh tokens renew what it gave. Only the newest generation counts, and the one before
@@ -95,6 +99,13 @@ pub struct Terms {
 /// What can happen to a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The browser or app of the flow fetches an authorization response with tokens.
+    Answer {
+        /// Whether a code is in it too.
+        with_code: bool,
+        /// Seconds of its access token; none: there is none in it.
+        access_seconds: Option<u32>,
+    },
     /// The application presents the code.
     Redeem {
         /// Who presents it.
@@ -153,6 +164,9 @@ pub enum Refusal {
     /// Not what the authorization request said.
     #[error("redirect_uri must be the one of the authorization request")]
     OtherRedirectUri,
+    /// The authorization response was given before.
+    #[error("the authorization response was given already")]
+    Answered,
     /// Missing, superfluous or wrong.
     #[error("code_verifier does not match the code_challenge of the authorization request")]
     WrongVerifier,
@@ -195,6 +209,9 @@ impl Grant {
             State::Issued | State::Revoked { .. } => {
                 self.issued_at.plus_seconds(CODE_SECONDS + TOKEN_SECONDS)
             }
+            State::Answered { access_until } => {
+                access_until.max(self.issued_at.plus_seconds(CODE_SECONDS + TOKEN_SECONDS))
+            }
             State::Redeemed { access_until, .. } => access_until,
             State::Refreshable { access_until, refresh_until, .. } => {
                 access_until.max(refresh_until)
@@ -211,7 +228,10 @@ impl Grant {
         key: Option<Thumbprint>,
         is_public: bool,
     ) -> Result<Option<Thumbprint>, Refusal> {
-        let is_bound = is_public || self.state == State::Issued;
+        let is_bound = match self.state {
+            State::Issued | State::Answered { .. } => true,
+            State::Redeemed { .. } | State::Refreshable { .. } | State::Revoked { .. } => is_public,
+        };
         match self.confirmation {
             Some(bound) if is_bound && key != Some(bound) => Err(Refusal::OtherKey),
             Some(bound) => Ok(Some(bound)),
@@ -223,8 +243,19 @@ impl Grant {
     #[must_use]
     pub const fn is_live(&self) -> bool {
         match self.state {
-            State::Redeemed { .. } | State::Refreshable { .. } => true,
+            State::Answered { .. } | State::Redeemed { .. } | State::Refreshable { .. } => true,
             State::Issued | State::Revoked { .. } => false,
+        }
+    }
+
+    /// Until when an access token of the authorization response lives; without one, a time that does not matter.
+    const fn answered_until(&self) -> Timestamp {
+        match self.state {
+            State::Answered { access_until } => access_until,
+            State::Issued
+            | State::Redeemed { .. }
+            | State::Refreshable { .. }
+            | State::Revoked { .. } => self.issued_at,
         }
     }
 
@@ -254,13 +285,26 @@ pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refus
         {
             Err(Refusal::OtherApplication)
         }
+        Event::Answer { with_code, access_seconds } => match grant.state {
+            // A page that was left open gives nothing later than a code would.
+            State::Issued if is_late(grant, now) => Err(Refusal::CodeExpired),
+            State::Issued => Ok(answered(*with_code, *access_seconds, now)),
+            State::Answered { .. }
+            | State::Redeemed { .. }
+            | State::Refreshable { .. }
+            | State::Revoked { .. } => Err(Refusal::Answered),
+        },
         Event::Redeem { redirect_uri, code_challenge, terms, .. } => match grant.state {
-            State::Issued if now >= grant.issued_at.plus_seconds(CODE_SECONDS) => {
+            State::Issued | State::Answered { .. } if is_late(grant, now) => {
                 Err(Refusal::CodeExpired)
             }
-            State::Issued if *redirect_uri != grant.redirect_uri => Err(Refusal::OtherRedirectUri),
-            State::Issued if *code_challenge != grant.code_challenge => Err(Refusal::WrongVerifier),
-            State::Issued => Ok(redeemed(grant, terms, now)),
+            State::Issued | State::Answered { .. } if *redirect_uri != grant.redirect_uri => {
+                Err(Refusal::OtherRedirectUri)
+            }
+            State::Issued | State::Answered { .. } if *code_challenge != grant.code_challenge => {
+                Err(Refusal::WrongVerifier)
+            }
+            State::Issued | State::Answered { .. } => Ok(redeemed(grant, terms, now)),
             // RFC 6749, section 4.1.2: what the code gave must be taken back.
             State::Redeemed { .. } | State::Refreshable { .. } => {
                 Ok(revoked(audit::Action::GrantReused, "code_used_twice", now))
@@ -268,12 +312,17 @@ pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refus
             State::Revoked { .. } => Err(Refusal::Revoked),
         },
         Event::Refresh { generation, terms, .. } => match grant.state {
-            State::Issued | State::Redeemed { .. } => Err(Refusal::NotNewest),
+            State::Issued | State::Answered { .. } | State::Redeemed { .. } => {
+                Err(Refusal::NotNewest)
+            }
             State::Refreshable { .. } => refreshed(grant, *generation, terms, now),
             State::Revoked { .. } => Err(Refusal::Revoked),
         },
         Event::Revoke { .. } => match grant.state {
-            State::Issued | State::Redeemed { .. } | State::Refreshable { .. } => {
+            State::Issued
+            | State::Answered { .. }
+            | State::Redeemed { .. }
+            | State::Refreshable { .. } => {
                 Ok(revoked(audit::Action::GrantRevoked, "given_up_by_application", now))
             }
             State::Revoked { .. } => Err(Refusal::Revoked),
@@ -281,8 +330,25 @@ pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refus
     }
 }
 
+fn is_late(grant: &Grant, now: Timestamp) -> bool {
+    now >= grant.issued_at.plus_seconds(CODE_SECONDS)
+}
+
+/// Without a code there is nothing that could be redeemed any more.
+fn answered(with_code: bool, access_seconds: Option<u32>, now: Timestamp) -> Step {
+    let access_until = now.plus_seconds(access_seconds.unwrap_or_default().into());
+    let state = if with_code {
+        State::Answered { access_until }
+    } else {
+        State::Redeemed { at: now, access_until }
+    };
+    let (action, reason) = (audit::Action::GrantAnswered, "tokens_in_authorization_response");
+    let told = Effect::Audit { action, reason };
+    Step { state, effects: vec![told, Effect::IssueTokens { refresh: None }] }
+}
+
 fn redeemed(grant: &Grant, terms: &Terms, now: Timestamp) -> Step {
-    let access_until = terms.access_until(now);
+    let access_until = terms.access_until(now).max(grant.answered_until());
     let Some(rules) = terms.refresh else {
         let effects = vec![Effect::IssueTokens { refresh: None }];
         return Step { state: State::Redeemed { at: now, access_until }, effects };

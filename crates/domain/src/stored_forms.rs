@@ -145,6 +145,7 @@ fn grants_are_stored_as_ever() {
     use grant::State;
     let states = vec![
         State::Issued,
+        State::Answered { access_until: NOW },
         State::Redeemed { at: NOW, access_until: NOW },
         State::Refreshable {
             generation: 7,
@@ -302,8 +303,11 @@ fn the_reasons_of_failures_are_stored_as_ever() {
         Reason::ExtraVerificationFailed,
     ];
     insta::assert_json_snapshot!("mfa_reasons", words(&reasons));
-    let failures =
-        reasons.map(Failure::Mfa).into_iter().chain([Failure::Cancelled, Failure::OtherUser]);
+    let failures = reasons.map(Failure::Mfa).into_iter().chain([
+        Failure::Cancelled,
+        Failure::OtherUser,
+        Failure::MissingClaim { place: 0 },
+    ]);
     insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());
 }
 

@@ -55,6 +55,7 @@ impl Machine for Grant {
     fn state(&self) -> &'static str {
         match self.state {
             State::Issued => "issued",
+            State::Answered { .. } => "answered",
             State::Redeemed { .. } => "redeemed",
             State::Refreshable { .. } => "refreshable",
             State::Revoked { .. } => "revoked",
@@ -70,7 +71,7 @@ impl Machine for Grant {
 fn lasts(grant: &Grant) -> bool {
     match grant.state {
         State::Refreshable { .. } => true,
-        State::Redeemed { access_until, .. } => {
+        State::Answered { access_until } | State::Redeemed { access_until, .. } => {
             access_until > grant.issued_at.plus_seconds(CODE_SECONDS + TOKEN_SECONDS)
         }
         State::Issued | State::Revoked { .. } => false,

@@ -1,5 +1,6 @@
 //! `[log]`: what is told on standard error, and in which form.
 
+use countersign_server::telemetry::{LogFormat, Settings};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -8,17 +9,17 @@ use super::Flaw;
 /// What was written is what it means.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Log {
+pub(super) struct Log {
     /// A level, or levels by crate: `info,countersign_store=debug`.
-    pub level: String,
+    level: String,
     /// The form.
-    pub format: Format,
+    format: Format,
 }
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -32,20 +33,14 @@ impl Default for Log {
 }
 
 impl Log {
-    /// For commands whose result is on standard output.
-    pub fn quiet() -> Self {
-        Self { level: "warn".to_owned(), ..Self::default() }
-    }
-
-    /// For commands that tell by themselves what is wrong.
-    pub fn silent() -> Self {
-        Self { level: "off".to_owned(), ..Self::default() }
-    }
-
-    pub(super) fn check(&self) -> Result<Self, Flaw> {
+    pub fn resolve(&self) -> Result<Settings, Flaw> {
         let rule =
             |error| Flaw::new("log", "level", format!("must be a level, as in info: {error}"));
         EnvFilter::try_new(&self.level).map(drop).map_err(rule)?;
-        Ok(self.clone())
+        let log_format = match self.format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        };
+        Ok(Settings { log_format, log_filter: self.level.clone(), ..Settings::default() })
     }
 }

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use countersign_server::{Settings, TlsFiles};
+use countersign_server::{Settings, TlsFiles, telemetry::Settings as TelemetrySettings};
 use countersign_store::Settings as StoreSettings;
 
-use super::{Config, Flaw, KeySource, Log, Surroundings};
+use super::{Config, Flaw, KeySource, Surroundings};
 
 /// What a process needs to end beside what it waits for.
 const SPARE: Duration = Duration::from_secs(5);
@@ -31,8 +31,8 @@ pub struct Resolved {
     pub store: StoreSettings,
     /// The key-encryption key.
     pub key: KeySource,
-    /// The log.
-    pub log: Log,
+    /// Logs, metrics and traces.
+    pub telemetry: TelemetrySettings,
     public_url: Option<String>,
     settings: Settings,
 }
@@ -72,7 +72,7 @@ impl Resolved {
             tls: config.tls.resolve(around)?,
             store,
             key: config.encryption.resolve(&data, around)?,
-            log: config.log.check()?,
+            telemetry: config.telemetry.resolve(&config.log)?,
             public_url: config.server.public_url()?,
             data,
             settings,

@@ -5,9 +5,12 @@ use url::Url;
 
 use super::is_redirect_uri;
 use crate::{
+    authorization::Scope,
     client_key::ClientKeySet,
+    expression::{self, Expression},
     grant::MAX_TOKEN_SECONDS,
     invalid::{Check, Rule},
+    user::User,
 };
 
 /// Rules of one application.
@@ -16,7 +19,8 @@ use crate::{
 pub struct Oidc {
     /// What it may ask for in `response_type`.
     pub response_types: Vec<ResponseType>,
-    /// Whether `*` in a registered redirect URI stands for any text. RFC 9700, section 2.1, advises against it.
+    /// Whether `*` may stand in registered redirect URIs, for a part of a label, segment or member. RFC 9700, section 2.1,
+    /// advises against it.
     pub wildcard_redirect_uris: bool,
     /// Where its users may be sent after they have signed off, compared exactly.
     pub post_logout_redirect_uris: Vec<String>,
@@ -38,7 +42,7 @@ pub struct Oidc {
     pub dpop_required: bool,
     /// Life of its access tokens, in seconds, 300 to 86,400.
     pub access_token_seconds: u32,
-    /// What its tokens and userinfo tell beside the claims of the scopes.
+    /// What its tokens and userinfo tell beside the claims of the scopes, or in their place. At most 100.
     pub attributes: Vec<AttributeMapping>,
 }
 
@@ -108,12 +112,12 @@ pub enum ClientKeys {
     Url(String),
 }
 
-/// One claim: a name, and an expression such as `${user.name.given}` or a fixed text.
+/// One claim: a name, and an [`Expression`] such as `${user.name.given}` or a fixed text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeMapping {
-    /// Name of the claim.
+    /// Name of the claim. A standard one stands in the place of what the scopes would tell.
     pub name: String,
-    /// What it says.
+    /// What it says, at most 2,048 characters.
     pub value: String,
     /// Whether a sign-on fails for a user for whom the expression is empty.
     #[serde(default)]
@@ -192,8 +196,11 @@ impl Oidc {
             MAX_TOKEN_SECONDS,
         );
         check.require(self.attributes.len() <= 100, "oidc.attributes", LIST_OF_100);
-        for attribute in &self.attributes {
+        for (place, attribute) in self.attributes.iter().enumerate() {
             attribute.validate(check);
+            let mut before = self.attributes.iter().take(place);
+            let known = before.any(|known| known.name == attribute.name);
+            check.require(!known, "oidc.attributes.name", Rule::Unique);
         }
         if let Some(ClientKeys::Inline(text)) = &self.keys {
             check.require(ClientKeySet::parse(text.as_bytes()).is_ok(), "oidc.keys", KEY_SET);
@@ -261,6 +268,23 @@ impl AttributeMapping {
         let own = !Self::RESERVED.contains(&self.name.as_str()) && !self.name.starts_with("p1.");
         let form = "none of the names that the platform fills itself";
         check.require(own, "oidc.attributes.name", Rule::Form { form });
+        let is_expression = Expression::parse(&self.value).is_ok();
+        let form = Rule::Form { form: expression::FORM };
+        check.require(is_expression, "oidc.attributes.value", form);
+        // OIDC Core, section 5.7: a subject is never somebody else's. User names change hands, and mail addresses are shared.
+        let form = Rule::Form { form: "${user.id} for the claim sub, which is never reassigned" };
+        let keeps_subject = self.name != "sub" || self.value == "${user.id}";
+        check.require(keeps_subject, "oidc.attributes.value", form);
+        let known = |name: &String| Scope::ALL.iter().any(|scope| scope.name() == name);
+        let form = Rule::Form { form: "among openid, profile, email, address and phone" };
+        check.require(self.scopes.iter().all(known), "oidc.attributes.scopes", form);
+        check.require(self.scopes.len() <= 100, "oidc.attributes.scopes", LIST_OF_100);
+    }
+
+    /// What it says of a user; nothing if that is empty.
+    #[must_use]
+    pub fn evaluate(&self, user: &User) -> Option<String> {
+        Expression::parse(&self.value).ok()?.evaluate(user)
     }
 }
 
@@ -305,6 +329,10 @@ mod tests {
             user_info: true,
             scopes: Vec::new(),
         }
+    }
+
+    fn saying(name: &str, value: &str) -> AttributeMapping {
+        AttributeMapping { value: value.to_owned(), ..mapping(name) }
     }
 
     #[test]
@@ -369,7 +397,26 @@ mod tests {
                     |a| a.oidc.attributes = vec![mapping("acr")],
                     "oidc.attributes.name must be none of the names that the platform fills itself",
                 ),
-                (|a| a.oidc.attributes = vec![mapping("department")], ""),
+                (|a| a.oidc.attributes = vec![mapping("department"), mapping("sub")], ""),
+                (
+                    |a| a.oidc.attributes = vec![mapping("name"), mapping("name")],
+                    "oidc.attributes.name is taken",
+                ),
+                (
+                    |a| a.oidc.attributes = vec![saying("tier", "${user.tier}")],
+                    "oidc.attributes.value must be text with references among ${user.id}, ${user.username}, ${user.email}, ${user.name.given}, ${user.name.family}, ${user.name.formatted}, ${user.population.id}, ${user.environment.id}, ${user.createdAt} and ${user.updatedAt}",
+                ),
+                (
+                    |a| a.oidc.attributes = vec![saying("sub", "${user.email}")],
+                    "oidc.attributes.value must be ${user.id} for the claim sub, which is never reassigned",
+                ),
+                (
+                    |a| {
+                        let scopes = vec!["p1:read:user".to_owned()];
+                        a.oidc.attributes = vec![AttributeMapping { scopes, ..mapping("tier") }];
+                    },
+                    "oidc.attributes.scopes must be among openid, profile, email, address and phone",
+                ),
             ],
         );
     }

@@ -73,6 +73,8 @@ actions! {
     AccessDenied = "USER.ACCESS_DENIED", Failure, "A sign-on failed.";
     GrantReused = "GRANT.REUSED", Failure,
         "An authorization code or a refresh token came twice, and what it gave was revoked.";
+    GrantAnswered = "GRANT.ANSWERED", Success,
+        "An application got tokens in its authorization response.";
     GrantRevoked = "GRANT.REVOKED", Success, "An application gave up its tokens.";
     DeviceAuthorized = "DEVICE_PAYLOAD.CHECK_SUCCESS", Success,
         "A paired phone passed an MFA step by itself.";

@@ -4,7 +4,7 @@ use countersign_protocol::jwk::Thumbprint;
 use url::Url;
 
 use super::{Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Scope};
-use crate::application::{Application, GrantType, ResponseType, is_loopback};
+use crate::application::{Application, GrantType, ResponseType, covers, is_loopback};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +79,7 @@ pub fn check(
 pub fn answer(application: &Application, parameters: &Parameters) -> Result<Answer, Refusal> {
     let untrusted = |description| Err(Refusal::Untrusted { description });
     let redirect_uri = match &parameters.redirect_uri {
-        Some(uri) if application.redirect_uris.iter().any(|known| is_same(known, uri)) => {
-            Some(uri.clone())
-        }
+        Some(uri) if is_registered(application, uri) => Some(uri.clone()),
         Some(_) => return untrusted("redirect_uri is not one that is registered for client_id"),
         None => None,
     };
@@ -132,8 +130,11 @@ fn response_types(
     types.sort_unstable();
     types.dedup();
     if types.is_empty() || types.len() != words.len() {
-        let description = "response_type must be code, or code, token and id_token combined";
-        return Err((ErrorCode::UnsupportedResponseType, description));
+        return Err((ErrorCode::UnsupportedResponseType, RESPONSE_TYPES));
+    }
+    // A lone access token tells nobody whose it is, and has no place in OpenID Connect (RFC 9700, section 2.1.2).
+    if types == [ResponseType::Token] {
+        return Err((ErrorCode::UnsupportedResponseType, RESPONSE_TYPES));
     }
     let in_answer = types.iter().any(|part| *part != ResponseType::Code);
     if types.contains(&ResponseType::Code) && !application.may(GrantType::AuthorizationCode) {
@@ -145,8 +146,15 @@ fn response_types(
         let description = "the application may not use this response_type";
         return Err((ErrorCode::UnauthorizedClient, description));
     }
+    // A redirect carries no proof of a key, so its token could be anybody's.
+    if types.contains(&ResponseType::Token) && application.oidc.dpop_required {
+        let description = "response_type must be without token: access tokens of the application must be bound to a key";
+        return Err((ErrorCode::UnauthorizedClient, description));
+    }
     Ok(types)
 }
+
+const RESPONSE_TYPES: &str = "response_type must be code, id_token, token id_token, code id_token, code token or code token id_token";
 
 /// The words of a space-separated list.
 fn words(list: &Option<String>) -> Vec<String> {
@@ -198,6 +206,19 @@ const MAX_OBJECT: usize = 4_096;
 fn dpop_jkt(parameters: &Parameters) -> Result<Option<Thumbprint>, &'static str> {
     let read = |text: &String| text.parse().map_err(|_| "dpop_jkt must be a JWK thumbprint");
     parameters.dpop_jkt.as_ref().map(read).transpose()
+}
+
+/// Compared as [`is_same`], or under a pattern if the application may have some. A registered text with `*` is an address in no
+/// case.
+fn is_registered(application: &Application, requested: &str) -> bool {
+    let wildcards = application.oidc.wildcard_redirect_uris;
+    application.redirect_uris.iter().any(|registered| {
+        if registered.contains('*') {
+            wildcards && covers(registered, requested)
+        } else {
+            is_same(registered, requested)
+        }
+    })
 }
 
 /// Equal character by character, save the port of a registered loopback address (RFC 8252, section 7.3).

@@ -90,6 +90,21 @@ fn redirect_uris_are_compared_exactly_except_the_port_of_a_loopback_address() {
 }
 
 #[test]
+fn a_redirect_uri_with_a_star_is_a_pattern_or_nothing() {
+    let mut app = application();
+    app.redirect_uris = vec!["https://*.bank.example/cb".to_owned()];
+    let at = |app: &Application, uri: &str| {
+        outcome(app, |p| p.redirect_uri = Some(uri.to_owned())) == "ok"
+    };
+    assert!(!at(&app, "https://a.bank.example/cb"), "the switch is off");
+    assert!(!at(&app, "https://*.bank.example/cb"), "as it is written");
+    app.oidc.wildcard_redirect_uris = true;
+    assert!(at(&app, "https://a.bank.example/cb"));
+    assert!(!at(&app, "https://*.bank.example/cb"), "as it is written");
+    assert!(!at(&app, "https://a.bank.example.evil.example/cb"));
+}
+
+#[test]
 fn pkce_is_required_of_public_clients_and_only_as_s256() {
     let missing = |p: &mut Parameters| {
         p.code_challenge = None;
@@ -126,16 +141,20 @@ fn each_broken_member_is_named() {
     let table = [
         (outcome(&app, |p| p.response_type = None), "invalid_request: response_type is required"),
         (
-            outcome(&app, |p| p.response_type = set("token")),
+            outcome(&app, |p| p.response_type = set("code token")),
             "unauthorized_client: the application may not use this response_type",
         ),
         (
+            outcome(&app, |p| p.response_type = set("token")),
+            "unsupported_response_type: response_type must be code, id_token, token id_token, code id_token, code token or code token id_token",
+        ),
+        (
             outcome(&app, |p| p.response_type = set("password")),
-            "unsupported_response_type: response_type must be code, or code, token and id_token combined",
+            "unsupported_response_type: response_type must be code, id_token, token id_token, code id_token, code token or code token id_token",
         ),
         (
             outcome(&app, |p| p.response_type = set("code code")),
-            "unsupported_response_type: response_type must be code, or code, token and id_token combined",
+            "unsupported_response_type: response_type must be code, id_token, token id_token, code id_token, code token or code token id_token",
         ),
         (outcome(&app, |p| p.scope = set("profile")), "invalid_scope: scope must contain openid"),
         (outcome(&app, |p| p.scope = None), "invalid_scope: scope must contain openid"),
@@ -231,6 +250,10 @@ fn tokens_in_the_answer_are_for_applications_that_may_have_them() {
     assert!(check(&front, &ask("id_token", None, None)).is_err(), "without a nonce");
     assert!(check(&front, &ask("id_token", Some("n"), Some("query"))).is_err(), "in the query");
     assert!(check(&front, &ask("id_token", Some("n"), Some("form_post"))).is_ok());
+    front.oidc.dpop_required = true;
+    assert!(check(&front, &ask("code token", None, None)).is_err(), "bound to no key");
+    assert!(check(&front, &ask("code id_token", Some("n"), None)).is_ok());
+    front.oidc.dpop_required = false;
     front.oidc.response_types = vec![ResponseType::Code];
     assert!(check(&front, &ask("id_token", Some("n"), None)).is_err(), "not its response type");
     front.oidc.response_types = vec![ResponseType::IdToken];

@@ -299,3 +299,23 @@ fn a_flow_that_is_for_one_user_does_not_complete_for_another() {
     let ann = apply(plan, &again, accepted(id(1)), NOW).unwrap();
     assert!(ann.effects.contains(&Effect::IssueGrant));
 }
+
+#[test]
+fn a_user_without_a_required_claim_gets_nothing_and_what_was_proved_is_still_told() {
+    let actions = [ActionKind::Login, MFA];
+    let deciding =
+        State::Deciding { step: 1, identity: Identity::named(id(1)).proved(Method::Pwd, NOW) };
+    let verification = Verification::NotAsked;
+    let decision = Decision::Authorize { device: id(1), verification };
+    let event = Event::Decided { policy: id(1), decision };
+    let step = apply(plan(&actions), &deciding, event, NOW).unwrap();
+    let why = Failure::MissingClaim { place: 0 };
+    let Step { state, effects } = step.failed_instead(id(1), why);
+    assert_eq!(state, State::Failed { user: Some(id(1)), why });
+    let audited = |effect: &Effect| match effect {
+        Effect::Audit { action, .. } => Some(*action),
+        Effect::IssueGrant => None,
+    };
+    let told: Vec<_> = effects.iter().map(audited).collect();
+    assert_eq!(told, [Some(audit::Action::DeviceAuthorized), Some(audit::Action::AccessDenied)]);
+}

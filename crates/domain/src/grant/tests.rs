@@ -156,6 +156,52 @@ proptest! {
     }
 }
 
+/// The browser fetches an authorization response with an access token of so many seconds.
+const fn fetched(with_code: bool, access_seconds: u32) -> Event {
+    Event::Answer { with_code, access_seconds: Some(access_seconds) }
+}
+
+#[test]
+fn an_answer_with_tokens_is_given_once_and_in_time() {
+    for with_code in [false, true] {
+        let event = fetched(with_code, 3_600);
+        let late = NOW.plus_seconds(CODE_SECONDS);
+        assert_eq!(apply(&grant(State::Issued), &event, late), Err(Refusal::CodeExpired));
+        let step = apply(&grant(State::Issued), &event, NOW).unwrap();
+        assert!(step.effects.contains(&Effect::IssueTokens { refresh: None }));
+        let given = grant(step.state);
+        assert!(given.is_live());
+        for event in [fetched(true, 3_600), fetched(false, 3_600)] {
+            assert_eq!(apply(&given, &event, NOW), Err(Refusal::Answered));
+        }
+    }
+}
+
+#[test]
+fn the_code_of_an_answer_counts_once_and_takes_the_tokens_beside_it_along() {
+    let step = apply(&grant(State::Issued), &fetched(true, 86_400), NOW).unwrap();
+    let answered = grant(step.state);
+    let redeemed = apply(&answered, &redemption(), NOW.plus_seconds(9)).unwrap().state;
+    let access_until = NOW.plus_seconds(86_400);
+    assert_eq!(redeemed, State::Redeemed { at: NOW.plus_seconds(9), access_until });
+    let again = apply(&grant(redeemed), &redemption(), NOW.plus_seconds(10)).unwrap();
+    assert!(!grant(again.state).is_live());
+    let late = NOW.plus_seconds(CODE_SECONDS);
+    assert_eq!(apply(&answered, &redemption(), late), Err(Refusal::CodeExpired));
+    assert_eq!(
+        apply(&answered, &presented(false, true, true), NOW),
+        Err(Refusal::OtherApplication)
+    );
+    assert_eq!(apply(&answered, &presented(true, true, false), NOW), Err(Refusal::WrongVerifier));
+}
+
+#[test]
+fn an_answer_without_a_code_leaves_nothing_to_redeem() {
+    let step = apply(&grant(State::Issued), &fetched(false, 3_600), NOW).unwrap();
+    let step = apply(&grant(step.state), &redemption(), NOW).unwrap();
+    assert_eq!(step.state.name(), "Revoked");
+}
+
 #[test]
 fn each_wrong_member_is_told_and_does_not_spend_the_code() {
     let grant = grant(State::Issued);
@@ -210,6 +256,7 @@ fn scopes_may_be_narrowed_and_never_widened() {
 fn a_grant_is_bound_to_the_key_that_its_application_shows() {
     let (one, two) = (Some(key(1).thumbprint()), Some(key(2).thumbprint()));
     let redeemed = State::Redeemed { at: NOW, access_until: NOW };
+    let answered = State::Answered { access_until: NOW };
     for (state, bound, shown, is_public, expected) in [
         (State::Issued, None, None, true, Ok(None)),
         (State::Issued, None, one, true, Ok(one)),
@@ -217,6 +264,8 @@ fn a_grant_is_bound_to_the_key_that_its_application_shows() {
         (State::Issued, one, one, false, Ok(one)),
         (State::Issued, one, two, false, Err(Refusal::OtherKey)),
         (State::Issued, one, None, false, Err(Refusal::OtherKey)),
+        (answered.clone(), one, None, false, Err(Refusal::OtherKey)),
+        (answered, one, one, false, Ok(one)),
         (redeemed.clone(), one, one, true, Ok(one)),
         (redeemed.clone(), one, two, true, Err(Refusal::OtherKey)),
         (redeemed.clone(), one, None, true, Err(Refusal::OtherKey)),

@@ -12,6 +12,7 @@ const REFUSALS: &[&str] = &[
     "CodeExpired",
     "OtherApplication",
     "OtherRedirectUri",
+    "Answered",
     "WrongVerifier",
     "RefreshExpired",
     "NotNewest",
@@ -38,6 +39,10 @@ pub fn page() -> String {
 /// Each state on both sides of what time changes in it.
 fn states() -> Samples<Grant> {
     let issued = |age| Grant { issued_at: NOW.minus_seconds(age), ..grant(State::Issued) };
+    let answered = |age| Grant {
+        issued_at: NOW.minus_seconds(age),
+        ..grant(State::Answered { access_until: NOW.plus_seconds(3_600) })
+    };
     let rotated = |age: i64| {
         let at = NOW.minus_seconds(age);
         let refresh_until = at.plus_seconds(600);
@@ -49,6 +54,8 @@ fn states() -> Samples<Grant> {
     vec![
         ("in time", issued(CODE_SECONDS - 1)),
         ("late", issued(CODE_SECONDS)),
+        ("in time", answered(CODE_SECONDS - 1)),
+        ("late", answered(CODE_SECONDS)),
         ("", grant(State::Redeemed { at: NOW, access_until: NOW })),
         ("in the grace", rotated(29)),
         ("after the grace", rotated(30)),
@@ -67,7 +74,11 @@ fn events() -> Samples<Event> {
         Event::Redeem { application, redirect_uri: None, code_challenge: challenge, terms };
     let unverified = Event::Redeem { application, redirect_uri: uri, code_challenge: None, terms };
     let lapsed = Event::Refresh { application, generation: 5, terms };
+    let answer = |with_code, access_seconds| Event::Answer { with_code, access_seconds };
     vec![
+        ("with tokens", answer(false, Some(3_600))),
+        ("with an ID token", answer(false, None)),
+        ("with tokens and a code", answer(true, Some(3_600))),
         ("as requested", redemption()),
         ("by another application", other),
         ("for another redirect URI", elsewhere),

@@ -146,7 +146,7 @@ impl Work for Exchange {
                     let user = user.filter(|user| user.enabled);
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
-                    let whole = Issue::whole(grant.clone(), &application, refresh);
+                    let whole = Issue::whole(grant.clone(), &application, &user, refresh);
                     issue = Some(Issue { pairing, key, ..whole });
                 }
                 Effect::Audit { action, reason } => {

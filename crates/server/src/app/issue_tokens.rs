@@ -4,9 +4,11 @@
 use countersign_domain::{
     application::Application,
     authorization::Scope,
+    claims::{self, Claims},
     grant::{Grant, TOKEN_SECONDS, Terms},
     id::Id,
     session::Session,
+    user::User,
 };
 use countersign_protocol::{
     encoding,
@@ -47,14 +49,14 @@ pub struct Tokens {
 pub(super) struct Issue {
     /// What the tokens stand for.
     pub grant: Grant,
-    /// What of it they open.
-    pub scopes: Vec<Scope>,
     /// Life of the access token.
     pub access_seconds: u32,
     /// Generation of the refresh token.
     pub refresh: Option<u32>,
     /// The algorithm of the ID token.
     pub algorithm: Algorithm,
+    /// What the ID token says of the user.
+    pub claims: Claims,
     /// What the ID token says about pairing.
     pub pairing: Option<PairingClaim>,
     /// The key that the access token is bound to.
@@ -74,19 +76,29 @@ struct IdTokenClaims<'a> {
     nonce: Option<&'a str>,
     acr: &'a str,
     amr: Vec<&'static str>,
-    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<Id<Session>>,
     env: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     countersign_pairing: Option<&'a PairingClaim>,
+    #[serde(flatten)]
+    claims: &'a Claims,
 }
 
 impl Issue {
     /// All that a grant gives.
-    pub(super) fn whole(grant: Grant, application: &Application, refresh: Option<u32>) -> Self {
+    pub(super) fn whole(
+        grant: Grant,
+        application: &Application,
+        user: &User,
+        refresh: Option<u32>,
+    ) -> Self {
         Self {
-            scopes: grant.scopes.clone(),
+            claims: claims::of_id_token(application, &grant.scopes, user, false),
             grant,
             access_seconds: Terms::of(application).access_seconds,
             refresh,
@@ -103,27 +115,11 @@ impl Issue {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Tokens, KeyError> {
-        let scope = Scope::join(&self.scopes);
-        let Grant { identity, application, acr, .. } = &self.grant;
-        let access = AccessToken {
-            iss: realm.issuer.clone(),
-            sub: identity.user.to_string(),
-            aud: vec![realm.issuer.clone()],
-            client_id: *application,
-            scope: Some(scope.clone()),
-            iat: now.unix_seconds(),
-            exp: now.plus_seconds(self.access_seconds.into()).unix_seconds(),
-            jti: access_token::id_of(self.grant.id, random(entropy)),
-            auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
-            acr: Some(acr.clone()),
-            sid: self.grant.session,
-            env: realm.environment,
-            cnf: self.key.map(|jkt| Confirmation { jkt }),
-        };
-        let token_type = access.token_type();
+        let access = self.access(realm, now, entropy);
+        let (token_type, scope) = (access.token_type(), self.scope());
         let access_token = access.sign(realm)?;
-        let id_token = if self.scopes.contains(&Scope::OpenId) {
-            Some(self.id_token(realm, now, &access_token)?)
+        let id_token = if self.grant.scopes.contains(&Scope::OpenId) {
+            Some(self.id_token(realm, now, (Some(&access_token), None))?)
         } else {
             None
         };
@@ -139,16 +135,44 @@ impl Issue {
         })
     }
 
-    fn id_token(
+    /// The scopes on the wire.
+    pub(super) fn scope(&self) -> String {
+        Scope::join(&self.grant.scopes)
+    }
+
+    /// An access token, not yet signed.
+    pub(super) fn access(
         &self,
         realm: &Realm,
         now: Timestamp,
-        access_token: &Secret<String>,
+        entropy: &dyn Entropy,
+    ) -> AccessToken {
+        let Grant { identity, application, acr, .. } = &self.grant;
+        AccessToken {
+            iss: realm.issuer.clone(),
+            sub: identity.user.to_string(),
+            aud: vec![realm.issuer.clone()],
+            client_id: *application,
+            scope: Some(self.scope()),
+            iat: now.unix_seconds(),
+            exp: now.plus_seconds(self.access_seconds.into()).unix_seconds(),
+            jti: access_token::id_of(self.grant.id, random(entropy)),
+            auth_time: identity.authenticated_at.map(Timestamp::unix_seconds),
+            acr: Some(acr.clone()),
+            sid: self.grant.session,
+            env: realm.environment,
+            cnf: self.key.map(|jkt| Confirmation { jkt }),
+        }
+    }
+
+    /// An ID token, bound to the access token and the code that come with it.
+    pub(super) fn id_token(
+        &self,
+        realm: &Realm,
+        now: Timestamp,
+        (access_token, code): (Option<&Secret<String>>, Option<&Secret<String>>),
     ) -> Result<Secret<String>, KeyError> {
         let Grant { identity, application, acr, .. } = &self.grant;
-        // OIDC Core, section 3.1.3.6: the left half of the hash.
-        let hash = jose::digest(access_token.expose());
-        let (half, _) = hash.split_at(hash.len() / 2);
         let claims = IdTokenClaims {
             iss: &realm.issuer,
             sub: identity.user.to_string(),
@@ -159,11 +183,20 @@ impl Issue {
             nonce: self.grant.nonce.as_deref(),
             acr,
             amr: identity.methods.iter().map(|method| method.name()).collect(),
-            at_hash: encoding::encode(half),
+            at_hash: access_token.map(half_hash),
+            c_hash: code.map(half_hash),
             sid: self.grant.session,
             env: realm.environment.to_string(),
             countersign_pairing: self.pairing.as_ref(),
+            claims: &self.claims,
         };
         realm.keys.sign(self.algorithm, id_token::TYP, &claims).map(Secret::new)
     }
+}
+
+/// `at_hash` and `c_hash`: the left half of the hash (OIDC Core, section 3.3.2.11).
+fn half_hash(token: &Secret<String>) -> String {
+    let hash = jose::digest(token.expose());
+    let (half, _) = hash.split_at(hash.len() / 2);
+    encoding::encode(half)
 }

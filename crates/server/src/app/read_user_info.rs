@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{authorization::Scope, dpop::DpopProof};
+use countersign_domain::{
+    authorization::Scope,
+    claims::{self, Claims},
+    dpop::DpopProof,
+    id::Id,
+    user::User,
+};
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Versioned, Work, spent_jwt, user};
+use countersign_store::{Tx, Work, application, spent_jwt, user};
 use serde::Serialize;
 
 use super::{
@@ -14,37 +20,25 @@ use super::{
     fault::faults,
 };
 
-/// The claims of the scopes that were granted (OIDC Core, section 5.4).
+/// What is told: the claims of the scopes (OIDC Core, section 5.4), and those that the application maps itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UserInfo {
     /// The user.
-    pub sub: String,
-    /// Full name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Given name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub given_name: Option<String>,
-    /// Family name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub family_name: Option<String>,
-    /// User name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preferred_username: Option<String>,
-    /// When the user last changed, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<i64>,
-    /// Mail address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub sub: Id<User>,
+    /// The claims.
+    #[serde(flatten)]
+    pub claims: Claims,
 }
 
-/// Why nothing is told. All of them are `invalid_token` (RFC 6750, section 3.1).
+/// Why nothing is told (RFC 6750, section 3.1).
 #[derive(Debug, thiserror::Error)]
 pub enum ReadUserInfoError {
     /// Not an access token of this environment, or no longer.
     #[error("the access token is not valid")]
     InvalidToken,
+    /// An access token that does not open this.
+    #[error("the access token must have the scope openid")]
+    InsufficientScope,
     /// The proof that came with it does not count.
     #[error(transparent)]
     Dpop(#[from] DpopRefusal),
@@ -95,18 +89,15 @@ impl Work for Read {
         };
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
         let user = user.filter(|user| user.enabled);
-        let user = user.map(Versioned::into_value).ok_or(ReadUserInfoError::InvalidToken)?;
+        let user = user.ok_or(ReadUserInfoError::InvalidToken)?;
         // The scopes of the token, which may be fewer than those of its grant.
         let scopes = Scope::parse_list(self.token.scope.as_deref().unwrap_or_default());
-        let profile = |value: Option<String>| value.filter(|_| scopes.contains(&Scope::Profile));
-        Ok(UserInfo {
-            sub: user.id.to_string(),
-            name: profile(user.name.formatted()),
-            given_name: profile(user.name.given.clone()),
-            family_name: profile(user.name.family.clone()),
-            preferred_username: profile(Some(user.username)),
-            updated_at: scopes.contains(&Scope::Profile).then(|| user.updated_at.unix_seconds()),
-            email: scopes.contains(&Scope::Email).then_some(user.email),
-        })
+        if !scopes.contains(&Scope::OpenId) {
+            return Err(ReadUserInfoError::InsufficientScope);
+        }
+        let application = application::load(tx, grant.environment, grant.application).await?;
+        let application = application.ok_or(ReadUserInfoError::InvalidToken)?;
+        let claims = claims::of_user_info(&application, &scopes, &user);
+        Ok(UserInfo { sub: user.id, claims })
     }
 }

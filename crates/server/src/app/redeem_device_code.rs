@@ -149,7 +149,8 @@ impl Redeem {
     ) -> Result<Issue, RedeemDeviceCodeError> {
         let Allowed { identity, acr, key } = allowed;
         let user = user::load(tx, code.environment, identity.user).await?;
-        user.filter(|user| user.enabled).ok_or(RedeemDeviceCodeError::UnknownCode)?;
+        let user = user.filter(|user| user.enabled);
+        let user = user.ok_or(RedeemDeviceCodeError::UnknownCode)?;
         let issued = Grant {
             id: code.id.cast(),
             environment: code.environment,
@@ -181,6 +182,6 @@ impl Redeem {
             grant::Effect::IssueTokens { refresh } => Some(*refresh),
             grant::Effect::Audit { .. } => None,
         });
-        Ok(Issue { key, ..Issue::whole(grant, application, refresh.ok_or_else(broken)?) })
+        Ok(Issue { key, ..Issue::whole(grant, application, &user, refresh.ok_or_else(broken)?) })
     }
 }

@@ -137,13 +137,13 @@ impl Refresh {
         refresh: Option<u32>,
     ) -> Result<Issue, RefreshError> {
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
-        user.filter(|user| user.enabled).ok_or(RefreshError::UnknownToken)?;
-        // OIDC Core, section 12.2: the ID token should not have the nonce of the sign-on.
-        let grant = Grant { nonce: None, ..(**grant).clone() };
+        let user = user.filter(|user| user.enabled).ok_or(RefreshError::UnknownToken)?;
         let scopes = match &self.request.scope {
             None => grant.scopes.clone(),
             Some(asked) => grant.narrowed(asked).ok_or(RefreshError::WiderScope)?,
         };
-        Ok(Issue { scopes, ..Issue::whole(grant, application, refresh) })
+        // OIDC Core, section 12.2: the ID token should not have the nonce of the sign-on.
+        let grant = Grant { nonce: None, scopes, ..(**grant).clone() };
+        Ok(Issue::whole(grant, application, &user, refresh))
     }
 }

@@ -4,6 +4,7 @@ use countersign_domain::{
     application::Application,
     audit,
     authorization::Answer,
+    claims,
     device::Device,
     environment::Environment,
     flow::{self, Effect, Event, Failure, Flow, Known, State, Step},
@@ -203,6 +204,7 @@ async fn commit(
     next: Step,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
+    let next = hold_to_claims(tx, flow, next, seen).await?;
     flow.state = next.state;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
@@ -222,6 +224,29 @@ async fn commit(
         }
     }
     Ok(())
+}
+
+/// A flow does not complete for a user who has no value for a claim that the application requires. Costs nothing where it
+/// requires none.
+async fn hold_to_claims(
+    tx: &mut Tx<'_>,
+    flow: &Flow,
+    next: Step,
+    seen: &mut Seen,
+) -> Result<Step, RunError> {
+    let State::Completed { identity } = &next.state else { return Ok(next) };
+    if flow.required_claims.is_empty() {
+        return Ok(next);
+    }
+    let id = identity.user;
+    let user = seen.user(tx, flow, id).await?;
+    let user = user.ok_or_else(|| Fault::broken("a flow refers to something that is gone"))?;
+    let missing = claims::first_missing(&flow.required_claims, &user);
+    seen.user = Some(user);
+    Ok(match missing {
+        Some(place) => next.failed_instead(id, Failure::MissingClaim { place }),
+        None => next,
+    })
 }
 
 async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<(), RunError> {

@@ -146,6 +146,8 @@ async fn participant(tx: &mut Tx<'_>, flow: &Flow) -> Result<Option<Participant>
     let takes_part = application.is_some_and(|application| {
         application.oidc.backchannel_logout_uri.is_some()
             || application.may(GrantType::RefreshToken)
+            // What lies about in browsers ends with the session.
+            || flow.request.answers_with_tokens()
     });
     Ok(takes_part.then(|| Participant { application: id, grant: flow.id.cast() }))
 }

@@ -270,6 +270,7 @@ pub(super) async fn new_flow(
 ) -> Result<Flow, Fault> {
     let policy = policy_of(tx, application, &request).await?;
     let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+    let required = application.oidc.attributes.iter().filter(|attribute| attribute.required);
     let created = audit::Event::succeeded(audit::Action::FlowCreated);
     let id = call.new_id();
     call.audit(tx, created.through(application).within(id)).await?;
@@ -280,6 +281,7 @@ pub(super) async fn new_flow(
         request,
         acr: policy.name,
         actions,
+        required_claims: required.cloned().collect(),
         installation: None,
         session: None,
         resumed: None,

@@ -27,7 +27,7 @@ use super::{
     sign_on::{Visit, fault_page, html},
 };
 use crate::{
-    app::{App, Ending, Realm, StartError, StartFlow, Started},
+    app::{App, Ending, FlowView, Realm, StartError, StartFlow, Started},
     limits::Group,
     settings::Settings,
 };
@@ -102,7 +102,7 @@ async fn authorize(
         correlation: correlation.clone(),
     };
     match app.start_flow(realm, request).await {
-        Ok(started) => begun(app, realm, &started),
+        Ok(started) => begun(app, realm, &started, &correlation).await,
         Err(StartError::Untrusted { description }) if draws_itself => {
             refusal_json(&description).into_response()
         }
@@ -121,23 +121,32 @@ async fn authorize(
 }
 
 /// The flow itself for an app that draws its own screens, a page for everybody else, or at once the answer.
-fn begun(app: &App, realm: &Realm, started: &Started) -> Response {
-    let flow = &started.view.flow;
+async fn begun(app: &App, realm: &Arc<Realm>, started: &Started, correlation: &str) -> Response {
+    let (view, flow) = (&started.view, &started.view.flow);
     let response = match &flow.request.answer {
-        Answer::Flow { .. } => {
-            Json(flow_json(app.settings(), realm, &started.view)).into_response()
-        }
+        Answer::Flow { .. } => match flow_json(app, realm, view, correlation).await {
+            Ok(flow) => Json(flow).into_response(),
+            Err(fault) => FaultResponse(fault).into_response(),
+        },
         Answer::Query { .. }
         | Answer::FormPost { .. }
         | Answer::Fragment { .. }
-        | Answer::Device { .. } => match realm.ending(&started.view) {
-            Some(ending) => answer_with(&ending),
-            None => see(StatusCode::FOUND, &sign_on_url(app, flow)),
-        },
+        | Answer::Device { .. } => onward(app, realm, view, correlation).await,
     };
     let https = app.settings().is_https();
     let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
     with_session(response, app, realm, flow)
+}
+
+/// To the application if the flow has ended, to its page if not.
+async fn onward(app: &App, realm: &Arc<Realm>, view: &FlowView, correlation: &str) -> Response {
+    match app.finish_flow(realm, view, correlation).await {
+        Ok(Some(ending)) => answer_with(&ending),
+        // The answer was given already, or may no longer be.
+        Ok(None) if matches!(view.flow.state, FlowState::Completed { .. }) => gone(),
+        Ok(None) => see(StatusCode::FOUND, &sign_on_url(app, &view.flow)),
+        Err(fault) => fault_page(&fault, correlation),
+    }
 }
 
 /// Adds the cookie of the session that a flow has completed in.
@@ -203,12 +212,11 @@ pub(crate) async fn resume(visit: Visit) -> Response {
             let url = format!("{}?flowId={}", visit.realm.device_page, view.flow.id);
             see(StatusCode::FOUND, &url)
         }
-        Ok(view) => match visit.realm.ending(&view) {
-            Some(ending) => {
-                with_session(answer_with(&ending), &visit.app, &visit.realm, &view.flow)
-            }
-            None => see(StatusCode::FOUND, &sign_on_url(&visit.app, &view.flow)),
-        },
+        Ok(view) => {
+            let Visit { app, realm, correlation, .. } = &visit;
+            let response = onward(app, realm, &view, correlation).await;
+            with_session(response, app, realm, &view.flow)
+        }
         Err(response) => response,
     }
 }

@@ -22,6 +22,10 @@ fn cache() -> [(header::HeaderName, String); 1] {
 const AUTH_METHODS: [&str; 5] =
     ["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
 
+/// What is offered; each application must be allowed what goes beyond `code`.
+const RESPONSE_TYPES: [&str; 6] =
+    ["code", "id_token", "token id_token", "code id_token", "code token", "code token id_token"];
+
 /// The algorithms of what clients sign, after others.
 fn all(others: &[&'static str]) -> Vec<&'static str> {
     let signed = Algorithm::SYMMETRIC.into_iter().chain(Algorithm::ASYMMETRIC).map(Algorithm::name);
@@ -43,9 +47,9 @@ pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
         "end_session_endpoint": at("signoff"),
         "jwks_uri": at("jwks"),
         "scopes_supported": Scope::ALL.map(Scope::name),
-        "response_types_supported": ["code"],
+        "response_types_supported": RESPONSE_TYPES,
         "response_modes_supported": ["query", "fragment", "form_post", "pi.flow"],
-        "grant_types_supported": GRANT_TYPES,
+        "grant_types_supported": GRANT_TYPES.into_iter().chain(["implicit"]).collect::<Vec<_>>(),
         "subject_types_supported": ["public"],
         "prompt_values_supported": ["none", "login", "select_account", "consent"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
@@ -59,7 +63,8 @@ pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
         "dpop_signing_alg_values_supported": Algorithm::ASYMMETRIC.map(Algorithm::name),
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash",
+            "sid",
             "name", "given_name", "family_name", "preferred_username", "updated_at", "email"
         ],
         "claims_parameter_supported": false,

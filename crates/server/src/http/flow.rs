@@ -28,7 +28,6 @@ use crate::{
         ReadFlowError, Realm,
     },
     limits::Limited,
-    settings::Settings,
 };
 
 const VENDOR: &str = "application/vnd.pingidentity.";
@@ -45,11 +44,15 @@ pub(crate) async fn read(
     State(app): State<Arc<App>>,
     At(realm): At,
     browser: Browser,
+    Correlation(correlation): Correlation,
     Path((_, flow)): Path<(String, String)>,
 ) -> Response {
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     match app.read_flow(&realm, handle).await {
-        Ok(view) => Json(flow_json(app.settings(), &realm, &view)).into_response(),
+        Ok(view) => match flow_json(&app, &realm, &view, &correlation).await {
+            Ok(flow) => Json(flow).into_response(),
+            Err(fault) => FaultResponse(fault).into_response(),
+        },
         Err(ReadFlowError::NotFound) => not_found().into_response(),
         Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
     }
@@ -84,7 +87,7 @@ pub(crate) async fn act(
         Some(_) | None => Err(unknown_action()),
     };
     match answer {
-        Ok(view) => call.show(&view),
+        Ok(view) => call.show(&view).await,
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -160,15 +163,19 @@ struct Selected {
 }
 
 impl Call {
-    fn show(&self, view: &FlowView) -> Response {
-        let body = Json(flow_json(self.app.settings(), &self.realm, view)).into_response();
-        with_session(body, &self.app, &self.realm, &view.flow)
+    async fn show(&self, view: &FlowView) -> Response {
+        match flow_json(&self.app, &self.realm, view, &self.correlation).await {
+            Ok(flow) => {
+                with_session(Json(flow).into_response(), &self.app, &self.realm, &view.flow)
+            }
+            Err(fault) => FaultResponse(fault).into_response(),
+        }
     }
 
     async fn check_password(&self, body: &[u8], known_browser: Option<Secret<String>>) -> Response {
         match self.password(body, known_browser).await {
             Ok((view, known_browser)) => {
-                knows(self.app.settings(), &known_browser, self.show(&view))
+                knows(self.app.settings(), &known_browser, self.show(&view).await)
             }
             Err(refusal) => refusal.into_response(),
         }
@@ -298,10 +305,15 @@ fn invalid(code: &'static str, target: &str, message: &str, inner: Option<Value>
     Refusal::Problem(Problem::invalid_data(Detail { inner_error: inner, ..detail }))
 }
 
-/// The flow as the flow API shows it (platform API, section 8.1).
-pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> Value {
+/// The flow as the flow API shows it (platform API, section 8.1), and the authorization response when it has ended.
+pub(crate) async fn flow_json(
+    app: &App,
+    realm: &Arc<Realm>,
+    view: &FlowView,
+    correlation: &str,
+) -> Result<Value, Fault> {
     let flow = &view.flow;
-    let base = format!("{}/{}", settings.base_url, flow.environment);
+    let base = format!("{}/{}", app.settings().base_url, flow.environment);
     let url = format!("{base}/flows/{}", flow.id);
     let (status, actions) = status(view);
     let mut links = Map::new();
@@ -332,10 +344,10 @@ pub(crate) fn flow_json(settings: &Settings, realm: &Realm, view: &FlowView) -> 
     if let FlowState::Passcode { device, .. } = &flow.state {
         set("selectedDevice", json!({ "id": device }));
     }
-    if let Some(answer) = authorize_response(realm, view) {
+    if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);
     }
-    body
+    Ok(body)
 }
 
 /// Status, and the actions that are possible now.
@@ -386,9 +398,20 @@ fn device_json(device: &Device) -> Value {
 }
 
 /// The authorization response, for apps that asked for it in the flow (`pi.flow`).
-fn authorize_response(realm: &Realm, view: &FlowView) -> Option<Value> {
-    let Answer::Flow { .. } = view.flow.request.answer else { return None };
-    let members = realm.ending(view)?.members.into_iter();
-    let members = members.map(|(name, value)| (name.to_owned(), json!(value.expose())));
-    Some(Value::Object(members.collect()))
+async fn authorize_response(
+    app: &App,
+    realm: &Arc<Realm>,
+    view: &FlowView,
+    correlation: &str,
+) -> Result<Option<Value>, Fault> {
+    let Answer::Flow { .. } = view.flow.request.answer else { return Ok(None) };
+    let Some(ending) = app.finish_flow(realm, view, correlation).await? else { return Ok(None) };
+    let json_of = |name: &str, value: &String| match value.parse::<u32>() {
+        // A number where JSON has them, as in token responses (RFC 6749, section 5.1).
+        Ok(seconds) if name == "expires_in" => json!(seconds),
+        Ok(_) | Err(_) => json!(value),
+    };
+    let members = ending.members.iter();
+    let members = members.map(|(name, value)| ((*name).to_owned(), json_of(name, value.expose())));
+    Ok(Some(Value::Object(members.collect())))
 }

@@ -127,6 +127,8 @@ pub enum FailureText {
     Cancelled,
     /// The application asked for somebody else.
     OtherUser,
+    /// The user has no value for a claim that the application requires.
+    MissingClaim,
 }
 
 impl Page<'_> {
@@ -269,6 +271,10 @@ impl fmt::Display for FailureText {
             }
             Self::OtherUser => {
                 "The application asked for another user. Start again and sign in as that one."
+            }
+            Self::MissingClaim => {
+                "The application needs to know something that your account does not say. \
+                 Ask your administrator to complete it, then start again."
             }
             Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
         })

@@ -59,7 +59,7 @@ pub(crate) struct Visit {
     cookie: Secret<String>,
     known_browser: Option<Secret<String>>,
     from_own_page: bool,
-    correlation: String,
+    pub correlation: String,
 }
 
 impl FromRequestParts<Arc<App>> for Visit {
@@ -308,6 +308,7 @@ const fn failure_text(why: Failure) -> FailureText {
     match why {
         Failure::Cancelled => FailureText::Cancelled,
         Failure::OtherUser => FailureText::OtherUser,
+        Failure::MissingClaim { .. } => FailureText::MissingClaim,
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => FailureText::NoUsableDevice,
             Reason::DeviceBlocked => FailureText::DeviceBlocked,

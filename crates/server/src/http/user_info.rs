@@ -57,11 +57,16 @@ async fn answer(
 /// RFC 6750, section 3.1; RFC 9449, section 7.1.
 fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
     let description = error.to_string();
+    let status = match error {
+        ReadUserInfoError::InsufficientScope => StatusCode::FORBIDDEN,
+        _ => StatusCode::UNAUTHORIZED,
+    };
     let (code, nonce) = match error {
         ReadUserInfoError::Fault(fault) | ReadUserInfoError::Dpop(DpopRefusal::Fault(fault)) => {
             return FaultResponse(fault).into_response();
         }
         ReadUserInfoError::InvalidToken => ("invalid_token", None),
+        ReadUserInfoError::InsufficientScope => ("insufficient_scope", None),
         ReadUserInfoError::Dpop(DpopRefusal::Nonce(nonce)) => ("use_dpop_nonce", Some(nonce)),
         ReadUserInfoError::Dpop(
             DpopRefusal::Proof(_) | DpopRefusal::Used | DpopRefusal::Required,
@@ -69,7 +74,10 @@ fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
     };
     // What a stranger wrote may be in the description, but no mark that would end it.
     let description = description.replace(['"', '\\'], "'");
-    let told = format!("error=\"{code}\", error_description=\"{description}\"");
+    let mut told = format!("error=\"{code}\", error_description=\"{description}\"");
+    if status == StatusCode::FORBIDDEN {
+        told.push_str(", scope=\"openid\"");
+    }
     let challenge = match scheme {
         Scheme::Bearer => format!("Bearer {told}"),
         Scheme::Dpop => {
@@ -77,7 +85,7 @@ fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
             format!("DPoP {told}, algs=\"{algorithms}\"")
         }
     };
-    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    let mut response = status.into_response();
     let headers = [(header::WWW_AUTHENTICATE, Some(challenge)), (DPOP_NONCE, nonce)];
     for (name, value) in headers {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {

@@ -2,10 +2,12 @@
 
 mod assertion;
 mod authorize;
+mod claims;
 mod client_credentials;
 mod device_grant;
 mod discovery;
 mod dpop;
+mod front_channel;
 mod id_token;
 mod introspect;
 mod par;

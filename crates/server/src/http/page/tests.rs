@@ -11,7 +11,7 @@ const DEVICES: &[DeviceChoice<'static>] = &[
 
 const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
 
-const FAILURES: [FailureText; 9] = [
+const FAILURES: [FailureText; 10] = [
     FailureText::NoUsableDevice,
     FailureText::DeviceBlocked,
     FailureText::DeviceLocked,
@@ -21,6 +21,7 @@ const FAILURES: [FailureText; 9] = [
     FailureText::ExtraVerificationFailed,
     FailureText::Cancelled,
     FailureText::OtherUser,
+    FailureText::MissingClaim,
 ];
 
 const PROBLEMS: [Problem; 14] = [
