@@ -131,7 +131,7 @@ async fn show_first_password(app: &App, base_url: &str) -> Result<(), Broken> {
     let shown = first.shown();
     say("This is the first start. The platform has one administrator:");
     say("");
-    say(&format!("  sign in at         {base_url}"));
+    say(&format!("  server             {base_url}"));
     say(&format!("  user name          {}", shown.username));
     say(&format!("  one-time password  {}", shown.password.expose()));
     say("");

@@ -97,6 +97,7 @@ pub enum Prompt {
 }
 
 impl Prompt {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -160,10 +160,10 @@ impl App {
             settings,
             limits,
             realms,
+            audit_heads,
             user_code_guesses,
             metrics,
             readiness,
-            audit_heads,
         }
     }
 

@@ -13,7 +13,7 @@ use super::Finding;
 use crate::config::Resolved;
 
 /// How long before its end a certificate should have been renewed.
-const SOON: Duration = Duration::from_secs(14 * 86_400);
+const SOON: Duration = Duration::from_hours(14 * 24);
 
 pub(super) fn look(configuration: &Resolved) -> Vec<Finding> {
     let Some(files) = &configuration.tls else { return Vec::new() };
@@ -83,11 +83,11 @@ mod tests {
         let certificate = Certificate::load_pem_chain(pem.as_bytes()).unwrap().remove(0);
         let validity = certificate.tbs_certificate.validity;
         let end = validity.not_after.to_unix_duration();
-        let day = Duration::from_secs(86_400);
+        let before = |days: u64| end.saturating_sub(Duration::from_hours(24 * days));
         for (host, now, levels) in [
-            ("id.example", end - 100 * day, [Level::Ok, Level::Ok]),
-            ("[::1]", end - 100 * day, [Level::Ok, Level::Ok]),
-            ("other.example", end - day, [Level::Warning, Level::Error]),
+            ("id.example", before(100), [Level::Ok, Level::Ok]),
+            ("[::1]", before(100), [Level::Ok, Level::Ok]),
+            ("other.example", before(1), [Level::Warning, Level::Error]),
             ("id.example", end, [Level::Error, Level::Ok]),
             ("id.example", Duration::ZERO, [Level::Error, Level::Ok]),
         ] {

@@ -27,11 +27,14 @@ pub(super) fn look(configuration: &Resolved) -> Vec<Finding> {
     findings
 }
 
+/// What everybody may do with a file.
+const OTHERS: u32 = 0o007;
+
 /// Whether only the owner can read it. A group may be given the key of a certificate by those who renew it.
 fn private(what: &str, path: &Path) -> Finding {
     let shown = path.display();
     match fs::metadata(path) {
-        Ok(found) if found.permissions().mode() & 0o007 == 0 => {
+        Ok(found) if found.permissions().mode() & OTHERS == 0 => {
             Finding::ok(format!("{what}: {shown} is private"))
         }
         Ok(_) => Finding::error(

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn each_broken_rule_is_told() {
+    fn each_broken_rule_of_addresses_keys_and_times_is_told() {
         assert_told(
             application,
             Application::validate,
@@ -393,6 +393,16 @@ mod tests {
                     |a| a.oidc.access_token_seconds = 299,
                     "oidc.access_token_seconds must be from 300 to 86400",
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn each_broken_rule_of_attribute_mappings_is_told() {
+        assert_told(
+            application,
+            Application::validate,
+            &[
                 (
                     |a| a.oidc.attributes = vec![mapping("acr")],
                     "oidc.attributes.name must be none of the names that the platform fills itself",

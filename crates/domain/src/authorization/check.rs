@@ -59,14 +59,14 @@ pub fn check(
         user: None,
         prompt: prompt(parameters).map_err(invalid)?,
         max_age: max_age(parameters).map_err(invalid)?,
-        acr_values: words(&parameters.acr_values),
+        acr_values: words(parameters.acr_values.as_deref()),
         template: object(
-            &parameters.template,
+            parameters.template.as_ref(),
             "pi.template must be an object of at most 4096 characters",
         )
         .map_err(invalid)?,
         client_context: object(
-            &parameters.client_context,
+            parameters.client_context.as_ref(),
             "pi.clientContext must be an object of at most 4096 characters",
         )
         .map_err(invalid)?,
@@ -84,7 +84,7 @@ pub fn answer(application: &Application, parameters: &Parameters) -> Result<Answ
         None => None,
     };
     // Tokens and the errors in their place go into the fragment, which browsers do not send on.
-    let asked = words(&parameters.response_type);
+    let asked = words(parameters.response_type.as_deref());
     let with_tokens = asked.iter().any(|word| matches!(word.as_str(), "token" | "id_token"));
     match (parameters.response_mode.as_deref(), redirect_uri) {
         (Some("pi.flow"), redirect_uri) => Ok(Answer::Flow { redirect_uri }),
@@ -115,7 +115,7 @@ fn response_types(
     application: &Application,
     parameters: &Parameters,
 ) -> Result<Vec<ResponseType>, (ErrorCode, &'static str)> {
-    let words = words(&parameters.response_type);
+    let words = words(parameters.response_type.as_deref());
     if words.is_empty() {
         return Err((ErrorCode::InvalidRequest, "response_type is required"));
     }
@@ -157,13 +157,13 @@ fn response_types(
 const RESPONSE_TYPES: &str = "response_type must be code, id_token, token id_token, code id_token, code token or code token id_token";
 
 /// The words of a space-separated list.
-fn words(list: &Option<String>) -> Vec<String> {
-    let words = list.as_deref().unwrap_or_default().split(' ');
+fn words(list: Option<&str>) -> Vec<String> {
+    let words = list.unwrap_or_default().split(' ');
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 fn prompt(parameters: &Parameters) -> Result<Prompt, &'static str> {
-    let words = words(&parameters.prompt);
+    let words = words(parameters.prompt.as_deref());
     let has = |word: &str| words.iter().any(|known| known == word);
     let known = ["none", "login", "select_account", "consent"];
     if words.iter().any(|word| !known.contains(&word.as_str())) {
@@ -190,13 +190,13 @@ fn max_age(parameters: &Parameters) -> Result<Option<u32>, &'static str> {
 }
 
 /// A JSON object that is kept as it came.
-fn object(text: &Option<String>, rule: &'static str) -> Result<Option<String>, &'static str> {
+fn object(text: Option<&String>, rule: &'static str) -> Result<Option<String>, &'static str> {
     let is_object = |text: &String| {
         serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
     };
     match text {
         Some(text) if text.len() > MAX_OBJECT || !is_object(text) => Err(rule),
-        text => Ok(text.clone()),
+        text => Ok(text.cloned()),
     }
 }
 

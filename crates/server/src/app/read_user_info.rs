@@ -79,10 +79,10 @@ impl Work for Read {
     type Error = ReadUserInfoError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<UserInfo, ReadUserInfoError> {
-        if let Some(proof) = &self.dpop {
-            if !spent_jwt::spend(tx, self.token.env, &proof.spent).await? {
-                return Err(DpopRefusal::Used.into());
-            }
+        if let Some(proof) = &self.dpop
+            && !spent_jwt::spend(tx, self.token.env, &proof.spent).await?
+        {
+            return Err(DpopRefusal::Used.into());
         }
         let Some(Live::Grant(grant)) = self.token.load_live(tx, self.now).await? else {
             return Err(ReadUserInfoError::InvalidToken);

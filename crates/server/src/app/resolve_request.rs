@@ -60,7 +60,7 @@ impl App {
                 let request = self.pushed_request(realm, call, application, request_uri).await?;
                 let (pushed, is_its_own) = (Some(request.id), true);
                 let parameters = request.parameters;
-                Resolved { pushed, is_its_own, ..Resolved::of(application, parameters) }
+                Resolved { is_its_own, pushed, ..Resolved::of(application, parameters) }
             }
         };
         let Parameters { request, login_hint_token, id_token_hint, .. } = &resolved.parameters;

@@ -62,7 +62,7 @@ pub(crate) async fn by_query(
     RawQuery(query): RawQuery,
 ) -> Response {
     let members = Members::parse(query.unwrap_or_default().as_bytes());
-    authorize(&app, &realm, browser, correlation, members).await
+    Box::pin(authorize(&app, &realm, browser, correlation, members)).await
 }
 
 /// `POST /{environment}/as/authorize`
@@ -73,7 +73,7 @@ pub(crate) async fn by_form(
     correlation: Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
-    authorize(&app, &realm, browser, correlation, members).await
+    Box::pin(authorize(&app, &realm, browser, correlation, members)).await
 }
 
 async fn authorize(

@@ -13,6 +13,7 @@ use countersign_protocol::{device_api::ProofBody, json, secret::Secret};
 
 use super::{
     correlation::Correlation,
+    dpop::Dpop,
     problem::{Detail, FaultResponse, Problem},
 };
 use crate::app::{App, DeviceCall, MAX_KNOWN_BROWSER_CHARACTERS, Realm};
@@ -29,12 +30,13 @@ pub(crate) struct Browser {
     /// What shows that somebody has signed in at it.
     pub session: Option<Secret<String>>,
     /// Who has given the password in it before.
-    pub known_browser: Option<Secret<String>>,
+    pub remembered: Option<Secret<String>>,
 }
 
-/// An OIDC client, by HTTP Basic if it uses it. Form members are the token endpoint's to read.
+/// An OIDC client, by HTTP Basic if it uses it, and its proof of possession. Form members are the endpoint's to read.
 pub(crate) struct Client {
     pub basic: Option<Basic>,
+    pub dpop: Dpop,
 }
 
 /// User name and password of HTTP Basic, decoded as RFC 6749, section 2.3.1, says.
@@ -128,7 +130,7 @@ impl FromRequestParts<Arc<App>> for Browser {
         Ok(Self {
             cookie: cookie(parts, cookie_name(https), |length| length == COOKIE_CHARACTERS),
             session: cookie(parts, &session, |length| length == SESSION_CHARACTERS),
-            known_browser: cookie(parts, known_browser, |l| l <= MAX_KNOWN_BROWSER_CHARACTERS),
+            remembered: cookie(parts, known_browser, |l| l <= MAX_KNOWN_BROWSER_CHARACTERS),
         })
     }
 }
@@ -146,11 +148,12 @@ fn cookie(parts: &Parts, name: &str, fits: impl Fn(usize) -> bool) -> Option<Sec
 impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         // Credentials that cannot be read are wrong ones, not none.
         let unreadable = || Basic { client_id: String::new(), secret: Secret::new(String::new()) };
         let read = |encoded| basic(encoded).unwrap_or_else(unreadable);
-        Ok(Self { basic: authorization(parts, "Basic").map(read) })
+        let basic = authorization(parts, "Basic").map(read);
+        Ok(Self { basic, dpop: Dpop::from_request_parts(parts, state).await? })
     }
 }
 

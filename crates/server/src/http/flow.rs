@@ -66,7 +66,7 @@ pub(crate) async fn act(
     Path((_, flow)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let known_browser = browser.known_browser.clone();
+    let known_browser = browser.remembered.clone();
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     let (parts, body) = request.into_parts();
     let action = media_type(&parts)

@@ -14,7 +14,6 @@ use serde_json::json;
 use super::{
     caller::{At, Client},
     correlation::Correlation,
-    dpop::Dpop,
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
@@ -25,12 +24,11 @@ pub(crate) async fn push(
     State(app): State<Arc<App>>,
     At(realm): At,
     client: Client,
-    dpop: Dpop,
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
     let call = Call { app, realm, correlation };
-    match call.take(&client, &dpop, members).await {
+    match call.take(&client, members).await {
         Ok(pushed) => {
             let body = json!({ "request_uri": pushed.request_uri, "expires_in": pushed.expires_in_seconds });
             (StatusCode::CREATED, Json(body)).into_response()
@@ -50,12 +48,12 @@ impl Call {
     async fn take(
         self,
         client: &Client,
-        dpop: &Dpop,
         members: Result<Members, FormError>,
     ) -> Result<Pushed, OAuthError> {
         let members = members?;
         let credentials = client.credentials(&self.app, &self.realm, &members).await?;
-        let dpop = dpop.verify(&self.app, &self.realm, &format!("{}/par", self.realm.issuer))?;
+        let dpop =
+            client.dpop.verify(&self.app, &self.realm, &format!("{}/par", self.realm.issuer))?;
         let parameters = Parameters::read(|name| members.text(name));
         let correlation = self.correlation;
         let request = PushRequest { client: credentials, parameters, dpop, correlation };

@@ -68,7 +68,7 @@ impl FromRequestParts<Arc<App>> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let PageAt(realm) = PageAt::from_request_parts(parts, app).await?;
         let from_own_page = is_from_own_page(&parts.headers, &app.settings().base_url);
-        let Ok(Browser { cookie, known_browser, .. }) =
+        let Ok(Browser { cookie, remembered: known_browser, .. }) =
             Browser::from_request_parts(parts, app).await;
         let correlation = Correlation::from_request_parts(parts, app).await;
         let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;

@@ -14,7 +14,6 @@ use serde::Serialize;
 use super::{
     caller::{At, Client},
     correlation::Correlation,
-    dpop::Dpop,
     form::{FormError, Members},
     oauth_error::OAuthError,
 };
@@ -40,12 +39,11 @@ pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     At(realm): At,
     client: Client,
-    dpop: Dpop,
     Correlation(correlation): Correlation,
     members: Result<Members, FormError>,
 ) -> Response {
     let call = Call { app, realm, correlation };
-    match call.tokens(&client, &dpop, members).await {
+    match call.tokens(&client, members).await {
         Ok(tokens) => success(&tokens),
         Err(error) => error.told_to(&client),
     }
@@ -62,13 +60,12 @@ impl Call {
     async fn tokens(
         self,
         client: &Client,
-        dpop: &Dpop,
         members: Result<Members, FormError>,
     ) -> Result<Tokens, OAuthError> {
         let members = members?;
         let credentials = client.credentials(&self.app, &self.realm, &members).await?;
         let address = format!("{}/token", self.realm.issuer);
-        let dpop = dpop.verify(&self.app, &self.realm, &address)?;
+        let dpop = client.dpop.verify(&self.app, &self.realm, &address)?;
         let app = Arc::clone(&self.app);
         let grant_type = members.required("grant_type")?;
         let (tokens, counted) = match grant_type.as_str() {

@@ -39,7 +39,7 @@ pub enum TlsError {
     Empty(PathBuf),
     /// Certificate and key do not belong together, or are of a kind that is not supported.
     #[error("{} and {} cannot be used together", .0.certificate.display(), .0.key.display())]
-    Pair(TlsFiles, #[source] rustls::Error),
+    Pair(Box<TlsFiles>, #[source] rustls::Error),
     /// The library has no protocol version.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
@@ -144,7 +144,7 @@ fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(at(&files.key))?;
     let pair = CertifiedKey::from_der(certificates, key, provider);
-    pair.map(Arc::new).map_err(|error| TlsError::Pair(files.clone(), error))
+    pair.map(Arc::new).map_err(|error| TlsError::Pair(Box::new(files.clone()), error))
 }
 
 struct Current {

@@ -8,7 +8,7 @@ use countersign_domain::{
     user::User,
 };
 use countersign_server::app::{AdministerError, FIRST_ADMINISTRATOR};
-use countersign_store::{StoreError, Tx, Work, environment, password, user};
+use countersign_store::{StoreError, Tx, Versioned, Work, environment, password, user};
 
 use crate::world::World;
 
@@ -25,7 +25,7 @@ impl Work for Find {
         };
         let user = user::find_by_username(tx, environment.id, self.0).await?;
         let Some(user) = user else { return Ok(None) };
-        let password = password::load(tx, user.id).await?.map(|found| found.into_value());
+        let password = password::load(tx, user.id).await?.map(Versioned::into_value);
         Ok(Some((environment.id, user.into_value(), password)))
     }
 }

@@ -55,7 +55,7 @@ impl Scene {
 
 fn files(folder: &TempDir) -> TlsFiles {
     let [certificate, key] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
-    TlsFiles { certificate, key, reload: Duration::from_secs(3_600) }
+    TlsFiles { certificate, key, reload: Duration::from_hours(1) }
 }
 
 /// Writes a certificate for this name, and returns the key in case that another is to be spoiled by it.
@@ -185,7 +185,7 @@ async fn more_connections_than_there_may_be_wait_for_their_turn() {
 
 #[tokio::test]
 async fn a_server_that_ends_sends_its_clients_away_with_an_answer() {
-    let linger = Duration::from_secs(60);
+    let linger = Duration::from_mins(1);
     let scene = Scene::start(Settings { linger, ..settings() }, false).await;
     let mut stream = scene.connect().await;
     stream.write_all(GET).await.unwrap();
