@@ -92,6 +92,7 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
         .expose_headers([
             HeaderName::from_static("correlation-id"),
             header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
             dpop::DPOP_NONCE,
         ]);
     let published = Router::new()
