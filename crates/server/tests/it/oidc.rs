@@ -3,6 +3,7 @@
 mod assertion;
 mod authorize;
 mod client_credentials;
+mod conformance;
 mod device_grant;
 mod discovery;
 mod dpop;
