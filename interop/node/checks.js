@@ -95,6 +95,9 @@ export const checks = {
     assert.equal(server.issuer, facts.issuer);
     assert(server.supportsPKCE("S256"));
     assert.equal(server.authorization_response_iss_parameter_supported, true);
+    const options = { execute: [oidc.allowInsecureRequests], algorithm: "oauth2" };
+    const plain = await oidc.discovery(new URL(facts.issuer), "any", undefined, undefined, options);
+    assert.deepEqual({ ...plain.serverMetadata() }, { ...server });
   },
 
   async "code flow with an ES256 ID token"(facts) {
@@ -187,6 +190,19 @@ export const checks = {
     const stolen = oidc.refreshTokenGrant(config, next.refresh_token, undefined, thief);
     assert.equal(await refusal(stolen), "invalid_grant");
     await refusal(oidc.fetchUserInfo(config, next.access_token, tokens.claims().sub));
+  },
+
+  async "FAPI 2.0 Security Profile"(facts) {
+    const { config: known } = await configure(facts, "fapi");
+    const options = { DPoP: oidc.getDPoPHandle(known, await oidc.randomDPoPKeyPair("ES256")) };
+    const build = (config, parameters) => oidc.buildAuthorizationUrlWithPAR(config, parameters, options);
+    const { config, tokens, answer, checks } = await signIn(facts, "fapi", { build, options });
+    assert.equal(tokens.token_type, "dpop");
+    const told = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub, options);
+    assert.equal(told.preferred_username, facts.username);
+    await oidc.refreshTokenGrant(config, tokens.refresh_token, undefined, options);
+    const again = oidc.authorizationCodeGrant(config, answer, checks, undefined, options);
+    assert.equal(await refusal(again), "invalid_grant");
   },
 
   async "client credentials"(facts) {

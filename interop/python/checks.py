@@ -109,7 +109,7 @@ def par(facts):
     assert (page.left, page.status) == (False, 400)
     form = members_of(url)
     pushed = told(party.post("pushed_authorization_request_endpoint", form), 201)
-    short = f"{party.server['authorization_endpoint']}?client_id={party.id}&request_uri={pushed['request_uri']}"
+    short = party.short(request_uri=pushed["request_uri"])
     party.finish(browser, browser.sign_on(short).url, expected)
     assert Browser(facts).open(short).status == 400
 
@@ -122,8 +122,7 @@ def jar(facts):
     now = int(time.time())
     claims = {"iss": party.id, "aud": facts["issuer"], "iat": now, "exp": now + 60, "jti": generate_token()}
     request = party.sign({**members_of(url), **claims}, "oauth-authz-req+jwt")
-    short = f"{party.server['authorization_endpoint']}?client_id={party.id}&request={request}"
-    party.finish(browser, browser.sign_on(short).url, expected)
+    party.finish(browser, browser.sign_on(party.short(request=request)).url, expected)
 
 
 @check("DPoP with a nonce of the server")
@@ -132,11 +131,10 @@ def dpop(facts):
     url, expected = party.request()
     code = browser.sign_on(url).returned("code")
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": party.redirect_uri}
-    form |= {"code_verifier": expected["verifier"], "client_id": party.id}
-    endpoint = party.server["token_endpoint"]
+    form["code_verifier"] = expected["verifier"]
 
     def redeem(form, dpop):
-        return told(dpop.send(lambda: party.http.post(endpoint, data=form, headers={"dpop": dpop.proof("POST", endpoint)})))
+        return told(party.prove(dpop, "token_endpoint", form))
 
     tokens = redeem(form, dpop)
     assert tokens["token_type"] == "DPoP"
@@ -148,10 +146,27 @@ def dpop(facts):
         return party.http.get(userinfo, headers=headers)
 
     assert told(dpop.send(ask))["sub"] == sub
-    again = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": party.id}
+    again = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert redeem(again, dpop)["token_type"] == "DPoP"
     assert refusal(redeem, again, Dpop()) == "invalid_grant"
     assert refusal(party.user_info, token) == "invalid_token"
+
+
+@check("FAPI 2.0 Security Profile")
+def fapi(facts):
+    party, browser, dpop = RelyingParty(facts, "fapi"), Browser(facts), Dpop()
+    url, expected = party.request()
+    pushed = told(party.prove(dpop, "pushed_authorization_request_endpoint", members_of(url)), 201)
+    page = browser.sign_on(party.short(request_uri=pushed["request_uri"]))
+    assert page.returned("iss") == facts["issuer"]
+    form = {"grant_type": "authorization_code", "code": page.returned("code")}
+    form |= {"redirect_uri": party.redirect_uri, "code_verifier": expected["verifier"]}
+    tokens = told(party.prove(dpop, "token_endpoint", form))
+    assert tokens["token_type"] == "DPoP"
+    party.claims(tokens, expected["nonce"])
+    renew = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    told(party.prove(dpop, "token_endpoint", renew))
+    assert told(party.prove(dpop, "token_endpoint", form), 400)["error"] == "invalid_grant"
 
 
 @check("client credentials")

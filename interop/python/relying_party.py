@@ -141,6 +141,16 @@ class RelyingParty:
         auth = self.oauth.client_auth(self.client["method"])
         return self.oauth.session.post(self.server[endpoint], data=form, auth=auth, headers=headers)
 
+    def prove(self, dpop, endpoint, form):
+        """The same with a DPoP proof."""
+        url = self.server[endpoint]
+        return dpop.send(lambda: self.post(endpoint, form, dpop=dpop.proof("POST", url)))
+
+    def short(self, **members):
+        """The address of an authorization request whose members are elsewhere."""
+        members = {"client_id": self.id, **members}
+        return str(httpx.URL(self.server["authorization_endpoint"], params=members))
+
     def sign(self, claims, typ):
         header = {"alg": "ES256", "kid": self.key.kid, "typ": typ}
         return jwt.encode(header, claims, self.key)

@@ -14,7 +14,7 @@ use std::{
 use provider::Provider;
 
 /// What each language must have seen to work, by the names that its checks say.
-const CHECKS: [&str; 27] = [
+const CHECKS: [&str; 28] = [
     "discovery",
     "code flow with an ES256 ID token",
     "code flow with an RS256 ID token",
@@ -28,6 +28,7 @@ const CHECKS: [&str; 27] = [
     "pushed authorization request",
     "signed request object",
     "DPoP with a nonce of the server",
+    "FAPI 2.0 Security Profile",
     "client credentials",
     "device authorization",
     "device authorization that is refused",

@@ -160,6 +160,7 @@ fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
         ("client_secret_jwt", web(Method::ClientSecretJwt)),
         ("private_key_jwt", with_key(Oidc::default())),
         ("pushing", with_key(Oidc { pushed_requests, ..Oidc::default() })),
+        ("fapi", with_key(Oidc { pushed_requests, dpop_required: true, ..Oidc::default() })),
         ("signing", with_key(Oidc { request_objects, ..Oidc::default() })),
     ]
     .into_iter()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{
     Client, FORM, Members, PASSWORD, SITE_ADDRESS, START, World, by_key, claims, get, key_set,
-    post, request, with,
+    post, proof, request, thumbprint, with,
 };
 
 /// The bank's web site with ann's browser in front of it, and the claims of her ID token.
@@ -196,6 +196,61 @@ async fn endpoints_for_clients_take_posts_alone() {
         let answer = w.wire.send(request(Method::GET, &url)).await.must_be(405);
         assert_eq!(answer.header("allow"), "POST", "{endpoint}");
     }
+}
+
+/// RFC 6749, section 5.1; RFC 7662, section 4; RFC 9126, section 2.2; RFC 8628, section 3.2; RFC 9449, section 8.
+#[tokio::test]
+async fn what_clients_are_told_is_never_kept() {
+    let w = World::new().await;
+    let created = w.bank.confidential(&w.server, TokenEndpointAuthMethod::ClientSecretPost).await;
+    let id = created.application.id.to_string();
+    let portal = w.client(&id, "https://portal.example/callback").with_secret(&created);
+    let code = portal.code_for("ann").await;
+    let answer = portal.redeem(&portal.token_request(&code)).await.must_be(200);
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let pushed = portal.request().with("client_secret", portal.secret());
+    let mut answers = vec![
+        answer,
+        portal.redeem(&portal.token_request(&code)).await.must_be(400),
+        portal.user_info(&token).await,
+        portal.ask("introspect", &portal.about(&token)).await.must_be(200),
+        portal.ask("revoke", &portal.about(&token)).await.must_be(200),
+        portal.ask("par", &pushed).await.must_be(201),
+    ];
+    let asked = portal.about("").without("token").with("scope", "openid");
+    answers.push(portal.ask("device_authorization", &asked).await.must_be(200));
+    for answer in answers {
+        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+    }
+}
+
+/// RFC 9449, section 10.1.
+#[tokio::test]
+async fn a_pushed_request_and_its_proof_agree_on_the_key() {
+    let w = World::new().await;
+    let app = w.app();
+    let url = format!("{}/par", app.issuer);
+    let proven = |jti: &str| {
+        let iat = START.unix_seconds();
+        proof(1, &json!({"htm": "POST", "htu": url, "iat": iat, "jti": jti}))
+    };
+    let push = async |request: Members, jti: &str| {
+        w.wire.send(with(post(&url, FORM, request.encoded()), "dpop", &proven(jti))).await
+    };
+    let other = push(app.request().with("dpop_jkt", &thumbprint(2)), "a").await.must_be(400);
+    assert_eq!(other.json()["error"], "invalid_request");
+    assert_eq!(other.json()["error_description"], "dpop_jkt must be the key of the DPoP proof");
+    push(app.request().with("dpop_jkt", &thumbprint(1)), "b").await.must_be(201);
+    // Without `dpop_jkt`, the code is bound to the key of the proof.
+    let flow = app.request().with("response_mode", "pi.flow");
+    let pushed = push(flow, "c").await.must_be(201).json();
+    let short = Members::from([("client_id", app.id.as_str()), ("response_mode", "pi.flow")]);
+    let short = short.with("request_uri", pushed["request_uri"].as_str().unwrap());
+    let mut sign_on = app.begin_with(short).await;
+    sign_on.password("ann", PASSWORD).await.must_be(200);
+    let request = sign_on.client.token_request(&sign_on.code());
+    let answer = sign_on.client.redeem(&request).await.must_be(400);
+    assert_eq!(answer.json()["error"], "invalid_grant");
 }
 
 /// RFC 9700, section 4.12: with 307 the browser would post the password on to the application.
