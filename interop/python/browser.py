@@ -33,7 +33,7 @@ class Browser:
     def __init__(self, facts):
         self.facts = facts
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(facts["issuer"]))
-        self.client = httpx.Client(timeout=10, follow_redirects=False)
+        self.client = httpx.Client(timeout=10, follow_redirects=False, verify=False)
 
     def open(self, address, form=None):
         url = address if "://" in address or ":/" in address else self.origin + address

@@ -48,7 +48,8 @@ class RelyingParty:
     def __init__(self, facts, name, **changed):
         self.facts, self.client = facts, {**facts["clients"][name], **changed}
         self.id, self.redirect_uri = self.client["client_id"], self.client["redirect_uri"]
-        self.http = httpx.Client(timeout=10)
+        # Nothing here is sent by TLS, and reading the authorities takes longer than all the rest.
+        self.http = httpx.Client(timeout=10, verify=False)
         self.server = told(self.http.get(facts["issuer"] + "/.well-known/openid-configuration"))
         assert self.server["issuer"] == facts["issuer"]
         self.keys = KeySet.import_key_set(told(self.http.get(self.server["jwks_uri"])))
@@ -61,6 +62,7 @@ class RelyingParty:
             token_endpoint_auth_method=self.client["method"],
             code_challenge_method="S256",
             timeout=10,
+            verify=False,
         )
         token_endpoint = self.server["token_endpoint"]
         if self.client["method"] == "client_secret_jwt":

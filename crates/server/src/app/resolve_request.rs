@@ -153,7 +153,7 @@ impl App {
             SignedBy::Key(_) => true,
         };
         let alone = application.oidc.request_objects.signature_required;
-        let around = if alone { nothing_but_client_id(parameters) } else { parameters.clone() };
+        let around = if alone { nothing_but_names(parameters) } else { parameters.clone() };
         Ok(Opened { parameters: merged(&object, around, is_its_own), is_its_own })
     }
 }
@@ -166,9 +166,11 @@ pub(super) struct Opened {
     pub is_its_own: bool,
 }
 
-/// Where everything must be signed, what is around the object does not count (RFC 9101, section 6.3).
-fn nothing_but_client_id(around: &Parameters) -> Parameters {
-    Parameters { client_id: around.client_id.clone(), ..Parameters::default() }
+/// Where everything must be signed, what is around the object does not count (RFC 9101, section 6.3). A second object by
+/// reference is still an error (section 5).
+fn nothing_but_names(around: &Parameters) -> Parameters {
+    let Parameters { client_id, request_uri, .. } = around.clone();
+    Parameters { client_id, request_uri, ..Parameters::default() }
 }
 
 /// The members of an object before those around it (OIDC Core, section 6.1). What only the application may say, nobody else
