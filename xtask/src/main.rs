@@ -11,6 +11,7 @@ mod bench;
 mod configuration;
 mod crash;
 mod deb;
+mod interop;
 mod postgres;
 mod suite;
 mod workspace;

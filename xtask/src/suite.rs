@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check and every test of the repository, with what they need set up.
 
 use crate::{
-    Outcome, architecture, postgres,
+    Outcome, architecture, interop, postgres,
     postgres::Postgres,
     workspace::{Workspace, succeed},
 };
@@ -34,6 +34,8 @@ enum Part {
     Clippy,
     /// A private PostgreSQL, unless `TEST_DATABASE_URL` names one
     Postgres,
+    /// Libraries of other languages, by which clients that we did not write sign in
+    Interop,
     /// Unit, integration and documentation tests
     Tests,
     /// The documentation builds and its links lead somewhere
@@ -49,6 +51,7 @@ impl Display for Part {
             Self::Architecture => "architecture",
             Self::Clippy => "clippy",
             Self::Postgres => "postgres",
+            Self::Interop => "interop",
             Self::Tests => "tests",
             Self::Docs => "docs",
             Self::Tour => "tour",
@@ -63,7 +66,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     report.run(Part::Architecture, || architecture::check(workspace));
     report.run(Part::Clippy, || clippy(workspace));
     let database = report.run(Part::Postgres, Postgres::given_or_private);
-    report.run(Part::Tests, || tests(workspace, database.as_ref()));
+    let clients = match interop::missing() {
+        Some(reason) => report.go_without(Part::Interop, reason),
+        None => report.run(Part::Interop, || interop::install(workspace)),
+    };
+    report.run(Part::Tests, || tests(workspace, database.as_ref(), clients.is_some()));
     drop(database);
     report.run(Part::Docs, || documentation(workspace));
     if options.release_tour {
@@ -77,14 +84,18 @@ fn clippy(workspace: &Workspace) -> Outcome {
     succeed(&mut workspace.cargo(&arguments))
 }
 
-/// Without a database the tests that need one are told to stand aside, and the report says so.
-fn tests(workspace: &Workspace, database: Option<&Postgres>) -> Outcome {
+/// Without a database, or without clients of other languages, the tests that need them are told to stand aside, and the report
+/// says so.
+fn tests(workspace: &Workspace, database: Option<&Postgres>, clients: bool) -> Outcome {
     let mut cargo = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     match database {
-        Some(postgres) => cargo.env_remove(SKIP).env(postgres::URL, &postgres.url),
-        None => cargo.env_remove(postgres::URL).env(SKIP, "postgres"),
+        Some(postgres) => cargo.env(postgres::URL, &postgres.url),
+        None => cargo.env_remove(postgres::URL),
     };
-    succeed(&mut cargo)
+    let skipped = [(database.is_none(), Part::Postgres), (!clients, Part::Interop)];
+    let skipped = skipped.iter().filter(|(without, _)| *without);
+    let skipped: Vec<String> = skipped.map(|(_, part)| part.to_string()).collect();
+    succeed(cargo.env(SKIP, skipped.join(",")))
 }
 
 fn documentation(workspace: &Workspace) -> Outcome {
@@ -106,6 +117,7 @@ enum Verdict {
     Passed(Duration),
     Failed(Duration, String),
     Skipped,
+    Missing(String),
 }
 
 impl Display for Verdict {
@@ -116,6 +128,7 @@ impl Display for Verdict {
                 write!(f, "FAILED   {:7.1} s  {reason}", time.as_secs_f64())
             }
             Self::Skipped => f.write_str("SKIPPED  on request"),
+            Self::Missing(reason) => write!(f, "SKIPPED  {reason}"),
         }
     }
 }
@@ -140,12 +153,22 @@ impl Report<'_> {
         outcome.ok()
     }
 
+    /// Leaves a part out because this machine lacks something for it.
+    fn go_without<T>(&mut self, part: Part, reason: String) -> Option<T> {
+        let verdict =
+            if self.skip.contains(&part) { Verdict::Skipped } else { Verdict::Missing(reason) };
+        println!("==> {part} {verdict}");
+        self.lines.push((part, verdict));
+        None
+    }
+
     fn close(self) -> Outcome {
         println!("\n==> summary");
         for (part, verdict) in &self.lines {
             println!("    {part:<14}{verdict}");
         }
-        let skipped = self.names(|verdict| matches!(verdict, Verdict::Skipped));
+        let skipped =
+            self.names(|verdict| matches!(verdict, Verdict::Skipped | Verdict::Missing(_)));
         if !skipped.is_empty() {
             println!("\nNOT A COMPLETE RUN. Skipped: {skipped}.");
         }
@@ -169,6 +192,14 @@ mod tests {
         assert_eq!(report.run(Part::Clippy, || Err::<(), _>("no".into())), None);
         assert_eq!(report.run(Part::Tests, || Ok(7)), Some(7));
         assert_eq!(report.close().unwrap_err().to_string(), "failed: clippy");
+    }
+
+    #[test]
+    fn a_part_that_the_machine_has_not_the_means_for_is_told_and_does_not_fail() {
+        let mut report = Report { skip: &[], lines: Vec::new() };
+        let without: Option<()> = report.go_without(Part::Interop, "no node".to_owned());
+        assert_eq!((without, report.lines[0].1.to_string()), (None, "SKIPPED  no node".to_owned()));
+        assert!(report.close().is_ok());
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub use self::{
     examine::Diagnosis,
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
-    finish_flow::Ending,
+    finish_flow::{Ending, describable},
     installation::{DeviceCall, DeviceCallError},
     introspect_token::{IntrospectError, IntrospectToken, Introspection},
     issue_client_token::{ClientTokenError, IssueClientToken},

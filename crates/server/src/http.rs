@@ -92,10 +92,16 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
         .expose_headers([
             HeaderName::from_static("correlation-id"),
             header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
             dpop::DPOP_NONCE,
         ]);
     let published = Router::new()
         .route("/{environment}/as/.well-known/openid-configuration", get(discovery::configuration))
+        // Where clients of plain OAuth look for the same (RFC 8414, section 3.1).
+        .route(
+            "/.well-known/oauth-authorization-server/{environment}/as",
+            get(discovery::configuration),
+        )
         .route("/{environment}/as/jwks", get(discovery::jwks));
     let tokens = Router::new()
         .route("/{environment}/as/token", post(token::issue))

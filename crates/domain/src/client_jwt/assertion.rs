@@ -5,8 +5,8 @@ use countersign_protocol::time::Timestamp;
 use super::{Jws, Keys, LEEWAY_SECONDS, Refusal};
 use crate::{application::Application, client_jwt::Algorithm, id::Id, spent_jwt::SpentJwt};
 
-/// How far ahead the end of an assertion may lie, in seconds.
-pub const MAX_SECONDS: i64 = 600;
+/// How far ahead the end of an assertion may lie, in seconds. Common libraries make assertions that live for an hour.
+pub const MAX_SECONDS: i64 = 3_600;
 
 /// A verified assertion. It counts once: [`Assertion::spent`] must be stored with what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn assertion(
     claims.require("sub", &id, "must be the client_id")?;
     let rule = "must be the issuer, or the address that the assertion is sent to, and no other";
     claims.require_only_audiences(audiences, rule)?;
-    let rule = "must be at most 10 minutes ahead";
+    let rule = "must be at most one hour ahead";
     let expires_at = claims.require_time(now, MAX_SECONDS, rule)?;
     let expires_at = expires_at.ok_or(Refusal::claim("exp", "must be given"))?;
     let jti = claims.jti()?.ok_or(Refusal::claim("jti", "must be given"))?;

@@ -183,7 +183,7 @@ impl Realm {
         description: &str,
     ) -> Ending {
         let plain = |text: &str| Secret::new(text.to_owned());
-        let description: String = description.chars().filter_map(describable).collect();
+        let description = describable(description);
         let members =
             vec![("error", plain(error.name())), ("error_description", plain(&description))];
         self.ended(answer, state, members)
@@ -201,13 +201,15 @@ impl Realm {
     }
 }
 
-/// A character as `error_description` may carry it (RFC 6749, section 4.1.2.1).
-fn describable(c: char) -> Option<char> {
-    match c {
+/// A text as `error_description` may carry it (RFC 6749, sections 4.1.2.1 and 5.2). What a stranger wrote may be in it.
+#[must_use]
+pub fn describable(text: &str) -> String {
+    let carried = |c| match c {
         '"' | '\\' => Some('\''),
         ' '..='~' => Some(c),
         _ => None,
-    }
+    };
+    text.chars().filter_map(carried).collect()
 }
 
 /// Why a flow failed, for developers.

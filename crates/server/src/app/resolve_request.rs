@@ -152,7 +152,9 @@ impl App {
             SignedBy::Secret(_) => application.keeps_secrets(),
             SignedBy::Key(_) => true,
         };
-        Ok(Opened { parameters: merged(&object, parameters, is_its_own), is_its_own })
+        let alone = application.oidc.request_objects.signature_required;
+        let around = if alone { nothing_but_names(parameters) } else { parameters.clone() };
+        Ok(Opened { parameters: merged(&object, around, is_its_own), is_its_own })
     }
 }
 
@@ -164,13 +166,21 @@ pub(super) struct Opened {
     pub is_its_own: bool,
 }
 
-/// The members of an object before those around it. What only the application may say, nobody else has added.
-fn merged(object: &RequestObject, around: &Parameters, is_its_own: bool) -> Parameters {
+/// Where everything must be signed, what is around the object does not count (RFC 9101, section 6.3). A second object by
+/// reference is still an error (section 5).
+fn nothing_but_names(around: &Parameters) -> Parameters {
+    let Parameters { client_id, request_uri, .. } = around.clone();
+    Parameters { client_id, request_uri, ..Parameters::default() }
+}
+
+/// The members of an object before those around it (OIDC Core, section 6.1). What only the application may say, nobody else
+/// has added.
+fn merged(object: &RequestObject, around: Parameters, is_its_own: bool) -> Parameters {
     let mut inside = Parameters::read(|name| object.text(name));
     if !is_its_own {
         (inside.template, inside.client_context) = (None, None);
     }
-    let around = Parameters { template: None, client_context: None, ..around.clone() };
+    let around = Parameters { template: None, client_context: None, ..around };
     Parameters { request: None, ..inside.or(around) }
 }
 

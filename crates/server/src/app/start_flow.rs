@@ -224,7 +224,9 @@ fn counts(
     now: Timestamp,
 ) -> bool {
     let age = identity.authenticated_at.map(|at| now.seconds_since(at));
-    let fresh = request.max_age.is_none_or(|most| age.is_some_and(|age| age <= most.into()));
+    // `max_age=0` is `prompt=login`, also within the second of the sign-on.
+    let within = |most: u32| most > 0 && age.is_some_and(|age| age <= most.into());
+    let fresh = request.max_age.is_none_or(within);
     let hinted = |hint: &String| User::username_key(hint) == User::username_key(&user.username);
     user.enabled
         && fresh

@@ -184,8 +184,8 @@ impl<S: Sync> FromRequestParts<S> for TokenHolder {
         let token = sent("Bearer", Scheme::Bearer).or_else(|| sent("DPoP", Scheme::Dpop));
         let token =
             token.map(|(token, scheme)| Self { token: Secret::new(token.to_owned()), scheme });
-        // RFC 6750, section 3: without a token, no error code.
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        // RFC 6750, section 3: without a token, no error code, but one parameter at least.
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"userinfo\"")];
         token.ok_or_else(|| (StatusCode::UNAUTHORIZED, challenge).into_response())
     }
 }

@@ -33,6 +33,7 @@ fn all(others: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// `GET /{environment}/as/.well-known/openid-configuration`
+/// and `GET /.well-known/oauth-authorization-server/{environment}/as`
 pub(crate) async fn configuration(_: Anyone, At(realm): At) -> Response {
     let at = |path: &str| format!("{}/{path}", realm.issuer);
     let document = json!({

@@ -16,7 +16,7 @@ use super::{
     problem::{fault_status, mark_fault},
 };
 use crate::{
-    app::{ClientError, Fault},
+    app::{ClientError, Fault, describable},
     limits::Limited,
 };
 
@@ -120,7 +120,8 @@ impl IntoResponse for OAuthError {
         if let Some(limited) = self.limited {
             return Surface::OAuth.refuse(limited);
         }
-        let body = json!({ "error": self.error, "error_description": self.description });
+        let description = describable(&self.description);
+        let body = json!({ "error": self.error, "error_description": description });
         let mut response = (self.status, Json(body)).into_response();
         if self.challenge {
             let basic = HeaderValue::from_static("Basic realm=\"token\"");

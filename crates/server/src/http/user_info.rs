@@ -15,7 +15,9 @@ use super::{
     dpop::{DPOP_NONCE, Dpop},
     problem::FaultResponse,
 };
-use crate::app::{App, DpopRefusal, ProvenRequest, ReadUserInfoError, Realm, UserInfo};
+use crate::app::{
+    App, DpopRefusal, ProvenRequest, ReadUserInfoError, Realm, UserInfo, describable,
+};
 
 /// `GET|POST /{environment}/as/userinfo`
 pub(crate) async fn read(
@@ -72,8 +74,7 @@ fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
             DpopRefusal::Proof(_) | DpopRefusal::Used | DpopRefusal::Required,
         ) => ("invalid_dpop_proof", None),
     };
-    // What a stranger wrote may be in the description, but no mark that would end it.
-    let description = description.replace(['"', '\\'], "'");
+    let description = describable(&description);
     let mut told = format!("error=\"{code}\", error_description=\"{description}\"");
     if status == StatusCode::FORBIDDEN {
         told.push_str(", scope=\"openid\"");

@@ -87,6 +87,6 @@ async fn pages_of_other_origins_may_read_the_name_of_a_request() {
     let answer = w.wire.send(asked).await.must_be(200);
     assert_eq!(
         answer.header("access-control-expose-headers"),
-        "correlation-id,retry-after,dpop-nonce"
+        "correlation-id,retry-after,www-authenticate,dpop-nonce"
     );
 }

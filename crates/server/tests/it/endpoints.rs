@@ -30,8 +30,9 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 29] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 30] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
+    ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
     ("POST", "/{environment}/as/token", Client, OAuth),
     ("POST", "/{environment}/as/device_authorization", Client, OAuth),

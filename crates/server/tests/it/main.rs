@@ -13,6 +13,7 @@ mod answers;
 mod assets;
 mod audit;
 mod bars;
+mod conformance;
 mod device;
 mod endpoints;
 mod flows;

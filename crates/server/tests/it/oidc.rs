@@ -4,6 +4,7 @@ mod assertion;
 mod authorize;
 mod claims;
 mod client_credentials;
+mod conformance;
 mod device_grant;
 mod discovery;
 mod dpop;

@@ -12,6 +12,21 @@ async fn the_discovery_document_does_not_change() {
     snapshot!("discovery", &answer.json());
 }
 
+/// RFC 8414, section 3.1: where the issuer has a path, the well-known part comes before it.
+#[tokio::test]
+async fn clients_of_plain_oauth_find_the_same_document_where_they_look() {
+    let w = World::new().await;
+    let openid = w.wire.get(&w.url("/as/.well-known/openid-configuration")).await.json();
+    let environment = w.bank.environment.id;
+    let path = format!("/.well-known/oauth-authorization-server/{environment}/as");
+    let answer = w.wire.get(&path).await.must_be(200);
+    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    assert_eq!(answer.json(), openid);
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        w.wire.get(path).await.must_be(404);
+    }
+}
+
 #[tokio::test]
 async fn the_key_set_has_one_key_of_each_algorithm_and_nothing_private() {
     let w = World::new().await;

@@ -42,10 +42,11 @@ async fn it_may_be_asked_by_post_too() {
 #[tokio::test]
 async fn without_a_token_it_asks_for_one_and_names_no_error() {
     let w = World::new().await;
+    let challenge = "Bearer realm=\"userinfo\"";
     let answer = w.wire.get(&w.url("/as/userinfo")).await.must_be(401);
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    assert_eq!(answer.header("www-authenticate"), challenge);
     let basic = with(get(&w.url("/as/userinfo")), "authorization", "Basic eDp5");
-    assert_eq!(w.wire.send(basic).await.must_be(401).header("www-authenticate"), "Bearer");
+    assert_eq!(w.wire.send(basic).await.must_be(401).header("www-authenticate"), challenge);
 }
 
 #[tokio::test]
