@@ -125,6 +125,9 @@ pub enum Action {
     /// A session was ended.
     #[serde(rename = "SESSION.DELETED")]
     SessionDeleted,
+    /// An application could not be told that a session has ended.
+    #[serde(rename = "SESSION.LOGOUT_TOKEN_FAILED")]
+    LogoutTokenFailed,
     /// A signing key was made and published.
     #[serde(rename = "KEY.CREATED")]
     KeyCreated,
@@ -146,7 +149,8 @@ impl Action {
             | Self::GrantReused
             | Self::DevicePayloadRefused
             | Self::DeviceActivationFailed
-            | Self::DevicePairingFailedCompromised => true,
+            | Self::DevicePairingFailedCompromised
+            | Self::LogoutTokenFailed => true,
             Self::FlowCreated
             | Self::AccessAllowed
             | Self::UserCreated

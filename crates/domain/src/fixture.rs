@@ -21,6 +21,7 @@ use countersign_domain::{
         self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy, MobileApplication,
     },
     mfa_settings::MfaSettings,
+    outbox::{Content, Message},
     pairing::{self, Ticket},
     population::Population,
     role::Role,
@@ -367,6 +368,17 @@ pub fn record() -> audit::Record {
     }
 }
 
+pub fn message() -> Message {
+    let content = Content::LogoutToken { application: id(1), user: id(1), session: id(1) };
+    Message {
+        id: id(1),
+        environment: id(1),
+        correlation: "correlation".to_owned(),
+        created_at: NOW,
+        content,
+    }
+}
+
 /// An enum whose variants are known by name, so that a list of values can be held against them.
 pub trait Named {
     const NAMES: &[&str];
@@ -406,7 +418,11 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
+<<<<<<< HEAD
         FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
+=======
+        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, LogoutTokenFailed, KeyCreated, KeyRotated, KeyDeleted,
+>>>>>>> 0f13721 (Keep what must be sent after a commit in an outbox)
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
@@ -437,6 +453,7 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
+    Content { LogoutToken }
     session::State { Active, Ended }
     session::Event { SignedOn, End }
     session::Effect { Audit, EndParticipation }

@@ -17,8 +17,8 @@ use crate::{
     device_code,
     fixture::{
         MFA, NOW, Named, application, assert_complete, device, device_code, environment, flow,
-        grant, id, identity, mfa_policy, mfa_settings, participant, population, record, session,
-        sign_on_policy, signing_key as key, ticket, user,
+        grant, id, identity, message, mfa_policy, mfa_settings, participant, population, record,
+        session, sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -215,6 +215,12 @@ fn people_are_stored_as_ever() {
 }
 
 #[test]
+fn the_outbox_is_stored_as_ever() {
+    assert_complete([&message().content]);
+    assert_pinned("message", &message());
+}
+
+#[test]
 fn the_audit_log_is_stored_as_ever() {
     assert_pinned("audit_record", &record());
     let failed = audit::Event::failed(audit::Action::PasswordCheckFailed, "unknown_user");
@@ -315,6 +321,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::SessionCreated,
         Action::SessionUpdated,
         Action::SessionDeleted,
+        Action::LogoutTokenFailed,
         Action::KeyCreated,
         Action::KeyRotated,
         Action::KeyDeleted,

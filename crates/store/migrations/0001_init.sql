@@ -217,6 +217,16 @@ CREATE TABLE spent_jwts (
     PRIMARY KEY (expires_at, environment_id, hash)
 );
 
+-- What must be sent after a commit. The due time leads the key; the end of a lease is a due time too.
+CREATE TABLE outbox (
+    due_at BIGINT NOT NULL,
+    id BYTEA NOT NULL,
+    attempts BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (due_at, id)
+);
+
 CREATE TABLE audit_records (
     environment_id BYTEA NOT NULL,
     id BYTEA NOT NULL,

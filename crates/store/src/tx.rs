@@ -39,6 +39,7 @@ pub struct Tx<'a> {
     fault: Option<Fault>,
     tally: &'a Tally,
     marks: Vec<Mark>,
+    wakes_outbox: bool,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,8 @@ impl From<StoreError> for Fault {
 
 impl<'a> Tx<'a> {
     pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection, tally: &'a Tally) -> Self {
-        Self { connection: Connection::Sqlite(connection), fault: None, tally, marks: Vec::new() }
+        let connection = Connection::Sqlite(connection);
+        Self { connection, fault: None, tally, marks: Vec::new(), wakes_outbox: false }
     }
 
     pub(crate) fn on_postgres(
@@ -82,7 +84,7 @@ impl<'a> Tx<'a> {
         tally: &'a Tally,
     ) -> Self {
         let connection = Connection::Postgres(transaction);
-        Self { connection, fault: None, tally, marks: Vec::new() }
+        Self { connection, fault: None, tally, marks: Vec::new(), wakes_outbox: false }
     }
 
     /// The engine, for the rare statement that cannot be written for both. Such a place says why.
@@ -203,6 +205,16 @@ impl<'a> Tx<'a> {
             Connection::Postgres(transaction) => postgres::script(transaction, sql).await,
         };
         self.note(done)
+    }
+
+    /// Lets the worker of the outbox be woken once this transaction is committed.
+    pub(crate) const fn wake_outbox(&mut self) {
+        self.wakes_outbox = true;
+    }
+
+    /// Whether it is to be woken.
+    pub(crate) const fn wakes_outbox(&self) -> bool {
+        self.wakes_outbox
     }
 
     /// What spoiled the transaction, if anything did.

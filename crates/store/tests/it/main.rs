@@ -13,5 +13,6 @@ mod lockouts;
 mod machines;
 mod meters;
 mod migrations;
+mod outbox;
 mod races;
 mod statements;
