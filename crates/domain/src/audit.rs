@@ -71,6 +71,9 @@ pub enum Action {
     /// A password was wrong or locked.
     #[serde(rename = "PASSWORD.CHECK_FAILED")]
     PasswordCheckFailed,
+    /// A user replaced a password that had to be changed.
+    #[serde(rename = "PASSWORD.RESET")]
+    PasswordReset,
     /// A passcode was right.
     #[serde(rename = "OTP.CHECK_SUCCESS")]
     PasscodeCheckSucceeded,
@@ -156,6 +159,7 @@ impl Action {
             | Self::UserCreated
             | Self::PasswordSet
             | Self::PasswordCheckSucceeded
+            | Self::PasswordReset
             | Self::PasscodeCheckSucceeded
             | Self::GrantRevoked
             | Self::DeviceAuthorized

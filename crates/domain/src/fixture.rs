@@ -418,11 +418,7 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
     audit::Action {
-<<<<<<< HEAD
-        FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, KeyCreated, KeyRotated, KeyDeleted,
-=======
-        FlowCreated, AccessAllowed, AccessDenied, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, LogoutTokenFailed, KeyCreated, KeyRotated, KeyDeleted,
->>>>>>> 0f13721 (Keep what must be sent after a commit in an outbox)
+        FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordReset, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, LogoutTokenFailed, KeyCreated, KeyRotated, KeyDeleted,
     }
     flow::State {
         Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed

@@ -303,6 +303,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
         Action::PasswordSet,
         Action::PasswordCheckSucceeded,
         Action::PasswordCheckFailed,
+        Action::PasswordReset,
         Action::PasscodeCheckSucceeded,
         Action::PasscodeCheckFailed,
         Action::GrantReused,

@@ -24,6 +24,7 @@ mod installation;
 mod introspect_token;
 mod issue_client_token;
 mod issue_tokens;
+mod outbox;
 mod pair_installation;
 mod push_request;
 mod read_flow;
@@ -36,6 +37,7 @@ mod resolve_request;
 mod revoke_token;
 mod rotate_keys;
 mod run_flow;
+mod send_logout_token;
 mod session;
 mod sign_off;
 mod start_flow;
@@ -49,6 +51,7 @@ use countersign_domain::{
     audit::{Event, Record},
     environment::Environment,
     id::Id,
+    outbox::{Content, Message},
     session::Lifetimes,
 };
 use countersign_protocol::{
@@ -57,7 +60,7 @@ use countersign_protocol::{
     secret::Secret,
     time::{Clock, Timestamp},
 };
-use countersign_store::{Store, StoreError, Tx, Work, audit};
+use countersign_store::{Store, StoreError, Tx, Work, audit, outbox as messages};
 
 pub(crate) use self::realms::MAC;
 pub use self::{
@@ -107,6 +110,7 @@ pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    outbound: Arc<Outbound>,
     client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -129,8 +133,8 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
-        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
-        let client_keys = ClientKeys::new(Arc::new(outbound));
+        let outbound = Arc::new(Outbound::new(settings.outbound.clone(), &settings.base_url));
+        let client_keys = ClientKeys::new(Arc::clone(&outbound));
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
@@ -139,6 +143,7 @@ impl App {
             store,
             vault,
             passwords,
+            outbound,
             client_keys,
             clock,
             entropy,
@@ -247,5 +252,17 @@ impl Call {
             event,
         };
         audit::insert(tx, &record).await
+    }
+
+    /// Leaves a message to be sent once this transaction is committed.
+    async fn send(&self, tx: &mut Tx<'_>, content: Content) -> Result<(), StoreError> {
+        let message = Message {
+            id: self.new_id(),
+            environment: self.environment,
+            correlation: self.correlation.clone(),
+            created_at: self.now,
+            content,
+        };
+        messages::insert(tx, &message).await
     }
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use countersign_domain::{session::Lifetimes, signing_key};
+use countersign_domain::{
+    invalid::{Check, Invalid},
+    outbox,
+    session::Lifetimes,
+    signing_key,
+};
 use ipnet::IpNet;
 
 use crate::{limits, outbound, passwords};
@@ -43,6 +48,13 @@ pub struct Settings {
     /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
     /// second request every five minutes.
     pub dpop_nonce_required: bool,
+    /// How often and how long what must be sent after a commit is tried. A lease must outlast a call.
+    pub outbox: outbox::Rules,
+    /// Messages that this node sends at once, 1 to 1,000.
+    pub outbox_concurrency: u32,
+    /// The longest time between two looks for messages of other nodes, and of nodes that have died. What this node commits
+    /// is sent at once.
+    pub outbox_interval: Duration,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -73,11 +85,27 @@ impl Settings {
             user_code_guesses: 30,
             outbound: outbound::Settings::default(),
             dpop_nonce_required: false,
+            outbox: outbox::Rules::default(),
+            outbox_concurrency: 32,
+            outbox_interval: Duration::from_secs(15),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),
             keys_interval: Duration::from_secs(30),
         }
+    }
+
+    /// The bounds that the rest of the system relies on.
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+        self.keys.validate()?;
+        self.outbox.validate()?;
+        let mut check = Check::default();
+        check.range(self.outbox_concurrency.into(), "outbox_concurrency", 1, 1_000);
+        // Else a message would be sent again while it is being sent.
+        let call = i64::try_from(self.outbound.timeout.as_secs()).unwrap_or(i64::MAX);
+        let lease = i64::from(self.outbox.lease_seconds);
+        check.range(call, "outbound.timeout", 0, lease.saturating_sub(5));
+        check.finish()
     }
 
     /// Whether browsers talk to the server by TLS, so that cookies may insist on it.

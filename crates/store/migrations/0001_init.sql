@@ -135,14 +135,17 @@ CREATE TABLE flows (
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+-- All of a user must end when an administrator says so. A session begins with a proof by a person, so the index is no cost that counts.
 CREATE TABLE sessions (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,
+    user_id BYTEA NOT NULL,
     version BIGINT NOT NULL,
     state TEXT NOT NULL,
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE INDEX sessions_by_user ON sessions (user_id, id) WHERE state = 'active';
 CREATE TABLE pushed_requests (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,

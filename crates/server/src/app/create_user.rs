@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
+    audit,
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
@@ -14,7 +15,7 @@ use countersign_domain::{
 use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, population, user};
 
-use super::{AdministerError, App, Fault, Realm};
+use super::{AdministerError, App, Call, Fault, Realm, session};
 
 /// What a user is made of.
 #[derive(Clone, Debug)]
@@ -48,7 +49,8 @@ impl App {
         self.store.write(work).await
     }
 
-    /// Sets the password of a user, and ends a lock of it.
+    /// Sets the password of a user, and ends a lock of it. Who signed in by the old one may be somebody else, so all sessions of
+    /// the user end.
     pub async fn set_password(
         &self,
         environment: Id<Environment>,
@@ -57,7 +59,13 @@ impl App {
     ) -> Result<(), AdministerError> {
         let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
         let password = self.new_password(password).await?;
-        self.store.write(SetPassword { realm, user, password }).await
+        let call = self.call(environment, "");
+        let set = SetPassword { call: call.clone(), realm, user, password };
+        let mut more = self.store.write(set).await?;
+        while more {
+            more = self.store.write(EndSessions { call: call.clone(), user }).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn new_password(
@@ -117,19 +125,38 @@ impl Work for CreateUser {
 }
 
 struct SetPassword {
+    call: Call,
     realm: Arc<Realm>,
     user: Id<User>,
     password: Password,
 }
 
+/// The output says whether there are more sessions to end.
 impl Work for SetPassword {
-    type Output = ();
+    type Output = bool;
     type Error = AdministerError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, AdministerError> {
         let user = user::load(tx, self.realm.environment, self.user).await?;
         let user = user.ok_or(AdministerError::NotFound)?;
         lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
-        Ok(passwords::put(tx, user.id, &self.password).await?)
+        passwords::put(tx, user.id, &self.password).await?;
+        let set = audit::Event::succeeded(audit::Action::PasswordSet);
+        self.call.audit(tx, set.about(user.id)).await?;
+        Ok(session::end_some_of(tx, &self.call, user.id).await?)
+    }
+}
+
+struct EndSessions {
+    call: Call,
+    user: Id<User>,
+}
+
+impl Work for EndSessions {
+    type Output = bool;
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, AdministerError> {
+        Ok(session::end_some_of(tx, &self.call, self.user).await?)
     }
 }

@@ -8,6 +8,7 @@ mod discovery;
 mod dpop;
 mod id_token;
 mod introspect;
+mod logout;
 mod par;
 mod refresh;
 mod refusals;
