@@ -421,10 +421,10 @@ named! {
         FlowCreated, AccessAllowed, AccessDenied, UserCreated, PasswordSet, PasswordReset, PasswordCheckSucceeded, PasswordCheckFailed, PasscodeCheckSucceeded, PasscodeCheckFailed, GrantReused, GrantRevoked, DeviceAuthorized, DevicePayloadRefused, DeviceCreated, DeviceActivationFailed, DevicePairingFailedCompromised, DeviceDeleted, DeviceBlocked, DeviceUnblocked, DeviceLocked, DeviceUnlocked, UserLocked, SessionCreated, SessionUpdated, SessionDeleted, LogoutTokenFailed, KeyCreated, KeyRotated, KeyDeleted,
     }
     flow::State {
-        Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
+        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
+        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
         Cancelled
     }
     flow::Effect { Audit, IssueGrant }

@@ -71,6 +71,7 @@ fn flows_are_stored_as_ever() {
         State::Login { step: 0 },
         named(None, None),
         named(Some(id(1)), Some(identity())),
+        State::PasswordChange { step: 0, identity: identity() },
         State::Deciding { step: 1, identity: only_named },
         State::DeviceSelection { step: 1, identity: identity() },
         State::Passcode { step: 1, identity: identity(), device: id(2) },

@@ -8,6 +8,7 @@ mod attempts;
 mod authenticate_client;
 mod authorize_device;
 mod change_device;
+mod change_password;
 mod check_dpop;
 mod check_passcode;
 mod check_password;
@@ -71,6 +72,7 @@ pub use self::{
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    change_password::{ChangePassword, ChangePasswordError},
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},

@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign_domain::{
     invalid::{Check, Invalid},
     outbox,
+    password::Requirements,
     session::Lifetimes,
     signing_key,
 };
@@ -34,6 +35,8 @@ pub struct Settings {
     pub connections: Connections,
     /// Proxies whose word on the client's address counts (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
+    /// What a password that a person chooses must be.
+    pub new_passwords: Requirements,
     /// Password hashing.
     pub passwords: passwords::Settings,
     /// How long sessions last.
@@ -79,6 +82,7 @@ impl Settings {
             drain_timeout: Duration::from_secs(10),
             connections: Connections::default(),
             trusted_proxies: Vec::new(),
+            new_passwords: Requirements::default(),
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
@@ -99,6 +103,7 @@ impl Settings {
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         self.keys.validate()?;
         self.outbox.validate()?;
+        self.new_passwords.validate()?;
         let mut check = Check::default();
         check.range(self.outbox_concurrency.into(), "outbox_concurrency", 1, 1_000);
         // Else a message would be sent again while it is being sent.

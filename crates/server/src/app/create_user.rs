@@ -61,9 +61,8 @@ impl App {
         let password = self.new_password(password).await?;
         let call = self.call(environment, "");
         let set = SetPassword { call: call.clone(), realm, user, password };
-        let mut more = self.store.write(set).await?;
-        while more {
-            more = self.store.write(EndSessions { call: call.clone(), user }).await?;
+        if self.store.write(set).await? {
+            self.end_sessions(&call, user).await?;
         }
         Ok(())
     }
@@ -144,19 +143,5 @@ impl Work for SetPassword {
         let set = audit::Event::succeeded(audit::Action::PasswordSet);
         self.call.audit(tx, set.about(user.id)).await?;
         Ok(session::end_some_of(tx, &self.call, user.id).await?)
-    }
-}
-
-struct EndSessions {
-    call: Call,
-    user: Id<User>,
-}
-
-impl Work for EndSessions {
-    type Output = bool;
-    type Error = AdministerError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, AdministerError> {
-        Ok(session::end_some_of(tx, &self.call, self.user).await?)
     }
 }

@@ -13,10 +13,10 @@ use countersign_domain::{
 };
 use countersign_protocol::secret::Secret;
 use countersign_store::{
-    StoreError, Tx, Versioned, application, grant as grants, session as sessions,
+    StoreError, Tx, Versioned, Work, application, grant as grants, session as sessions,
 };
 
-use super::{Call, Fault, Realm};
+use super::{App, Call, Fault, Realm};
 
 /// A session that is not over.
 pub(super) struct Found {
@@ -178,4 +178,26 @@ async fn participant(tx: &mut Tx<'_>, flow: &Flow) -> Result<Option<Participant>
             || application.may(GrantType::RefreshToken)
     });
     Ok(takes_part.then(|| Participant { application: id, grant: flow.id.cast() }))
+}
+
+impl App {
+    /// Ends the sessions of a user that [`end_some_of`] has left.
+    pub(super) async fn end_sessions(&self, call: &Call, user: Id<User>) -> Result<(), Fault> {
+        while self.store.write(EndSessions { call: call.clone(), user }).await? {}
+        Ok(())
+    }
+}
+
+struct EndSessions {
+    call: Call,
+    user: Id<User>,
+}
+
+impl Work for EndSessions {
+    type Output = bool;
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        end_some_of(tx, &self.call, self.user).await
+    }
 }
