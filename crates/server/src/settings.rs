@@ -102,14 +102,19 @@ impl Settings {
     /// The bounds that the rest of the system relies on.
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         self.keys.validate()?;
-        self.outbox.validate()?;
         self.new_passwords.validate()?;
+        self.validate_outbox()
+    }
+
+    /// The bounds of the outbox.
+    pub fn validate_outbox(&self) -> Result<(), Invalid> {
+        self.outbox.validate()?;
         let mut check = Check::default();
-        check.range(self.outbox_concurrency.into(), "outbox_concurrency", 1, 1_000);
+        check.range(self.outbox_concurrency.into(), "outbox.concurrency", 1, 1_000);
         // Else a message would be sent again while it is being sent.
         let call = i64::try_from(self.outbound.timeout.as_secs()).unwrap_or(i64::MAX);
         let lease = i64::from(self.outbox.lease_seconds);
-        check.range(call, "outbound.timeout", 0, lease.saturating_sub(5));
+        check.range(lease, "outbox.lease_seconds", call.saturating_add(5), 3_600);
         check.finish()
     }
 

@@ -3,23 +3,36 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use countersign_protocol::time::Timestamp;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, sleep},
+};
 
-use crate::app::{App, Fault};
+use crate::{
+    app::{App, Fault},
+    telemetry::Worker,
+};
 
 /// Sends until `stopped`, and then ends what is under way. It looks when a commit of this node wakes it, when the next message is
 /// due, and every interval, for what other nodes have left.
 pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     let mut stopped = pin!(stopped);
     let mut sending = JoinSet::new();
+    let meter = app.metrics().worker("outbox");
+    let mut looks = tokio::time::interval(interval(&app));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let free = places(&app, &sending);
-        let wait = if free == 0 { interval(&app) } else { begin(&app, &mut sending, free).await };
+        let wait = match free {
+            0 => interval(&app),
+            _ => begin(&app, &mut sending, free, &meter).await,
+        };
         tokio::select! {
             () = &mut stopped => break,
             () = app.store().outbox_woken() => {}
             Some(_) = sending.join_next() => {}
             () = sleep(wait) => {}
+            _ = looks.tick() => measure(&app, &meter).await,
         }
         // Those that ended together make room together.
         while sending.try_join_next().is_some() {}
@@ -38,14 +51,16 @@ fn interval(app: &App) -> Duration {
 }
 
 /// Begins to send as many as there are places for, and tells how long there is nothing more to begin.
-async fn begin(app: &Arc<App>, sending: &mut JoinSet<()>, free: u32) -> Duration {
+async fn begin(app: &Arc<App>, sending: &mut JoinSet<()>, free: u32, meter: &Worker) -> Duration {
     let due = match app.lease_messages(free).await {
         Ok(due) => due,
         Err(error) => {
+            meter.failed();
             tracing::warn!(%error, "cannot look into the outbox");
             return interval(app);
         }
     };
+    meter.ran(app.now(), due.leased.len() as u64);
     let is_full = due.leased.len() >= free as usize;
     for leased in due.leased {
         let app = Arc::clone(app);
@@ -58,6 +73,14 @@ async fn begin(app: &Arc<App>, sending: &mut JoinSet<()>, free: u32) -> Duration
     }
     // Without a place nothing can begin, however much is due.
     if is_full { interval(app) } else { until(app, due.next_at) }
+}
+
+/// Tells how much there is to be sent, by this node and by others.
+async fn measure(app: &App, meter: &Worker) {
+    match app.outbox_depth().await {
+        Ok(depth) => meter.left(depth.messages),
+        Err(error) => tracing::warn!(%error, "cannot measure the outbox"),
+    }
 }
 
 fn until(app: &App, next_at: Option<Timestamp>) -> Duration {
