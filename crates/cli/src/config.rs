@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod log;
 mod outbound;
+mod outbox;
 mod passwords;
 mod requests;
 mod resolved;
@@ -29,9 +30,9 @@ use serde::Deserialize;
 
 use self::{
     connections::Connections, database::Database, encryption::Encryption, error::Flaw,
-    expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound, passwords::Passwords,
-    requests::Requests, server::Server, sessions::Sessions, shutdown::Shutdown,
-    telemetry::Telemetry, tls::Tls, tokens::Tokens,
+    expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound, outbox::Outbox,
+    passwords::Passwords, requests::Requests, server::Server, sessions::Sessions,
+    shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -58,6 +59,7 @@ pub struct Config {
     limits: Limits,
     tokens: Tokens,
     outbound: Outbound,
+    outbox: Outbox,
     expiry: Expiry,
     log: Log,
     telemetry: Telemetry,

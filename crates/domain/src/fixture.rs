@@ -21,6 +21,7 @@ use countersign_domain::{
         self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy, MobileApplication,
     },
     mfa_settings::MfaSettings,
+    outbox::{Content, Message},
     pairing::{self, Ticket},
     population::Population,
     role::Role,
@@ -373,6 +374,17 @@ pub fn record() -> audit::Record {
     }
 }
 
+pub fn message() -> Message {
+    let content = Content::LogoutToken { application: id(1), user: id(1), session: id(1) };
+    Message {
+        id: id(1),
+        environment: id(1),
+        correlation: "correlation".to_owned(),
+        created_at: NOW,
+        content,
+    }
+}
+
 /// An enum whose variants are known by name, so that a list of values can be held against them.
 pub trait Named {
     const NAMES: &[&str];
@@ -412,10 +424,10 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mfa }
     flow::State {
-        Identifier, Login, Password, Deciding, DeviceSelection, Passcode, Completed, Failed
+        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
+        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
         Cancelled
     }
     flow::Effect { Audit, IssueGrant }
@@ -440,6 +452,7 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
+    Content { LogoutToken }
     session::State { Active, Ended }
     session::Event { SignedOn, End }
     session::Effect { Audit, EndParticipation }

@@ -76,6 +76,8 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proved: Option<Identity>,
     },
+    /// Waits for another password: the one that was given serves only to choose it.
+    PasswordChange { step: usize, identity: Identity },
     /// Waits for the decision on the MFA step. Never stored: the transaction that comes here goes on.
     Deciding { step: usize, identity: Identity },
     /// Waits for the choice of a device.
@@ -167,8 +169,10 @@ pub enum Known {
 pub enum Event {
     /// The person gave a user name; `user` is whose it is, if anybody's.
     Identified { username: String, user: Option<Id<User>> },
-    /// The password of this user was right.
-    PasswordAccepted { user: Id<User> },
+    /// The password of this user was right. `must_change`: it serves only to choose another one.
+    PasswordAccepted { user: Id<User>, must_change: bool },
+    /// The user has another password, which was chosen in this flow.
+    PasswordChanged,
     /// The MFA step was decided under this policy.
     Decided { policy: Id<MfaPolicy>, decision: Decision },
     /// The person chose one of the usable devices.
@@ -270,11 +274,13 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
-            | Event::DeviceLost => Err(Refusal::NotNow),
+            | Event::DeviceLost
+            | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Login { step } => match event {
-            Event::PasswordAccepted { user } => {
-                Ok(password_accepted(plan, *step, &Identity::named(user), now))
+            Event::PasswordAccepted { user, must_change } => {
+                let identity = Identity::named(user).proved(Method::Pwd, now);
+                Ok(password_accepted(plan, *step, identity, must_change))
             }
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
@@ -282,17 +288,36 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
-            | Event::DeviceLost => Err(Refusal::NotNow),
+            | Event::DeviceLost
+            | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Password { step, user: expected, proved, .. } => match event {
-            Event::PasswordAccepted { user } if Some(user) == *expected => {
+            Event::PasswordAccepted { user, must_change } if Some(user) == *expected => {
                 let identity = proved.clone().unwrap_or_else(|| Identity::named(user));
-                Ok(password_accepted(plan, *step, &identity, now))
+                let identity = identity.proved(Method::Pwd, now);
+                Ok(password_accepted(plan, *step, identity, must_change))
             }
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(*expected)),
             Event::Identified { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::PasswordChange { step, identity } => match event {
+            // Proved anew, since what rests on an older password than the present one does not count.
+            Event::PasswordChanged => {
+                let mut changed = next(plan, step + 1, identity.proved(Method::Pwd, now));
+                changed.effects.insert(0, Effect::audit(audit::Action::PasswordReset, None));
+                Ok(changed)
+            }
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
@@ -308,6 +333,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::PasswordChanged
             | Event::Reset
             | Event::Cancelled => Err(Refusal::NotNow),
         },
@@ -319,7 +345,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::PasscodeAccepted
-            | Event::DeviceLost => Err(Refusal::NotNow),
+            | Event::DeviceLost
+            | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Passcode { step, identity, .. } => match event {
             Event::PasscodeAccepted => {
@@ -332,9 +359,10 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             }
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
-            Event::Identified { .. } | Event::PasswordAccepted { .. } | Event::Decided { .. } => {
-                Err(Refusal::NotNow)
-            }
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::PasswordChanged
+            | Event::Decided { .. } => Err(Refusal::NotNow),
         },
         State::Completed { .. } | State::Failed { .. } => match event {
             Event::Identified { .. }
@@ -343,6 +371,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::PasswordChanged
             | Event::Reset
             | Event::Cancelled => Err(Refusal::NotNow),
         },
@@ -363,8 +392,11 @@ fn identified(plan: Plan<'_>, step: usize, username: String, user: Option<Id<Use
     }
 }
 
-fn password_accepted(plan: Plan<'_>, step: usize, identity: &Identity, now: Timestamp) -> Step {
-    next(plan, step + 1, identity.proved(Method::Pwd, now))
+fn password_accepted(plan: Plan<'_>, step: usize, identity: Identity, must_change: bool) -> Step {
+    if must_change {
+        return Step::to(State::PasswordChange { step, identity });
+    }
+    next(plan, step + 1, identity)
 }
 
 /// From this step on: the first that still asks for something, or the end.

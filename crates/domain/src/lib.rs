@@ -16,6 +16,7 @@
 //! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |
 //! | grant | what an authorization code or a refresh token stands for |
+//! | outbox | what must be sent after a commit |
 //! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
 //! A machine is an enum that carries exactly its data and one function `apply(state, event, now)`; it answers with a
@@ -54,6 +55,7 @@ pub mod lockout;
 pub mod mfa;
 pub mod mfa_policy;
 pub mod mfa_settings;
+pub mod outbox;
 pub mod pairing;
 pub mod password;
 pub mod population;

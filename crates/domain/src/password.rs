@@ -81,14 +81,25 @@ pub fn one_time(random: &[u8; 16]) -> Secret<String> {
     Secret::new(random.chunks(4).map(group).collect::<Vec<_>>().join("-"))
 }
 
-/// The rules for a new password: 8 to 255 characters (NIST SP 800-63B-4, 3.1.1.2, with a second factor; no composition rules).
+/// The fewest characters of any password (NIST SP 800-63B-4, section 3.1.1.2, for one with a second factor).
+pub const MIN_CHARACTERS: usize = 8;
+
+/// The most characters of any password.
+pub const MAX_CHARACTERS: usize = 256;
+
+/// The rules for a password that an administrator sets: its length, and nothing on its composition.
 pub fn validate(password: &str) -> Result<(), Invalid> {
     let length = password.chars().count();
+    let (min, max) = (MIN_CHARACTERS, MAX_CHARACTERS);
     let mut check = Check::default();
-    check.require(length >= 8, "password", Rule::TooShort { min: 8 });
-    check.require(length <= 255, "password", Rule::TooLong { max: 255 });
+    check.require(length >= min, "password", Rule::TooShort { min });
+    check.require(length <= max, "password", Rule::TooLong { max });
     check.finish()
 }
+
+mod requirements;
+
+pub use requirements::{Requirements, Unmet};
 
 #[cfg(test)]
 mod tests {

@@ -79,7 +79,8 @@ pub enum Event {
         /// The application, if it must be told when the session ends.
         participant: Option<Participant>,
     },
-    /// The person signs off, or an administrator ends it.
+    /// The person signs off, somebody else signs in at the same browser, or an administrator ends it. A session that runs out
+    /// is not ended: its applications are told nothing, for they have known since its beginning how long it may last.
     End,
 }
 
@@ -134,6 +135,15 @@ impl Session {
         match &self.state {
             State::Active { identity, .. } if now < self.expires_at => Some(identity),
             State::Active { .. } | State::Ended { .. } => None,
+        }
+    }
+
+    /// Whose it is, or was.
+    #[must_use]
+    pub const fn user(&self) -> Id<User> {
+        match &self.state {
+            State::Active { identity, .. } => identity.user,
+            State::Ended { user } => *user,
         }
     }
 

@@ -17,8 +17,8 @@ use crate::{
     device_code,
     fixture::{
         MFA, NOW, Named, application, assert_complete, device, device_code, environment, flow,
-        grant, id, identity, mfa_policy, mfa_settings, participant, population, record, session,
-        sign_on_policy, signing_key as key, ticket, user,
+        grant, id, identity, message, mfa_policy, mfa_settings, participant, population, record,
+        session, sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -71,6 +71,7 @@ fn flows_are_stored_as_ever() {
         State::Login { step: 0 },
         named(None, None),
         named(Some(id(1)), Some(identity())),
+        State::PasswordChange { step: 0, identity: identity() },
         State::Deciding { step: 1, identity: only_named },
         State::DeviceSelection { step: 1, identity: identity() },
         State::Passcode { step: 1, identity: identity(), device: id(2) },
@@ -213,6 +214,12 @@ fn people_are_stored_as_ever() {
     assert_pinned("user", &user());
     assert_pinned("password", &Password { hash, changed_at: NOW, must_change: false });
     assert_pinned("lockout", &lockout);
+}
+
+#[test]
+fn the_outbox_is_stored_as_ever() {
+    assert_complete([&message().content]);
+    assert_pinned("message", &message());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod attempts;
 mod authenticate_client;
 mod authorize_device;
 mod change_device;
+mod change_password;
 mod check_dpop;
 mod check_passcode;
 mod check_password;
@@ -26,6 +27,7 @@ mod issue_client_token;
 mod issue_tokens;
 mod list_audit;
 mod origin;
+mod outbox;
 mod pair_installation;
 mod push_request;
 mod read_flow;
@@ -40,6 +42,7 @@ mod revoke_token;
 mod rotate_keys;
 mod run_flow;
 mod seal_audit;
+mod send_logout_token;
 mod session;
 mod sign_off;
 mod start_flow;
@@ -58,6 +61,7 @@ use countersign_domain::{
     audit::{Entry, Event, Mention, Mentionable, Record},
     environment::Environment,
     id::Id,
+    outbox::{Content, Message},
     session::Lifetimes,
     user::User,
 };
@@ -67,7 +71,9 @@ use countersign_protocol::{
     secret::Secret,
     time::{Clock, Timestamp},
 };
-use countersign_store::{Store, StoreError, Tx, Work, application, audit, user};
+use countersign_store::{
+    Store, StoreError, Tx, Work, application, audit, outbox as messages, user,
+};
 
 pub(crate) use self::realms::MAC;
 pub use self::{
@@ -78,6 +84,7 @@ pub use self::{
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    change_password::{ChangePassword, ChangePasswordError},
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
@@ -120,6 +127,7 @@ pub struct App {
     store: Store,
     vault: Vault,
     passwords: Passwords,
+    outbound: Arc<Outbound>,
     client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -143,8 +151,8 @@ impl App {
         settings: Settings,
     ) -> Self {
         let passwords = Passwords::new(settings.passwords, entropy.as_ref());
-        let outbound = Outbound::new(settings.outbound.clone(), &settings.base_url);
-        let client_keys = ClientKeys::new(Arc::new(outbound));
+        let outbound = Arc::new(Outbound::new(settings.outbound.clone(), &settings.base_url));
+        let client_keys = ClientKeys::new(Arc::clone(&outbound));
         let limits = Limits::new(&settings.limits, entropy.as_ref());
         let (realms, user_code_guesses) =
             (Realms::default(), Guesses::new(settings.user_code_guesses));
@@ -154,6 +162,7 @@ impl App {
             store,
             vault,
             passwords,
+            outbound,
             client_keys,
             clock,
             entropy,
@@ -291,5 +300,17 @@ impl Call {
         let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
         let found = user::load(tx, self.environment, id).await?;
         Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
+    }
+
+    /// Leaves a message to be sent once this transaction is committed.
+    async fn send(&self, tx: &mut Tx<'_>, content: Content) -> Result<(), StoreError> {
+        let message = Message {
+            id: self.new_id(),
+            environment: self.environment,
+            correlation: self.origin.correlation.clone(),
+            created_at: self.now,
+            content,
+        };
+        messages::insert(tx, &message).await
     }
 }

@@ -67,7 +67,7 @@ pub struct Parts {
 
 /// Opens the store, brings its schema up to date, and composes the use cases.
 pub async fn open(parts: Parts) -> Result<Arc<App>, ServeError> {
-    parts.settings.keys.validate()?;
+    parts.settings.validate()?;
     let vault = Vault::new(&parts.key_encryption_key)?;
     let store = Store::open(&parts.store).await?;
     migrate::run(&store, parts.clock.now()).await?;
@@ -167,6 +167,7 @@ impl Server {
         let mut workers = vec![tokio::spawn(worker::expiry::run(Arc::clone(&app), until()))];
         workers.push(tokio::spawn(worker::rotation::run(Arc::clone(&app), until())));
         workers.push(tokio::spawn(worker::audit::run(Arc::clone(&app), until())));
+        workers.push(tokio::spawn(worker::outbox::run(Arc::clone(&app), until())));
         workers.extend(tls.clone().map(|tls| tokio::spawn(tls.watch(until()))));
         Ok(Self { app, address, stage, crowd, tls, listening, workers })
     }

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use countersign_domain::{session::Lifetimes, signing_key};
+use countersign_domain::{
+    invalid::{Check, Invalid},
+    outbox,
+    password::Requirements,
+    session::Lifetimes,
+    signing_key,
+};
 use ipnet::IpNet;
 
 use crate::{limits, outbound, passwords};
@@ -29,6 +35,8 @@ pub struct Settings {
     pub connections: Connections,
     /// Proxies whose word on the client's address counts (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
+    /// What a password that a person chooses must be.
+    pub new_passwords: Requirements,
     /// Password hashing.
     pub passwords: passwords::Settings,
     /// How long sessions last.
@@ -43,6 +51,13 @@ pub struct Settings {
     /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
     /// second request every five minutes.
     pub dpop_nonce_required: bool,
+    /// How often and how long what must be sent after a commit is tried. A lease must outlast a call.
+    pub outbox: outbox::Rules,
+    /// Messages that this node sends at once, 1 to 1,000.
+    pub outbox_concurrency: u32,
+    /// The longest time between two looks for messages of other nodes, and of nodes that have died. What this node commits
+    /// is sent at once.
+    pub outbox_interval: Duration,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -75,12 +90,16 @@ impl Settings {
             drain_timeout: Duration::from_secs(10),
             connections: Connections::default(),
             trusted_proxies: Vec::new(),
+            new_passwords: Requirements::default(),
             passwords: passwords::Settings::default(),
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
             user_code_guesses: 30,
             outbound: outbound::Settings::default(),
             dpop_nonce_required: false,
+            outbox: outbox::Rules::default(),
+            outbox_concurrency: 32,
+            outbox_interval: Duration::from_secs(15),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),
@@ -90,6 +109,25 @@ impl Settings {
             audit_retention: Duration::from_hours(730 * 24),
             audit_retention_interval: Duration::from_hours(1),
         }
+    }
+
+    /// The bounds that the rest of the system relies on.
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+        self.keys.validate()?;
+        self.new_passwords.validate()?;
+        self.validate_outbox()
+    }
+
+    /// The bounds of the outbox.
+    pub fn validate_outbox(&self) -> Result<(), Invalid> {
+        self.outbox.validate()?;
+        let mut check = Check::default();
+        check.range(self.outbox_concurrency.into(), "outbox.concurrency", 1, 1_000);
+        // Else a message would be sent again while it is being sent.
+        let call = i64::try_from(self.outbound.timeout.as_secs()).unwrap_or(i64::MAX);
+        let lease = i64::from(self.outbox.lease_seconds);
+        check.range(lease, "outbox.lease_seconds", call.saturating_add(5), 3_600);
+        check.finish()
     }
 
     /// Whether browsers talk to the server by TLS, so that cookies may insist on it.

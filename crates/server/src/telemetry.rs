@@ -21,7 +21,7 @@ pub use self::{
 pub(crate) use self::{
     collect::{MFA_DECISIONS, TOKENS_ISSUED},
     external::{ExternalId, ExternalIds},
-    metrics::Metrics,
+    metrics::{Metrics, Worker},
     prometheus::{MEDIA_TYPE, render},
     trace::TraceContext,
 };

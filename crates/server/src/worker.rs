@@ -2,4 +2,5 @@
 
 pub(crate) mod audit;
 pub(crate) mod expiry;
+pub(crate) mod outbox;
 pub(crate) mod rotation;

@@ -135,14 +135,17 @@ CREATE TABLE flows (
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+-- All of a user must end when an administrator says so. A session begins with a proof by a person, so the index is no cost that counts.
 CREATE TABLE sessions (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,
+    user_id BYTEA NOT NULL,
     version BIGINT NOT NULL,
     state TEXT NOT NULL,
     data TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE INDEX sessions_by_user ON sessions (user_id, id) WHERE state = 'active';
 CREATE TABLE pushed_requests (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL,
@@ -215,6 +218,16 @@ CREATE TABLE spent_jwts (
     environment_id BYTEA NOT NULL,
     hash BYTEA NOT NULL,
     PRIMARY KEY (expires_at, environment_id, hash)
+);
+
+-- What must be sent after a commit. The due time leads the key; the end of a lease is a due time too.
+CREATE TABLE outbox (
+    due_at BIGINT NOT NULL,
+    id BYTEA NOT NULL,
+    attempts BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (due_at, id)
 );
 
 -- Written with what they tell. The id and the tenant of a record are in its key and not in `data`: most rows of a busy platform are here.

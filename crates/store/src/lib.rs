@@ -36,6 +36,7 @@ pub mod mfa_policy;
 pub mod mfa_settings;
 pub mod migrate;
 pub mod named;
+pub mod outbox;
 pub mod pairing;
 pub mod password;
 pub mod population;
@@ -58,6 +59,7 @@ mod value;
 use std::{any::type_name, fmt, sync::Arc};
 
 use countersign_protocol::secret::Secret;
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 pub use crate::{
@@ -88,6 +90,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     mfa_policy::STATEMENTS,
     mfa_settings::STATEMENTS,
     migrate::STATEMENTS,
+    outbox::STATEMENTS,
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
@@ -156,6 +159,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     driver: Driver,
     meters: Arc<Meters>,
+    outbox: Arc<Notify>,
 }
 
 enum Driver {
@@ -170,13 +174,13 @@ impl Store {
     /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
     /// `SQLite` file open.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let meters = Arc::<Meters>::default();
+        let (meters, outbox) = (Arc::<Meters>::default(), Arc::<Notify>::default());
         let driver = if settings.is_postgres() {
-            Driver::Postgres(Postgres::new(settings, Arc::clone(&meters))?)
+            Driver::Postgres(Postgres::new(settings, Arc::clone(&meters), Arc::clone(&outbox))?)
         } else {
-            Driver::Sqlite(Sqlite::open(settings, &meters).await?)
+            Driver::Sqlite(Sqlite::open(settings, &meters, Arc::clone(&outbox)).await?)
         };
-        let store = Self(Arc::new(Shared { driver, meters }));
+        let store = Self(Arc::new(Shared { driver, meters, outbox }));
         store.ping().await?;
         Ok(store)
     }
@@ -229,6 +233,12 @@ impl Store {
             Driver::Sqlite(sqlite) => sqlite.load(),
             Driver::Postgres(postgres) => postgres.load(),
         }
+    }
+
+    /// Waits until a message for the outbox has been committed through this store. One that nobody has waited for ends the
+    /// next wait at once. What other nodes commit is only found by looking.
+    pub async fn outbox_woken(&self) {
+        self.0.outbox.notified().await;
     }
 
     /// Whether a transaction could be begun and ended just now.

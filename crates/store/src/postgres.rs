@@ -13,6 +13,7 @@ use std::{
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
 };
+use tokio::sync::Notify;
 use tokio_postgres::{
     Config, IsolationLevel, NoTls,
     types::{ToSql, Type},
@@ -36,6 +37,7 @@ pub(crate) struct Postgres {
     pool: Pool,
     callers: Callers,
     meters: Arc<Meters>,
+    outbox: Arc<Notify>,
 }
 
 /// What a transaction may do.
@@ -69,7 +71,11 @@ impl<E: From<StoreError>> From<Fault> for Failure<E> {
 
 impl Postgres {
     /// Opens no connection yet.
-    pub fn new(settings: &Settings, meters: Arc<Meters>) -> Result<Self, StoreError> {
+    pub fn new(
+        settings: &Settings,
+        meters: Arc<Meters>,
+        outbox: Arc<Notify>,
+    ) -> Result<Self, StoreError> {
         let patience = Duration::from_millis(settings.connect_timeout_ms);
         let (mut config, tls) = tls::parse(settings.url.expose())?;
         config.connect_timeout(patience).application_name("countersign");
@@ -86,7 +92,7 @@ impl Postgres {
             .post_create(limits(settings.statement_timeout_ms))
             .build()
             .map_err(|error| StoreError::bug(error.to_string()))?;
-        Ok(Self { pool, callers: Callers::new(settings.callers), meters })
+        Ok(Self { pool, callers: Callers::new(settings.callers), meters, outbox })
     }
 
     pub async fn write<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
@@ -141,7 +147,7 @@ impl Postgres {
     ) -> Result<W::Output, Failure<W::Error>> {
         let mut client =
             self.pool.get().await.map_err(|error| Failure::Final(pool_error(error).into()))?;
-        let result = transact(&mut client, work, access, &self.meters).await;
+        let result = transact(&mut client, work, access, (&self.meters, &self.outbox)).await;
         if matches!(result, Err(Failure::Lost(_))) {
             self.meters.lost_connections.add(1);
             // A server that has become a standby keeps the connection open; it is of no use here.
@@ -155,7 +161,7 @@ async fn transact<W: Work>(
     client: &mut Object,
     work: &W,
     access: Access,
-    meters: &Meters,
+    (meters, outbox): (&Meters, &Notify),
 ) -> Result<W::Output, Failure<W::Error>> {
     let begin = client.build_transaction();
     let begin = match access {
@@ -174,6 +180,7 @@ async fn transact<W: Work>(
         Some(Fault { kind: FaultKind::Statement | FaultKind::ReadOnly, .. }) | None => {}
     }
     let output = result.map_err(Failure::Final)?;
+    let wakes_outbox = tx.wakes_outbox();
     // A transaction that is dropped rolls back, and nobody waits for that.
     if access == Access::Change {
         let (marks, watch) = (tx.take_marks(), Stopwatch::start());
@@ -184,6 +191,9 @@ async fn transact<W: Work>(
         }
         committed.map_err(commit_fault)?;
         meters.tally.add(marks);
+        if wakes_outbox {
+            outbox.notify_one();
+        }
     }
     Ok(output)
 }

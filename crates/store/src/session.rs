@@ -1,19 +1,29 @@
-//! Sessions.
+//! Sessions, found by themselves or by their user.
 
 use countersign_domain::{
     environment::Environment,
     id::Id,
     session::{Session, State},
+    user::User,
 };
 use countersign_protocol::time::Timestamp;
 
-pub use crate::machine::{insert, load_live as load, swap};
+pub use crate::machine::{load_live as load, swap};
 use crate::{
+    StoreError, Tx, Versioned, document,
     machine::{Machine, Table},
     machine_table,
 };
 
-pub(crate) const STATEMENTS: &[&str] = &Session::TABLE.statements();
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST_OF_USER, MACHINE[1], MACHINE[2], MACHINE[3]];
+
+const MACHINE: [&str; 4] = Session::TABLE.statements();
+const INSERT: &str = "INSERT INTO sessions \
+     (id, environment_id, user_id, version, state, data, expires_at) \
+     VALUES ($1, $2, $3, 1, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+const LIST_OF_USER: &str = "SELECT data, version FROM sessions \
+     WHERE user_id = $1 AND state = 'active' AND environment_id = $2 AND expires_at > $3 \
+     ORDER BY id LIMIT $4";
 
 impl Machine for Session {
     const TABLE: Table = machine_table!("sessions");
@@ -36,4 +46,28 @@ impl Machine for Session {
     fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
+}
+
+/// Adds a session. It is one user's to its end.
+pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), StoreError> {
+    let row = [
+        session.id.into(),
+        session.environment.into(),
+        session.user().into(),
+        session.state().into(),
+        document::encode(session)?.into(),
+        session.expires_at.into(),
+    ];
+    tx.swap(INSERT, &row).await
+}
+
+/// At most `limit` of the sessions of a user that are not over, the oldest first.
+pub async fn list_of_user(
+    tx: &mut Tx<'_>,
+    (environment, user): (Id<Environment>, Id<User>),
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Versioned<Session>>, StoreError> {
+    let params = [user.into(), environment.into(), now.into(), i64::from(limit).into()];
+    document::list(tx, LIST_OF_USER, &params).await
 }

@@ -22,7 +22,7 @@ use rusqlite::{
     ffi, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub(crate) use self::schema::translate;
 use self::{readers::Readers, writer::Writer};
@@ -42,11 +42,15 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub async fn open(settings: &Settings, meters: &Arc<Meters>) -> Result<Self, StoreError> {
+    pub async fn open(
+        settings: &Settings,
+        meters: &Arc<Meters>,
+        outbox: Arc<Notify>,
+    ) -> Result<Self, StoreError> {
         let path = path(settings.url.expose())?;
         let lock = lock(path, Duration::from_millis(settings.connect_timeout_ms)).await?;
         create(path)?;
-        let writer = Writer::start(path, settings.callers, meters)?;
+        let writer = Writer::start(path, settings.callers, meters, outbox)?;
         let readers = Readers::open(path, settings, meters)?;
         Ok(Self { writer, readers, lock: Mutex::new(Some(lock)) })
     }

@@ -41,6 +41,7 @@ pub struct Tx<'a> {
     tally: &'a Tally,
     marks: Vec<Mark>,
     watch: Watch,
+    wakes_outbox: bool,
 }
 
 #[derive(Debug)]
@@ -87,7 +88,8 @@ impl<'a> Tx<'a> {
     }
 
     fn on(connection: Connection<'a>, tally: &'a Tally) -> Self {
-        Self { connection, fault: None, tally, marks: Vec::new(), watch: Watch::default() }
+        let (watch, wakes_outbox) = (Watch::default(), false);
+        Self { connection, fault: None, tally, marks: Vec::new(), watch, wakes_outbox }
     }
 
     /// Says that what this transaction changes is not told in the audit log, and why. Tests look for what is neither told nor
@@ -219,6 +221,16 @@ impl<'a> Tx<'a> {
             Connection::Postgres(transaction) => postgres::script(transaction, sql).await,
         };
         self.note(done)
+    }
+
+    /// Lets the worker of the outbox be woken once this transaction is committed.
+    pub(crate) const fn wake_outbox(&mut self) {
+        self.wakes_outbox = true;
+    }
+
+    /// Whether it is to be woken.
+    pub(crate) const fn wakes_outbox(&self) -> bool {
+        self.wakes_outbox
     }
 
     /// What spoiled the transaction, if anything did.

@@ -22,6 +22,7 @@ const PASSING: &[&str] = &[
     "pushed_requests",
     "spent_proofs",
     "spent_jwts",
+    "outbox",
     "audit_records",
     "audit_seals",
     "audit_bases",

@@ -1,5 +1,6 @@
-//! `[passwords]`: how passwords are hashed.
+//! `[passwords]`: what people may choose, and how passwords are hashed.
 
+use countersign_domain::password::Requirements;
 use countersign_server::PasswordSettings;
 use serde::Deserialize;
 
@@ -8,6 +9,7 @@ use super::{Flaw, error::range};
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Passwords {
+    min_characters: u8,
     memory_kib: u32,
     passes: u32,
     workers: usize,
@@ -17,11 +19,17 @@ pub(super) struct Passwords {
 impl Default for Passwords {
     fn default() -> Self {
         let PasswordSettings { memory_kib, passes, workers, queue } = PasswordSettings::default();
-        Self { memory_kib, passes, workers, queue }
+        let Requirements { min_characters } = Requirements::default();
+        Self { min_characters, memory_kib, passes, workers, queue }
     }
 }
 
 impl Passwords {
+    pub fn requirements(&self) -> Result<Requirements, Flaw> {
+        let min_characters = range(("passwords", "min_characters"), self.min_characters, 8, 64)?;
+        Ok(Requirements { min_characters })
+    }
+
     pub fn resolve(&self) -> Result<PasswordSettings, Flaw> {
         let at = |key| ("passwords", key);
         Ok(PasswordSettings {

@@ -50,6 +50,7 @@ impl Resolved {
         settings.connections = config.connections.resolve()?;
         settings.trusted_proxies = config.server.trusted_proxies()?;
         settings.passwords = config.passwords.resolve()?;
+        settings.new_passwords = config.passwords.requirements()?;
         config.requests.apply(&mut settings)?;
         config.shutdown.apply(&mut settings)?;
         config.sessions.apply(&mut settings)?;
@@ -57,6 +58,7 @@ impl Resolved {
         config.limits.apply(&mut settings)?;
         config.tokens.apply(&mut settings);
         config.outbound.apply(&mut settings, around)?;
+        config.outbox.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
         let mut store = config.database.resolve(&data, around)?;
         if !store.is_postgres() {

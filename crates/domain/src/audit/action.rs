@@ -65,6 +65,8 @@ actions! {
         "Wrong passcodes over all devices locked the MFA of a user.";
     PasswordSet = "PASSWORD.SET", Success,
         "A password was set for a user, which ends a lock of the old one.";
+    PasswordReset = "PASSWORD.RESET", Success,
+        "A user replaced a password that had to be changed.";
     PasswordCheckSucceeded = "PASSWORD.CHECK_SUCCEEDED", Success, "A password was right.";
     PasswordCheckFailed = "PASSWORD.CHECK_FAILED", Failure,
         "A password was wrong or locked, or nobody has the user name.";
@@ -95,6 +97,8 @@ actions! {
     SessionCreated = "SESSION.CREATED", Success, "A session began.";
     SessionUpdated = "SESSION.UPDATED", Success, "Somebody proved something more in a session.";
     SessionDeleted = "SESSION.DELETED", Success, "A session was ended.";
+    LogoutTokenFailed = "SESSION.LOGOUT_TOKEN_FAILED", Failure,
+        "An application could not be told that a session has ended.";
     KeyCreated = "KEY.CREATED", Success, "A signing key was made and published.";
     KeyRotated = "KEY.ROTATED", Success,
         "A signing key signs from now on, in place of the one before.";

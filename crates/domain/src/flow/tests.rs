@@ -56,7 +56,7 @@ impl Taken {
         match (&self.before, &self.event) {
             (
                 State::Login { step } | State::Password { step, .. },
-                Event::PasswordAccepted { user },
+                Event::PasswordAccepted { user, .. },
             ) => Some((*step, *user)),
             (State::Passcode { step, identity, .. }, Event::PasscodeAccepted)
             | (
@@ -90,6 +90,7 @@ fn methods(state: &State) -> &[Method] {
         | State::Password { proved: None, .. }
         | State::Failed { .. } => &[],
         State::Password { proved: Some(identity), .. }
+        | State::PasswordChange { identity, .. }
         | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
@@ -119,7 +120,9 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => prop::option::weighted(0.8, users())
             .prop_map(move |user| Event::Identified { username: username.clone(), user }),
-        4 => users().prop_map(|user| Event::PasswordAccepted { user }),
+        4 => (users(), prop::bool::weighted(0.3))
+            .prop_map(|(user, must_change)| Event::PasswordAccepted { user, must_change }),
+        2 => Just(Event::PasswordChanged),
         8 => decisions().prop_map(|decision| Event::Decided { policy: id(1), decision }),
         2 => Just(Event::DeviceChosen { device: id(2) }),
         4 => Just(Event::PasscodeAccepted),
@@ -164,6 +167,30 @@ proptest! {
             let asked = |(_, action): &(usize, &ActionKind)| **action == MFA;
             for (step, _) in run.actions.iter().enumerate().filter(asked) {
                 prop_assert!(passed.contains(&step), "step {}", step);
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_that_must_be_changed_opens_nothing_until_it_is(run in runs()) {
+        let mut waits = false;
+        for taken in &run.taken {
+            match &taken.event {
+                Event::PasswordAccepted { must_change, .. } => waits = *must_change,
+                Event::PasswordChanged => {
+                    prop_assert!(waits, "{:?}", taken);
+                    waits = false;
+                }
+                Event::Reset | Event::Cancelled => waits = false,
+                Event::Identified { .. }
+                | Event::Decided { .. }
+                | Event::DeviceChosen { .. }
+                | Event::PasscodeAccepted
+                | Event::DeviceLost => prop_assert!(!waits, "{:?}", taken),
+            }
+            prop_assert_eq!(waits, taken.step.state.name() == "PasswordChange");
+            if waits {
+                prop_assert_eq!(&taken.step.effects, &[]);
             }
         }
     }
@@ -227,7 +254,7 @@ fn a_phone_before_the_password_counts_as_much_as_one_after_it() {
     let events = vec![
         Event::Identified { username: "ann".to_owned(), user: Some(id(1)) },
         Event::Decided { policy: id(7), decision },
-        Event::PasswordAccepted { user: id(1) },
+        Event::PasswordAccepted { user: id(1), must_change: false },
     ];
     let run = Run::of(actions, events.into_iter().map(|event| (event, 1)).collect());
     let State::Completed { identity } = run.end() else { panic!("{run:?}") };
@@ -251,8 +278,12 @@ fn nobody_is_asked_for_a_password_like_everybody() {
     let run = Run::of(vec![ActionKind::IdentifierFirst], vec![(named, 0)]);
     let (step, username) = (0, "eve".to_owned());
     assert_eq!(run.end(), State::Password { step, username, user: None, proved: None });
-    let refused =
-        apply(plan(&run.actions), &run.end(), Event::PasswordAccepted { user: id(1) }, NOW);
+    let refused = apply(
+        plan(&run.actions),
+        &run.end(),
+        Event::PasswordAccepted { user: id(1), must_change: false },
+        NOW,
+    );
     assert_eq!(refused, Err(Refusal::OtherUser));
 }
 
@@ -289,7 +320,7 @@ fn a_flow_that_is_for_one_user_does_not_complete_for_another() {
     let plan = Plan { actions: &actions, user: Some(id(1)) };
     let named = Known::Named { user: id(1), username: "ann".to_owned() };
     let begun = begin(plan, named).state;
-    let accepted = |user| Event::PasswordAccepted { user };
+    let accepted = |user| Event::PasswordAccepted { user, must_change: false };
     assert_eq!(apply(plan, &begun, accepted(id(2)), NOW), Err(Refusal::OtherUser));
     let again = apply(plan, &begun, Event::Reset, NOW).unwrap().state;
     let other = apply(plan, &again, accepted(id(2)), NOW).unwrap();

@@ -49,6 +49,7 @@ fn states() -> Samples<Run> {
     let name = State::Identifier { step: 0 };
     let login = State::Login { step: 0 };
     let asked = |user| State::Password { step: 0, username: "ann".to_owned(), user, proved: None };
+    let change = |step| State::PasswordChange { step, identity: identity() };
     let deciding = |step, identity| State::Deciding { step, identity };
     let passcode = |step, identity| State::Passcode { step, identity, device: id(1) };
     vec![
@@ -59,6 +60,8 @@ fn states() -> Samples<Run> {
         (last, run(NAME_AND_PASSWORD, asked(Some(id(1))))),
         ("before an MFA step", run(NAME_PASSWORD_AND_DEVICE, asked(Some(id(1))))),
         ("for nobody", run(NAME_AND_PASSWORD, asked(None))),
+        (last, run(PASSWORD, change(0))),
+        ("before an MFA step", run(PASSWORD_AND_DEVICE, change(0))),
         (last, run(PASSWORD_AND_DEVICE, deciding(1, identity()))),
         (more, run(PASSWORD_AND_TWO_DEVICES, deciding(1, identity()))),
         (password, run(DEVICE_AND_PASSWORD, deciding(0, only_named()))),
@@ -77,12 +80,15 @@ fn only_named() -> Identity {
 
 fn events() -> Samples<Event> {
     let named = |user| Event::Identified { username: "ann".to_owned(), user };
+    let accepted = |user, must_change| Event::PasswordAccepted { user: id(user), must_change };
     let decided = |(what, decision)| (what, Event::Decided { policy: id(1), decision });
     let mut events = vec![
         ("of a user", named(Some(id(1)))),
         ("of nobody", named(None)),
-        ("of this user", Event::PasswordAccepted { user: id(1) }),
-        ("of another user", Event::PasswordAccepted { user: id(2) }),
+        ("of this user", accepted(1, false)),
+        ("of this user, to be changed", accepted(1, true)),
+        ("of another user", accepted(2, false)),
+        ("", Event::PasswordChanged),
         ("", Event::DeviceChosen { device: id(2) }),
         ("", Event::PasscodeAccepted),
         ("", Event::DeviceLost),

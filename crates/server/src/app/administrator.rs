@@ -20,7 +20,7 @@ use countersign_store::{
     StoreError, Tx, Work, environment, lockout, password as passwords, population, user,
 };
 
-use super::{AdministerError, App, Call, Realm, create_environment::CreateEnvironment};
+use super::{AdministerError, App, Call, Realm, create_environment::CreateEnvironment, session};
 
 /// The name of the first administrator.
 pub const FIRST_ADMINISTRATOR: &str = "admin";
@@ -270,6 +270,8 @@ impl Work for ResetAdministrator {
         lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
         passwords::put(tx, user.id, &self.password).await?;
         self.call.audit(tx, told(Action::PasswordSet, user.id)).await?;
+        // Who signed in by the old one may be somebody else. An administrator has few sessions.
+        session::end_some_of(tx, &self.call, user.id).await?;
         Ok(user.username)
     }
 }

@@ -173,6 +173,7 @@ impl Claim {
                 }
             }
             State::Identifier { .. }
+            | State::PasswordChange { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }
             | State::Passcode { .. }
@@ -227,7 +228,8 @@ impl Work for Check {
             (Attempt::Accepted, Some(owner)) => {
                 let mut flow = (*old).clone();
                 let mut seen = Seen::default();
-                let accepted = Event::PasswordAccepted { user: owner.0 };
+                let (user, must_change) = (owner.0, owner.1.must_change);
+                let accepted = Event::PasswordAccepted { user, must_change };
                 run(tx, call, &mut flow, accepted, &mut seen).await?;
                 flows::swap(tx, &old, &flow).await?;
                 let view = view(tx, flow, now, seen).await?;

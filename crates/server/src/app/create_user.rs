@@ -15,7 +15,7 @@ use countersign_domain::{
 use countersign_protocol::secret::Secret;
 use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, population, user};
 
-use super::{AdministerError, App, Call, Fault, Realm};
+use super::{AdministerError, App, Call, Fault, Realm, session};
 
 /// What a user is made of.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ impl App {
         self.store.write(CreateUser { id: call.new_id(), call, new, password }).await
     }
 
-    /// Sets the password of a user, and ends a lock of it.
+    /// Sets the password of a user, and ends a lock of it. Who signed in by the old one may be somebody else, so all sessions of
+    /// the user end.
     pub async fn set_password(
         &self,
         environment: Id<Environment>,
@@ -59,7 +60,11 @@ impl App {
         let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
         let password = self.new_password(password).await?;
         let call = self.call(environment, "");
-        self.store.write(SetPassword { call, realm, user, password }).await
+        let set = SetPassword { call: call.clone(), realm, user, password };
+        if self.store.write(set).await? {
+            self.end_sessions(&call, user).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn new_password(
@@ -128,15 +133,17 @@ struct SetPassword {
     password: Password,
 }
 
+/// The output says whether there are more sessions to end.
 impl Work for SetPassword {
-    type Output = ();
+    type Output = bool;
     type Error = AdministerError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, AdministerError> {
         let user = user::load(tx, self.realm.environment, self.user).await?;
         let user = user.ok_or(AdministerError::NotFound)?;
         lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
         passwords::put(tx, user.id, &self.password).await?;
-        Ok(self.call.audit(tx, Event::succeeded(Action::PasswordSet).about(&*user)).await?)
+        self.call.audit(tx, Event::succeeded(Action::PasswordSet).about(&*user)).await?;
+        Ok(session::end_some_of(tx, &self.call, user.id).await?)
     }
 }

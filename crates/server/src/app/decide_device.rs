@@ -98,6 +98,7 @@ impl Work for Decide {
             FlowState::Identifier { .. }
             | FlowState::Login { .. }
             | FlowState::Password { .. }
+            | FlowState::PasswordChange { .. }
             | FlowState::Deciding { .. }
             | FlowState::DeviceSelection { .. }
             | FlowState::Passcode { .. } => {

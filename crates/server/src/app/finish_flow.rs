@@ -152,6 +152,7 @@ impl Realm {
             State::Identifier { .. }
             | State::Login { .. }
             | State::Password { .. }
+            | State::PasswordChange { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }
             | State::Passcode { .. } => return None,

@@ -135,7 +135,8 @@ fn is_proved(state: &State) -> bool {
     match state {
         State::Identifier { .. } | State::Login { .. } | State::Failed { .. } => false,
         State::Password { proved, .. } => proved.is_some(),
-        State::Deciding { identity, .. }
+        State::PasswordChange { identity, .. }
+        | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),

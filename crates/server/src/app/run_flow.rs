@@ -283,7 +283,8 @@ pub(super) fn user_of(state: &State) -> Option<Id<User>> {
     match state {
         State::Identifier { .. } | State::Login { .. } => None,
         State::Password { user, .. } | State::Failed { user, .. } => *user,
-        State::Deciding { identity, .. }
+        State::PasswordChange { identity, .. }
+        | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
         | State::Completed { identity } => Some(identity.user),

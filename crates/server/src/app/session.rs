@@ -1,20 +1,22 @@
 //! Sessions as use cases see them: found by their cookie, joined by the flows that complete in them, ended.
 
 use countersign_domain::{
-    application::GrantType,
+    application::{Application, GrantType},
     audit,
     authorization::Answer,
     flow::{Flow, Identity},
     grant::{self, Grant},
     id::Id,
+    outbox::Content,
     session::{self, Effect, Event, Participant, Refusal, Session, Step},
+    user::User,
 };
 use countersign_protocol::secret::Secret;
 use countersign_store::{
-    StoreError, Tx, Versioned, application, grant as grants, session as sessions,
+    StoreError, Tx, Versioned, Work, application, grant as grants, session as sessions,
 };
 
-use super::{Call, Fault, Realm};
+use super::{App, Call, Fault, Realm};
 
 /// A session that is not over.
 pub(super) struct Found {
@@ -73,7 +75,7 @@ pub(super) async fn join(
     let place = (id, flow.environment);
     let begun = Session::begin(place, identity.clone(), participant, (call.sessions, call.now));
     sessions::insert(tx, &begun.session).await?;
-    effects(tx, call, identity, &begun.effects).await?;
+    effects(tx, call, (id, identity.user), &begun.effects).await?;
     Ok(Some(id))
 }
 
@@ -89,6 +91,23 @@ pub(super) async fn end(
     }
 }
 
+/// The most sessions of a user that one transaction ends.
+const PAGE: u32 = 100;
+
+/// Ends sessions of a user, the oldest first, and tells whether there may be more: then this is to be done again, in another
+/// transaction. For whatever makes it uncertain that it is still the user who is signed in.
+pub(super) async fn end_some_of(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    user: Id<User>,
+) -> Result<bool, Fault> {
+    let found = sessions::list_of_user(tx, (call.environment, user), call.now, PAGE).await?;
+    for session in &found {
+        end(tx, call, session).await?;
+    }
+    Ok(found.len() >= PAGE as usize)
+}
+
 async fn commit(
     tx: &mut Tx<'_>,
     call: &Call,
@@ -100,7 +119,7 @@ async fn commit(
     }
     sessions::swap(tx, old, &step.session).await?;
     if let session::State::Active { identity, .. } = &old.state {
-        effects(tx, call, identity, &step.effects).await?;
+        effects(tx, call, (old.id, identity.user), &step.effects).await?;
     }
     Ok(())
 }
@@ -108,28 +127,39 @@ async fn commit(
 async fn effects(
     tx: &mut Tx<'_>,
     call: &Call,
-    identity: &Identity,
+    (session, user): (Id<Session>, Id<User>),
     effects: &[Effect],
 ) -> Result<(), Fault> {
     for effect in effects {
         match effect {
             Effect::Audit(action) => {
-                call.audit(tx, audit::Event::of(*action, None).about(identity.user)).await?;
+                call.audit(tx, audit::Event::of(*action, None).about(user)).await?;
             }
             Effect::EndParticipation(participant) => {
-                end_participation(tx, call, *participant).await?;
+                revoke(tx, call, *participant).await?;
+                tell(tx, call, participant.application, (session, user)).await?;
             }
         }
     }
     Ok(())
 }
 
-/// The tokens that the application has of the session no longer count.
-async fn end_participation(
+/// The application learns that the session has ended, if it wants to (OIDC Back-Channel Logout, section 2.2).
+async fn tell(
     tx: &mut Tx<'_>,
     call: &Call,
-    participant: Participant,
+    application: Id<Application>,
+    (session, user): (Id<Session>, Id<User>),
 ) -> Result<(), StoreError> {
+    let known = application::load(tx, call.environment, application).await?;
+    if known.is_some_and(|known| known.oidc.backchannel_logout_uri.is_some()) {
+        call.send(tx, Content::LogoutToken { application, user, session }).await?;
+    }
+    Ok(())
+}
+
+/// The tokens that the application has of the session no longer count.
+async fn revoke(tx: &mut Tx<'_>, call: &Call, participant: Participant) -> Result<(), StoreError> {
     let Some(old) = grants::load(tx, call.environment, participant.grant, call.now).await? else {
         return Ok(());
     };
@@ -150,4 +180,26 @@ async fn participant(tx: &mut Tx<'_>, flow: &Flow) -> Result<Option<Participant>
             || flow.request.answers_with_tokens()
     });
     Ok(takes_part.then(|| Participant { application: id, grant: flow.id.cast() }))
+}
+
+impl App {
+    /// Ends the sessions of a user that [`end_some_of`] has left.
+    pub(super) async fn end_sessions(&self, call: &Call, user: Id<User>) -> Result<(), Fault> {
+        while self.store.write(EndSessions { call: call.clone(), user }).await? {}
+        Ok(())
+    }
+}
+
+struct EndSessions {
+    call: Call,
+    user: Id<User>,
+}
+
+impl Work for EndSessions {
+    type Output = bool;
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        end_some_of(tx, &self.call, self.user).await
+    }
 }

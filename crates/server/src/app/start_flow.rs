@@ -235,14 +235,15 @@ fn counts(
         && request.login_hint.as_ref().is_none_or(hinted)
 }
 
-/// Whether the session rests on a password that was changed since: who knew the old one may be somebody else.
+/// Whether the session rests on a password that was changed since, or must be: who knew that one may be somebody else.
 async fn is_outdated(tx: &mut Tx<'_>, identity: &Identity) -> Result<bool, StartError> {
     if !identity.methods.contains(&Method::Pwd) {
         return Ok(false);
     }
     let password = passwords::load(tx, identity.user).await?;
-    let changed_at = password.map(|password| password.changed_at);
-    Ok(changed_at > identity.authenticated_at)
+    Ok(password.is_some_and(|password| {
+        password.must_change || Some(password.changed_at) > identity.authenticated_at
+    }))
 }
 
 /// With `prompt=none` a flow that waits for somebody is not begun: the application is told, and nobody is asked.
@@ -254,6 +255,9 @@ fn unanswered(flow: &Flow) -> Option<StartError> {
         State::Completed { .. } | State::Failed { .. } => return None,
         State::Identifier { .. } | State::Login { .. } | State::Password { .. } => {
             (ErrorCode::LoginRequired, "the user must sign in")
+        }
+        State::PasswordChange { .. } => {
+            (ErrorCode::InteractionRequired, "the user must change the password")
         }
         State::Deciding { .. } | State::DeviceSelection { .. } | State::Passcode { .. } => {
             (ErrorCode::InteractionRequired, "the user must pass an MFA step")

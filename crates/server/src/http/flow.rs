@@ -23,9 +23,9 @@ use super::{
 };
 use crate::{
     app::{
-        AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, CheckPassword,
-        CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
-        ReadFlowError, Realm,
+        AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
+        CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
+        PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
     },
     limits::Limited,
 };
@@ -34,6 +34,7 @@ const VENDOR: &str = "application/vnd.pingidentity.";
 
 /// The actions of the flow API that exist so far: names of links and of media types.
 const PASSWORD_CHECK: &str = "usernamePassword.check";
+const PASSWORD_RESET: &str = "password.reset";
 const USER_LOOKUP: &str = "user.lookup";
 const DEVICE_SELECT: &str = "device.select";
 const OTP_CHECK: &str = "otp.check";
@@ -80,6 +81,7 @@ pub(crate) async fn act(
     let call = Call { app, realm, handle, correlation };
     let answer = match action.as_deref() {
         Some(PASSWORD_CHECK) => return call.check_password(&body, known_browser).await,
+        Some(PASSWORD_RESET) => call.reset_password(&body).await,
         Some(OTP_CHECK) => call.check_passcode(&body).await,
         Some(USER_LOOKUP) => call.look_up(&body).await,
         Some(DEVICE_SELECT) => call.select_device(&body).await,
@@ -123,7 +125,8 @@ fn not_now(action: &str) -> Refusal {
 }
 
 fn unknown_action() -> Refusal {
-    let known = [PASSWORD_CHECK, USER_LOOKUP, DEVICE_SELECT, OTP_CHECK, SESSION_RESET];
+    let known =
+        [PASSWORD_CHECK, PASSWORD_RESET, USER_LOOKUP, DEVICE_SELECT, OTP_CHECK, SESSION_RESET];
     let known = known.map(|name| format!("{VENDOR}{name}+json"));
     let message = format!("Content-Type must be one of {}", known.join(", "));
     Refusal::Problem(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message))
@@ -142,6 +145,13 @@ struct Call {
 struct Credentials {
     username: Option<String>,
     password: Option<Secret<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(expecting = "an object", rename_all = "camelCase")]
+struct NewPassword {
+    current_password: Option<Secret<String>>,
+    new_password: Option<Secret<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -212,6 +222,29 @@ impl Call {
             Err(CheckPasswordError::Limited(limited)) => Err(Refusal::Limited(limited)),
             Err(CheckPasswordError::Fault(fault)) => Err(Refusal::Fault(fault)),
         }
+    }
+
+    async fn reset_password(&self, body: &[u8]) -> Result<FlowView, Refusal> {
+        let NewPassword { current_password, new_password } = parse(body)?;
+        let request = ChangePassword {
+            handle: self.handle.clone(),
+            current: Some(required(current_password, "currentPassword")?),
+            new: required(new_password, "newPassword")?,
+            correlation: self.correlation.clone(),
+        };
+        self.app.change_password(&self.realm, request).await.map_err(|error| match error {
+            ChangePasswordError::WrongPassword => {
+                invalid("INVALID_CREDENTIALS", "currentPassword", &error.to_string(), None)
+            }
+            ChangePasswordError::Unmet(unmet) => {
+                let inner = json!({ "unsatisfiedRequirements": [unmet.name()] });
+                let message = format!("newPassword {unmet}");
+                invalid("PASSWORD_REQUIREMENTS_NOT_MET", "newPassword", &message, Some(inner))
+            }
+            ChangePasswordError::NotNow => not_now(PASSWORD_RESET),
+            ChangePasswordError::NotFound => Refusal::Problem(not_found()),
+            ChangePasswordError::Fault(fault) => Refusal::Fault(fault),
+        })
     }
 
     async fn check_passcode(&self, body: &[u8]) -> Result<FlowView, Refusal> {
@@ -358,6 +391,9 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
             ("USERNAME_PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET])
         }
         FlowState::Password { .. } => ("PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET]),
+        FlowState::PasswordChange { .. } => {
+            ("MUST_CHANGE_PASSWORD", vec![PASSWORD_RESET, SESSION_RESET])
+        }
         FlowState::DeviceSelection { .. } => {
             ("DEVICE_SELECTION_REQUIRED", vec![DEVICE_SELECT, SESSION_RESET])
         }

@@ -9,6 +9,7 @@ mod tests;
 use std::fmt;
 
 use askama::Template;
+use countersign_domain::password::Unmet;
 
 pub use asset::asset;
 
@@ -42,6 +43,14 @@ pub enum Screen<'a> {
     Identifier { form: Form<'a>, username: &'a str, problem: Option<Problem> },
     /// Asks for `password`. Actions: `password`, and `reset` to begin as another user.
     Password { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    /// Asks for `new_password` and once more for the same as `repeated_password`. Actions: `new_password`, and `reset` to
+    /// begin as another user.
+    PasswordChange {
+        form: Form<'a>,
+        username: &'a str,
+        min_characters: u8,
+        problem: Option<Problem>,
+    },
     /// Asks for `device`, one of the ids. Action: `device`.
     DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice<'a>], problem: Option<Problem> },
     /// Asks for `passcode` of the device with this name. Actions: `passcode`, `reset`, and
@@ -88,6 +97,10 @@ pub enum Problem {
     WrongCredentials,
     /// Too many wrong passwords for this name; wait for so many minutes.
     PasswordLocked { minutes: i64 },
+    /// The new password cannot be one.
+    NewPassword(Unmet),
+    /// The new password was not typed twice alike.
+    PasswordsDiffer,
     /// The passcode is not one of the device.
     WrongPasscode,
     /// No device waits with this code.
@@ -149,6 +162,7 @@ impl Screen<'_> {
         match self {
             Self::Login { .. } | Self::Identifier { .. } => "Sign in",
             Self::Password { .. } => "Enter your password",
+            Self::PasswordChange { .. } => "Choose a new password",
             Self::DeviceSelection { .. } => "Choose a device",
             Self::Passcode { .. } => "Enter your passcode",
             Self::UserCode { .. } => "Connect a device",
@@ -171,6 +185,7 @@ impl Screen<'_> {
             Self::Login { problem, .. }
             | Self::Identifier { problem, .. }
             | Self::Password { problem, .. }
+            | Self::PasswordChange { problem, .. }
             | Self::DeviceSelection { problem, .. }
             | Self::Passcode { problem, .. }
             | Self::UserCode { problem, .. } => *problem,
@@ -192,8 +207,11 @@ impl Problem {
     fn concerns(self, field: &str) -> bool {
         match self {
             Self::WrongCredentials => matches!(field, "username" | "password"),
+            Self::NewPassword(_) => field == "new_password",
+            Self::PasswordsDiffer => field == "repeated_password",
             Self::WrongPasscode => field == "passcode",
             Self::WrongUserCode => field == "user_code",
+            Self::Required("new password") => field == "new_password",
             Self::Required(required) => field == required,
             Self::PasswordLocked { .. }
             | Self::TooManyUserCodes
@@ -218,6 +236,22 @@ impl fmt::Display for Problem {
             Self::PasswordLocked { minutes } => {
                 return write!(f, "Too many wrong passwords. Try again in {minutes} minutes.");
             }
+            Self::NewPassword(Unmet::TooShort { min }) => {
+                return write!(f, "That is too short. Choose at least {min} characters.");
+            }
+            Self::NewPassword(Unmet::TooLong { max }) => {
+                return write!(f, "That is too long. Choose at most {max} characters.");
+            }
+            Self::NewPassword(Unmet::NamesUser) => {
+                "Choose something else than your username or your e-mail address."
+            }
+            Self::NewPassword(Unmet::Common) => {
+                "Many people use that password, so it is easily guessed. Choose another one."
+            }
+            Self::NewPassword(Unmet::SameAsBefore) => {
+                "That is your old password. Choose another one."
+            }
+            Self::PasswordsDiffer => "You typed two different passwords. Type the same one twice.",
             Self::WrongPasscode => {
                 "That passcode did not work. Enter the one that your device shows now."
             }

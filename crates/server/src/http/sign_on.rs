@@ -27,9 +27,9 @@ use super::{
     problem::{fault_status, mark_fault},
 };
 use crate::app::{
-    AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, CheckPassword,
-    CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasscodeOutcome, PasswordOutcome,
-    ReadFlowError, Realm,
+    AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
+    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
+    PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
 };
 
 /// `GET /{environment}/signon?flowId=`
@@ -115,6 +115,7 @@ impl Visit {
     async fn act(&self, members: &Members) -> Response {
         match members.text("action").as_deref() {
             Some("login" | "password") => self.password(members).await,
+            Some("new_password") => self.new_password(members).await,
             Some("identify") => match members.text("username") {
                 Some(username) => self.choose(Choice::Identify { username }).await,
                 None => self.again(Problem::Required("username")).await,
@@ -168,6 +169,26 @@ impl Visit {
                 response
             }
             Err(CheckPasswordError::Fault(fault)) => self.fault(&fault).await,
+        }
+    }
+
+    /// The old password was given a page before, so it is not asked for again.
+    async fn new_password(&self, members: &Members) -> Response {
+        let (new, repeated) = (members.secret("new_password"), members.secret("repeated_password"));
+        let Some(new) = new else { return self.again(Problem::Required("new password")).await };
+        if repeated.is_none_or(|repeated| repeated.expose() != new.expose()) {
+            return self.again(Problem::PasswordsDiffer).await;
+        }
+        let (handle, correlation) = (self.handle(), self.correlation.clone());
+        let request = ChangePassword { handle, current: None, new, correlation };
+        match self.app.change_password(&self.realm, request).await {
+            Ok(view) => self.moved(&view),
+            Err(ChangePasswordError::Unmet(unmet)) => self.again(Problem::NewPassword(unmet)).await,
+            Err(ChangePasswordError::NotNow | ChangePasswordError::WrongPassword) => {
+                self.again(Problem::NotNow).await
+            }
+            Err(ChangePasswordError::NotFound) => gone(),
+            Err(ChangePasswordError::Fault(fault)) => self.fault(&fault).await,
         }
     }
 
@@ -255,6 +276,10 @@ impl Visit {
             FlowState::Password { username, .. } => {
                 let username = if username.is_empty() { known } else { username };
                 Screen::Password { form, username, problem }
+            }
+            FlowState::PasswordChange { .. } => {
+                let min = self.app.settings().new_passwords.min_characters;
+                Screen::PasswordChange { form, username: known, min_characters: min, problem }
             }
             FlowState::Passcode { .. } if choosing => {
                 Screen::DeviceSelection { form, devices: &devices, problem }

@@ -2,9 +2,10 @@
 
 use std::{pin::pin, sync::Arc};
 
+use countersign_domain::audit::Part;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::app::App;
+use crate::app::{App, Origin};
 
 /// Looks every interval until `stopped`. Several nodes may do so: of two that want the same change, one makes it.
 pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
@@ -14,7 +15,7 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     loop {
         let tend = async {
             ticks.tick().await;
-            match app.tend_keys().await {
+            match Origin::part(Part::Worker).scope(app.tend_keys()).await {
                 Ok(0) => {}
                 Ok(keys) => tracing::info!(keys, "signing keys have moved on"),
                 Err(error) => tracing::warn!(%error, "cannot look after the signing keys"),

@@ -2,6 +2,7 @@
 
 mod device_selection;
 mod lifetime;
+mod new_password;
 mod passcode;
 mod password;
 mod refusals;

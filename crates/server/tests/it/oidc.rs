@@ -11,6 +11,7 @@ mod dpop;
 mod front_channel;
 mod id_token;
 mod introspect;
+mod logout;
 mod par;
 mod refresh;
 mod refusals;

@@ -6,6 +6,7 @@ mod client;
 #[macro_use]
 mod engines;
 mod phone;
+mod receiver;
 mod signer;
 #[macro_use]
 mod snapshot;
@@ -32,6 +33,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
+    receiver::{Behaviour, Receiver},
     signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,
@@ -66,18 +68,17 @@ impl World {
 
     /// A server that browsers reach at this address.
     pub async fn at(base_url: &str, engine: Engine) -> Self {
-        let limits = LimitSettings::off();
-        Self::with(Settings { limits, ..Settings::new(base_url) }, engine).await
+        Self::with(settings(base_url), engine).await
     }
 
     /// A server with these limits. All other worlds have none, since time stands still in them.
     pub async fn limited(limits: LimitSettings) -> Self {
-        Self::with(Settings { limits, ..Settings::new(HTTPS) }, Engine::Sqlite).await
+        Self::with(Settings { limits, ..settings(HTTPS) }, Engine::Sqlite).await
     }
 
     /// A server with other settings.
     pub async fn with_settings(engine: Engine, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings { limits: LimitSettings::off(), ..Settings::new(HTTPS) };
+        let mut settings = settings(HTTPS);
         change(&mut settings);
         Self::with(settings, engine).await
     }
@@ -225,20 +226,24 @@ impl World {
     }
 }
 
+fn settings(base_url: &str) -> Settings {
+    // Clients of the tests publish their keys on this machine, and are told there of logouts.
+    let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
+    Settings { limits: LimitSettings::off(), outbound, ..Settings::new(base_url) }
+}
+
 async fn serve(
     settings: &Settings,
     database: &Database,
     (clock, entropy, key): (&Arc<SetClock>, &Arc<Seeded>, &Secret<[u8; 32]>),
 ) -> Arc<App> {
     let passwords = PasswordSettings { memory_kib: 64, passes: 1, workers: 1, queue: 8 };
-    // Clients of the tests publish their keys on this machine.
-    let outbound = OutboundSettings { private_addresses: true, ..OutboundSettings::default() };
     open(Parts {
         store: StoreSettings { connections: 4, ..StoreSettings::new(database.url()) },
         key_encryption_key: key.clone(),
         clock: Arc::<SetClock>::clone(clock),
         entropy: Arc::<Seeded>::clone(entropy),
-        settings: Settings { passwords, audit_seal_batch: 4, outbound, ..settings.clone() },
+        settings: Settings { passwords, audit_seal_batch: 4, ..settings.clone() },
     })
     .await
     .unwrap()

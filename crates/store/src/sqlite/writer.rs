@@ -11,7 +11,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{at_once, checkpoint, command, connect, locked, store_error};
 use crate::{
@@ -48,7 +48,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(path: &Path, callers: usize, meters: &Arc<Meters>) -> Result<Self, StoreError> {
+    pub fn start(
+        path: &Path,
+        callers: usize,
+        meters: &Arc<Meters>,
+        outbox: Arc<Notify>,
+    ) -> Result<Self, StoreError> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
         let mode: String = connection
             .query_row("PRAGMA journal_mode", [], |row| row.get(0))
@@ -59,7 +64,8 @@ impl Writer {
         let checkpoints = checkpoint::start(path, &mut connection, meters)?;
         let (queue, jobs) = channel();
         let meters = Arc::clone(meters);
-        let writer = spawn("sqlite-writer", move || serve(&mut connection, &jobs, &meters))?;
+        let writer =
+            spawn("sqlite-writer", move || serve(&mut connection, &jobs, (&meters, &outbox)))?;
         Ok(Self {
             callers: Callers::new(callers),
             queue: Mutex::new(Some(queue)),
@@ -70,7 +76,14 @@ impl Writer {
     pub async fn write<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let place = self.callers.admit()?;
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Box::new(Request { work, result: None, marks: Vec::new(), answer, place }))?;
+        self.enqueue(Box::new(Request {
+            work,
+            result: None,
+            marks: Vec::new(),
+            wakes_outbox: false,
+            answer,
+            place,
+        }))?;
         answered.await.unwrap_or_else(|_| Err(ended().into()))
     }
 
@@ -113,6 +126,9 @@ trait Job: Send {
     fn run(&mut self, connection: &mut Connection, tally: &Tally)
     -> Result<(), Option<StoreError>>;
 
+    /// Whether the body has left something in the outbox.
+    fn wakes_outbox(&self) -> bool;
+
     /// Counts what it did and tells the caller how it ended. `lost`: nothing of the group was kept.
     fn answer(self: Box<Self>, lost: Option<&StoreError>, tally: &Tally);
 }
@@ -121,6 +137,7 @@ struct Request<W: Work> {
     work: W,
     result: Option<Result<W::Output, W::Error>>,
     marks: Vec<Mark>,
+    wakes_outbox: bool,
     answer: oneshot::Sender<Result<W::Output, W::Error>>,
     place: Place,
 }
@@ -139,10 +156,15 @@ impl<W: Work> Job for Request<W> {
         match result {
             Ok(_) => {
                 self.marks = tx.take_marks();
+                self.wakes_outbox = tx.wakes_outbox();
                 Ok(())
             }
             Err(_) => Err(tx.fault().map(|fault| fault.error.clone())),
         }
+    }
+
+    fn wakes_outbox(&self) -> bool {
+        self.wakes_outbox
     }
 
     /// Even a refusal is not the answer if the group is lost: it may rest on what another body of the group did.
@@ -160,7 +182,11 @@ impl<W: Work> Job for Request<W> {
     }
 }
 
-fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>, meters: &Meters) {
+fn serve(
+    connection: &mut Connection,
+    queue: &Receiver<Box<dyn Job>>,
+    (meters, outbox): (&Meters, &Notify),
+) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP_LIMIT);
     let mut last_len = 0;
     while let Ok(first) = queue.recv() {
@@ -169,6 +195,9 @@ fn serve(connection: &mut Connection, queue: &Receiver<Box<dyn Job>>, meters: &M
         let result = commit_group(connection, &mut group, &mut arrivals, meters);
         last_len = group.len();
         meters.groups.observe(u64::try_from(last_len).unwrap_or(u64::MAX));
+        if result.is_ok() && group.iter().any(|job| job.wakes_outbox()) {
+            outbox.notify_one();
+        }
         for job in group.drain(..) {
             job.answer(result.as_ref().err(), &meters.tally);
         }

@@ -14,5 +14,6 @@ mod lockouts;
 mod machines;
 mod meters;
 mod migrations;
+mod outbox;
 mod races;
 mod statements;

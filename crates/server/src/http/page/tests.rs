@@ -24,10 +24,17 @@ const FAILURES: [FailureText; 10] = [
     FailureText::MissingClaim,
 ];
 
-const PROBLEMS: [Problem; 14] = [
+const PROBLEMS: [Problem; 21] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
+    Problem::NewPassword(Unmet::TooShort { min: 8 }),
+    Problem::NewPassword(Unmet::TooLong { max: 256 }),
+    Problem::NewPassword(Unmet::NamesUser),
+    Problem::NewPassword(Unmet::Common),
+    Problem::NewPassword(Unmet::SameAsBefore),
+    Problem::PasswordsDiffer,
+    Problem::Required("new password"),
     Problem::WrongPasscode,
     Problem::WrongUserCode,
     Problem::TooManyUserCodes,
@@ -41,17 +48,21 @@ const PROBLEMS: [Problem; 14] = [
     Problem::NotNow,
 ];
 
-/// The five screens that ask, with the same text wherever one of them takes text.
+/// The six screens that ask, with the same text wherever one of them takes text.
 fn asking<'a>(
     text: &'a str,
     devices: &'a [DeviceChoice<'a>],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 5] {
+) -> [(&'static str, Screen<'a>); 6] {
     let form = FORM;
     [
         ("login", Screen::Login { form, username: text, problem }),
         ("identifier", Screen::Identifier { form, username: text, problem }),
         ("password", Screen::Password { form, username: text, problem }),
+        (
+            "password_change",
+            Screen::PasswordChange { form, username: text, min_characters: 8, problem },
+        ),
         ("device_selection", Screen::DeviceSelection { form, devices, problem }),
         ("passcode", Screen::Passcode { form, device: text, can_choose: true, problem }),
     ]
