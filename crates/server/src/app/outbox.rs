@@ -56,13 +56,13 @@ impl App {
     /// message is sent again.
     pub(crate) async fn send_message(&self, leased: Leased) -> Result<(), Fault> {
         let (message, rules) = (&leased.message, &self.settings.outbox);
-        let next = match message.may_be_tried(leased.attempt, rules, self.now()) {
-            Err(given_up) => Next::GiveUp(given_up),
-            Ok(()) => {
-                let outcome = self.attempt(&leased).await;
-                let random = u64::from_be_bytes(random(self.entropy.as_ref()));
-                message.after((leased.attempt, outcome), rules, self.now(), random)
-            }
+        let tried = message.may_be_tried(leased.attempt, rules, self.now());
+        let next = if let Err(given_up) = tried {
+            Next::GiveUp(given_up)
+        } else {
+            let outcome = self.attempt(&leased).await;
+            let random = u64::from_be_bytes(random(self.entropy.as_ref()));
+            message.after((leased.attempt, outcome), rules, self.now(), random)
         };
         if let Next::GiveUp(why) = next {
             let (kind, why) = (message.content.name(), why.name());

@@ -29,9 +29,13 @@ struct LogoutToken<'a> {
     iat: i64,
     exp: i64,
     jti: Id<LogoutToken<'a>>,
-    events: BTreeMap<&'static str, BTreeMap<(), ()>>,
+    events: BTreeMap<&'static str, NoMembers>,
     sid: Id<Session>,
 }
+
+/// An empty object: the event says nothing but that it has happened.
+#[derive(Serialize)]
+struct NoMembers {}
 
 impl App {
     /// One attempt. The token is signed for it, so that one which comes late is neither too old nor under a key that is gone.
@@ -80,7 +84,7 @@ impl App {
             iat: now.unix_seconds(),
             exp: now.plus_seconds(TOKEN_SECONDS).unix_seconds(),
             jti: self.new_id(),
-            events: BTreeMap::from([(EVENT, BTreeMap::new())]),
+            events: BTreeMap::from([(EVENT, NoMembers {})]),
             sid: session,
         };
         Ok(realm.keys.sign(application.id_token_algorithm, TYP, &token)?)

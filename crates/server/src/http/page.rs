@@ -207,11 +207,10 @@ impl Problem {
     fn concerns(self, field: &str) -> bool {
         match self {
             Self::WrongCredentials => matches!(field, "username" | "password"),
-            Self::NewPassword(_) => field == "new_password",
+            Self::NewPassword(_) | Self::Required("new password") => field == "new_password",
             Self::PasswordsDiffer => field == "repeated_password",
             Self::WrongPasscode => field == "passcode",
             Self::WrongUserCode => field == "user_code",
-            Self::Required("new password") => field == "new_password",
             Self::Required(required) => field == required,
             Self::PasswordLocked { .. }
             | Self::TooManyUserCodes

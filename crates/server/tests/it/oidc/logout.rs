@@ -159,11 +159,10 @@ async fn an_application_in_trouble_is_told_when_it_is_well_again(w: &mut World) 
 async fn a_new_password_ends_all_sessions_of_the_user(w: &mut World) {
     let mut receiver = Receiver::open().await;
     w.user("bob").await;
-    let here = site(w, &receiver, "Told").await;
+    let mut here = site(w, &receiver, "Told").await;
     let (mut there, mut other) = (here.clone(), here.clone());
-    let tokens = [&mut here.clone(), &mut there];
     let mut sids = Vec::new();
-    for client in tokens {
+    for client in [&mut here, &mut there] {
         sids.push(sign_in(client, "ann").await.id_claims()["sid"].clone());
     }
     let bobs = sign_in(&mut other, "bob").await;
@@ -327,7 +326,7 @@ async fn a_user_of_another_environment_is_not_signed_off() {
 #[tokio::test]
 async fn a_server_that_runs_tells_applications_at_once() {
     let patient = |settings: &mut countersign_server::Settings| {
-        settings.outbox_interval = Duration::from_secs(3_600);
+        settings.outbox_interval = Duration::from_hours(1);
         settings.outbox_concurrency = 2;
     };
     let w = World::with_settings(Engine::Sqlite, patient).await;
