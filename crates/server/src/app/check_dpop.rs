@@ -45,7 +45,7 @@ pub enum DpopRefusal {
 faults!(DpopRefusal);
 
 impl App {
-    /// Verifies the proof of a request. It counts with what is done with it: see [`bind`].
+    /// Verifies the proof of a request. It counts with what is done with it: see `bind`.
     pub fn verify_dpop(
         &self,
         realm: &Realm,

@@ -1,7 +1,5 @@
 //! Tells an application that a session has ended (OIDC Back-Channel Logout 1.0).
 
-use std::collections::BTreeMap;
-
 use countersign_domain::{
     application::Application, environment::Environment, id::Id, outbox::Outcome, session::Session,
     user::User,
@@ -17,9 +15,6 @@ const TOKEN_SECONDS: i64 = 120;
 /// Its type (section 2.4), so that it cannot be taken for an ID token.
 const TYP: &str = "logout+jwt";
 
-/// The member of `events` that makes it one.
-const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-
 /// Section 2.4. There is no `nonce`, so that an ID token cannot be taken for it.
 #[derive(Serialize)]
 struct LogoutToken<'a> {
@@ -29,8 +24,15 @@ struct LogoutToken<'a> {
     iat: i64,
     exp: i64,
     jti: Id<LogoutToken<'a>>,
-    events: BTreeMap<&'static str, NoMembers>,
+    events: Events,
     sid: Id<Session>,
+}
+
+/// What makes it a logout token.
+#[derive(Serialize)]
+struct Events {
+    #[serde(rename = "http://schemas.openid.net/event/backchannel-logout")]
+    logout: NoMembers,
 }
 
 /// An empty object: the event says nothing but that it has happened.
@@ -84,7 +86,7 @@ impl App {
             iat: now.unix_seconds(),
             exp: now.plus_seconds(TOKEN_SECONDS).unix_seconds(),
             jti: self.new_id(),
-            events: BTreeMap::from([(EVENT, NoMembers {})]),
+            events: Events { logout: NoMembers {} },
             sid: session,
         };
         Ok(realm.keys.sign(application.id_token_algorithm, TYP, &token)?)

@@ -66,8 +66,8 @@ async fn begin(app: &Arc<App>, sending: &mut JoinSet<()>, free: u32, meter: &Wor
     for leased in due.leased {
         let app = Arc::clone(app);
         sending.spawn(async move {
-            let send = Origin::part(Part::Worker).scope(app.send_message(leased));
-            let sent: Result<(), Fault> = send.await;
+            let sending = Origin::part(Part::Worker).scope(app.send_message(leased));
+            let sent: Result<(), Fault> = sending.await;
             if let Err(error) = sent {
                 tracing::warn!(%error, "cannot tell what became of a message");
             }
