@@ -30,7 +30,7 @@ pub fn asserted_client(jwt: &str) -> Result<String, Refusal> {
 ///
 /// # Errors
 /// A [`Refusal`] if it is not signed with `keys`, if `iss` or `sub` are not `client`, if `aud` names somebody else, if
-/// `exp` is missing, has passed or lies more than [`MAX_SECONDS`] ahead, or if `jti` is missing.
+/// `exp` is missing, has passed or lies more than `MAX_SECONDS` ahead, or if `jti` is missing.
 pub fn assertion(
     jwt: &str,
     client: Id<Application>,

@@ -26,7 +26,7 @@ pub struct LoginHintToken {
 /// # Errors
 /// A [`Refusal`] if the application does not [keep secrets](Application::keeps_secrets), or the token is not an HS256 JWT
 /// under `secret` with `iss` the application, `sub` the id of a user, `aud` the issuer and an `exp` at most
-/// [`MAX_SECONDS`] ahead.
+/// `MAX_SECONDS` ahead.
 pub fn login_hint_token(
     jwt: &str,
     application: &Application,

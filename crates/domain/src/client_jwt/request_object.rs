@@ -55,7 +55,7 @@ impl RequestObject {
 /// # Errors
 /// A [`Refusal`] if it is not signed with `keys` (or not signed at all, unless the application may send such), if `iss` or
 /// `client_id` are not the application, if `aud` does not contain `issuer`, if it has expired, lies in the future or lives
-/// longer than [`MAX_SECONDS`], or if it contains another request object.
+/// longer than `MAX_SECONDS`, or if it contains another request object.
 pub fn request_object(
     jwt: &str,
     application: &Application,
