@@ -50,7 +50,7 @@ async fn what_is_not_offered_is_ignored_and_the_sign_on_goes_on() {
 async fn scopes_that_are_not_offered_are_left_out_and_the_answer_says_so() {
     let w = World::new().await;
     let site = w.site();
-    let request = site.request().with("scope", "openid profile calendar offline_access");
+    let request = site.request().with("scope", "openid profile p1:read:user offline_access");
     let mut sign_on = site.begin_with(request).await;
     sign_on.password("ann", PASSWORD).await.must_be(200);
     let request = sign_on.client.token_request(&sign_on.code());
