@@ -36,6 +36,8 @@ enum Name {
     Sqlite,
     /// Device authorization on PostgreSQL
     Postgres,
+    /// Code flow with a session, refreshes and client credentials, on SQLite
+    Tokens,
     /// Device authorization with a million users, on SQLite
     Million,
     /// Commits under so many callers
@@ -73,6 +75,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
         let figures = match name {
             Name::Sqlite => scenarios::sqlite(&ground),
             Name::Postgres => scenarios::postgres(&ground),
+            Name::Tokens => scenarios::tokens(&ground),
             Name::Million => scenarios::million(&ground),
             Name::Commits => scenarios::commits(&ground),
             Name::Start => scenarios::start(&ground),

@@ -1,6 +1,7 @@
 //! The configuration as it is written: one TOML file, a section and a file of source for each concern, a default for
 //! everything. [`Resolved`] is what it means.
 
+mod audit;
 mod connections;
 mod database;
 mod encryption;
@@ -29,9 +30,9 @@ use std::{
 use serde::Deserialize;
 
 use self::{
-    connections::Connections, database::Database, encryption::Encryption, error::Flaw,
-    expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound, outbox::Outbox,
-    passwords::Passwords, requests::Requests, server::Server, sessions::Sessions,
+    audit::Audit, connections::Connections, database::Database, encryption::Encryption,
+    error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
+    outbox::Outbox, passwords::Passwords, requests::Requests, server::Server, sessions::Sessions,
     shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
@@ -60,6 +61,7 @@ pub struct Config {
     tokens: Tokens,
     outbound: Outbound,
     outbox: Outbox,
+    audit: Audit,
     expiry: Expiry,
     log: Log,
     telemetry: Telemetry,

@@ -21,6 +21,10 @@ pub struct Bank {
     pub es256: String,
     /// The native app whose ID tokens are signed with RS256.
     pub rs256: String,
+    /// A worker application.
+    pub worker: String,
+    /// Its secret, worth nothing outside of this tenant.
+    pub worker_secret: String,
     /// How many users there are. Each has two devices, one for each app.
     pub users: u64,
     /// How many users' phones can be driven; they are spread evenly over the users.
@@ -79,6 +83,8 @@ mod tests {
             issuer: empty(),
             es256: empty(),
             rs256: empty(),
+            worker: empty(),
+            worker_secret: empty(),
             users,
             driven,
         };

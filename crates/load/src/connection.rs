@@ -7,7 +7,9 @@ use hyper::{
     Method, Request, StatusCode,
     body::Bytes,
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST, HeaderValue},
+    header::{
+        CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+    },
 };
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -28,6 +30,7 @@ pub struct Connection {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
+    headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
@@ -50,6 +53,13 @@ impl Connection {
         self.send(request.header(HOST, self.host.clone()).body(Full::default())?).await
     }
 
+    /// Asks as a browser that has this cookie.
+    pub async fn get_with(&mut self, path: &str, cookie: &str) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::GET).uri(path);
+        let request = request.header(HOST, self.host.clone()).header(COOKIE, cookie);
+        self.send(request.body(Full::default())?).await
+    }
+
     /// Sends an encoded form to `path`.
     pub async fn post_form(&mut self, path: &str, form: String) -> Result<Answer, LoadError> {
         let request = Request::builder().method(Method::POST).uri(path);
@@ -60,7 +70,8 @@ impl Connection {
     async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, LoadError> {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();
-        Ok(Answer { status: head.status, body: body.collect().await?.to_bytes() })
+        let (status, headers) = (head.status, head.headers);
+        Ok(Answer { status, headers, body: body.collect().await?.to_bytes() })
     }
 }
 
@@ -72,6 +83,25 @@ impl Answer {
         let text = str::from_utf8(&self.body).ok()?;
         let start = text.split_once(&format!("\"{name}\":\""))?.1;
         start.split_once('"').map(|(value, _)| value)
+    }
+
+    /// The parameter `name` of the address that the browser is sent to.
+    #[must_use]
+    pub fn location_parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.header(&LOCATION).next()?.split_once('?')?;
+        let value = |pair: &'_ str| pair.strip_prefix(name)?.strip_prefix('=');
+        query.split('&').find_map(value)
+    }
+
+    /// The first cookie whose name begins so, as `name=value`.
+    #[must_use]
+    pub fn cookie(&self, prefix: &str) -> Option<&str> {
+        let line = self.header(&SET_COOKIE).find(|line| line.starts_with(prefix))?;
+        line.split(';').next()
+    }
+
+    fn header(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
     }
 
     /// This answer as an error.

@@ -8,12 +8,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_load::{
     LoadError,
     bank::Bank,
+    client_credentials::ClientCredentials,
+    code_flow::CodeFlow,
     crash::{self, Outage, Plan, Program, Site, Verdict},
     device_authorization::DeviceAuthorization,
     disk,
     drive::{self, drive},
     floor, group_commit,
     process::Process,
+    refresh::Refresh,
     seed,
 };
 use countersign_protocol::jose;
@@ -57,6 +60,24 @@ enum Command {
         /// The algorithm of the ID tokens.
         #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
         algorithm: Algorithm,
+    },
+    /// Get tokens by the plain code flow in browsers that have a session.
+    CodeFlow {
+        #[command(flatten)]
+        target: Target,
+        /// The algorithm of the ID tokens.
+        #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
+        algorithm: Algorithm,
+    },
+    /// Refresh tokens.
+    Refresh {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Get access tokens for a worker application.
+    ClientCredentials {
+        #[command(flatten)]
+        target: Target,
     },
     /// Measure the cryptography of device authorization alone.
     Floor {
@@ -225,6 +246,21 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let bank = Bank::load(&target.bank)?;
             let clients =
                 DeviceAuthorization::clients(&bank, algorithm.into(), target.connections)?;
+            say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::CodeFlow { target, algorithm } => {
+            let bank = Bank::load(&target.bank)?;
+            let clients = CodeFlow::clients(&bank, algorithm.into(), target.connections)?;
+            say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::Refresh { target } => {
+            let bank = Bank::load(&target.bank)?;
+            let clients = Refresh::clients(&bank, jose::Algorithm::Es256, target.connections)?;
+            say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::ClientCredentials { target } => {
+            let clients =
+                ClientCredentials::clients(&Bank::load(&target.bank)?, target.connections);
             say(&runtime()?.block_on(drive(clients, target.plan()?))?)
         }
         Command::Floor { algorithm, seconds } => {

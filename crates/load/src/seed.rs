@@ -54,12 +54,15 @@ pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
     let environment = app.create_environment("Load").await?.id;
     let es256 = application(&app, environment, Algorithm::Es256).await?;
     let rs256 = application(&app, environment, Algorithm::Rs256).await?;
+    let (worker, worker_secret) = worker(&app, environment).await?;
     device_first_policy(&app, environment, [es256, rs256]).await?;
     let bank = Bank {
         environment: environment.to_string(),
         issuer: format!("{}/{environment}/as", plan.base_url),
         es256: es256.to_string(),
         rs256: rs256.to_string(),
+        worker,
+        worker_secret,
         users: plan.users,
         driven: plan.driven.min(plan.users),
     };
@@ -84,6 +87,23 @@ async fn application(
         mobile: Some(Mobile::default()),
     };
     Ok(app.create_application(environment, new).await?.application.id)
+}
+
+/// An application that acts for itself, and its secret.
+async fn worker(app: &App, environment: Id<Environment>) -> Result<(String, String), LoadError> {
+    let new = NewApplication {
+        name: "Worker".to_owned(),
+        kind: Kind::Worker,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretPost,
+        grant_types: vec![GrantType::ClientCredentials],
+        redirect_uris: Vec::new(),
+        id_token_algorithm: Algorithm::Es256,
+        oidc: Oidc::default(),
+        mobile: None,
+    };
+    let created = app.create_application(environment, new).await?;
+    let secret = created.secret.ok_or_else(|| LoadError::other("the worker has no secret"))?;
+    Ok((created.application.id.to_string(), secret.expose().clone()))
 }
 
 /// One MFA step and nothing before it: a paired phone with a `login_hint` passes by itself.

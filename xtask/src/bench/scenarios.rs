@@ -11,6 +11,8 @@ use crate::{Outcome, postgres::Postgres};
 const SQLITE_FLOWS: f64 = 3_500.0;
 /// The same on PostgreSQL.
 const POSTGRES_FLOWS: f64 = 500.0;
+/// Access tokens of worker applications per second.
+const CLIENT_CREDENTIALS: f64 = 10_000.0;
 /// Per cent of the server's CPU time that is signatures.
 const SIGNATURE_SHARE: f64 = 40.0;
 /// Per cent of the rate with few users that is left with many.
@@ -110,6 +112,41 @@ pub fn postgres(ground: &Ground) -> Outcome<Section> {
                   is not in that of the server."
         .to_owned();
     Ok(Section { title: "Device authorization, PostgreSQL", method, figures })
+}
+
+/// What clients do all day when nobody signs in anew.
+pub fn tokens(ground: &Ground) -> Outcome<Section> {
+    let site = ground.seeded("tokens", None, ground.effort.few_users)?;
+    let server = site.serve()?;
+    let mut figures = Vec::new();
+    for (scenario, name, target) in [
+        (["code-flow", "--algorithm", "es256"].as_slice(), "code flow, ES256", None),
+        (&["code-flow", "--algorithm", "rs256"], "code flow, RS256", None),
+        (&["refresh"], "refresh", None),
+        (&["client-credentials"], "client credentials", Some(CLIENT_CREDENTIALS)),
+    ] {
+        let (mut rate, mut cpu_us, mut p50_ms, mut p99_ms) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..ground.effort.runs {
+            let run = server.drive(scenario)?;
+            rate.push(run.number("rounds_per_second")?);
+            cpu_us.push(run.number("server_cpu_us_per_round")?);
+            p50_ms.push(run.number("p50_us")? / 1e3);
+            p99_ms.push(run.number("p99_us")? / 1e3);
+        }
+        let rate = Figure::new(name, "/s", rate);
+        figures.push(match target {
+            Some(target) => rate.at_least(target),
+            None => rate,
+        });
+        figures.push(Figure::new(format!("{name}: CPU time of the server"), "us", cpu_us));
+        figures.push(Figure::new(format!("{name}: median"), "ms", p50_ms));
+        figures.push(Figure::new(format!("{name}: 99th percentile"), "ms", p99_ms));
+    }
+    let method = "Code flow: `authorize` in a browser that has a session, which redirects with a code at once, and `token` with PKCE. \
+                  Refresh: a refresh token for an ID token, an access token and the next refresh token. Client credentials: a worker's \
+                  secret in the form for an access token, signed with ES256. 64 connections that are kept alive, on SQLite."
+        .to_owned();
+    Ok(Section { title: "Tokens", method, figures })
 }
 
 /// Few and many users by turns, so that a machine that is disturbed for a while disturbs both.

@@ -59,6 +59,7 @@ impl Resolved {
         config.tokens.apply(&mut settings);
         config.outbound.apply(&mut settings, around)?;
         config.outbox.apply(&mut settings)?;
+        config.audit.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
         let mut store = config.database.resolve(&data, around)?;
         if !store.is_postgres() {

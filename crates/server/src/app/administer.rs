@@ -24,7 +24,7 @@ pub enum AdministerError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// There is no such thing in this environment.
-    #[error("not found")]
+    #[error("nothing with that name or id is there")]
     NotFound,
     /// It could not be decided.
     #[error(transparent)]
