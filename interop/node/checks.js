@@ -54,6 +54,7 @@ async function newRequest(client, more = {}) {
 /// The whole code flow of a client: request, sign-on, answer, tokens. `how` changes the steps that a check is about.
 async function signIn(facts, name, how = {}) {
   const { client, config } = await configure(facts, name);
+  how.prepare?.(config);
   const browser = how.browser ?? new Browser(facts);
   const { parameters, expected } = await newRequest(client, how.parameters);
   const build = how.build ?? oidc.buildAuthorizationUrl;
@@ -121,6 +122,29 @@ export const checks = {
       return new Request(action, { method: "POST", body: new URLSearchParams(fields) });
     };
     await signIn(facts, "site", { parameters: { response_mode: "form_post" }, answer });
+  },
+
+  async "hybrid flow"(facts) {
+    const { answer, tokens } = await signIn(facts, "front", { prepare: oidc.useCodeIdTokenResponseType });
+    const members = new URLSearchParams(answer.hash.slice(1));
+    assert.equal(decodeJwt(members.get("id_token")).sub, tokens.claims().sub);
+    assert.equal(answer.search, "");
+  },
+
+  async "implicit flow"(facts) {
+    const { client, config } = await configure(facts, "front");
+    oidc.useIdTokenResponseType(config);
+    const { parameters, expected } = await newRequest(client);
+    const { expectedState, expectedNonce } = expected;
+    const { url } = await new Browser(facts).signOn(oidc.buildAuthorizationUrl(config, parameters));
+    const claims = await oidc.implicitAuthentication(config, url, expectedNonce, { expectedState });
+    assert.equal(claims.aud, client.client_id);
+    await refusal(oidc.implicitAuthentication(config, url, "another", { expectedState }));
+    const other = await configure(facts, "site");
+    oidc.useIdTokenResponseType(other.config);
+    const asked = oidc.buildAuthorizationUrl(other.config, (await newRequest(other.client)).parameters);
+    const refused = new URLSearchParams((await new Browser(facts).open(asked)).url.hash.slice(1));
+    assert.equal(refused.get("error"), "unauthorized_client");
   },
 
   async "client_secret_basic"(facts) {

@@ -2,9 +2,11 @@
 crates/cli/tests/interop, which every language must pass whole."""
 
 import time
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.common.security import generate_token
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oidc.core import HybridIDToken, ImplicitIDToken
 from joserfc import jws
 
 from browser import Browser
@@ -57,6 +59,38 @@ def form_post(facts):
     assert action == party.redirect_uri
     members = "&".join(f"{name}={value}" for name, value in fields.items())
     party.finish(browser, f"{action}?{members}", expected)
+
+
+def fragment(page):
+    return dict(parse_qsl(urlsplit(page.url).fragment))
+
+
+@check("hybrid flow")
+def hybrid(facts):
+    party, browser, verifier = RelyingParty(facts, "front"), Browser(facts), generate_token(48)
+    pkce = {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+    url, expected = party.request(response_type="code id_token", **pkce)
+    given = fragment(browser.sign_on(url))
+    first = party.claims(given, expected["nonce"], kind=HybridIDToken)
+    answer = f"{party.redirect_uri}?{urlencode(given)}"
+    last = party.finish(browser, answer, {**expected, "verifier": verifier}).claims
+    assert first["sub"] == last["sub"]
+    bent = {**given, "code": generate_token()}
+    assert refusal(party.claims, bent, expected["nonce"], kind=HybridIDToken) == "invalid_claim"
+
+
+@check("implicit flow")
+def implicit(facts):
+    party, browser = RelyingParty(facts, "front"), Browser(facts)
+    url, expected = party.request(response_type="id_token token")
+    given = fragment(browser.sign_on(url))
+    assert (given["state"], given["iss"]) == (expected["state"], facts["issuer"])
+    claims = party.claims(given, expected["nonce"], kind=ImplicitIDToken)
+    assert party.user_info(given["access_token"])["sub"] == claims["sub"]
+    bent = {**given, "access_token": generate_token()}
+    assert refusal(party.claims, bent, expected["nonce"], kind=ImplicitIDToken) == "invalid_claim"
+    url, _ = RelyingParty(facts, "site").request(response_type="id_token")
+    assert fragment(browser.open(url))["error"] == "unauthorized_client"
 
 
 def proves_itself(name):

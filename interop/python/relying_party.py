@@ -104,7 +104,7 @@ class RelyingParty:
             code_verifier=expected["verifier"],
         )
 
-    def claims(self, tokens, nonce=None, max_age=None):
+    def claims(self, tokens, nonce=None, max_age=None, kind=CodeIDToken):
         """The claims of a valid ID token (OIDC Core, section 3.1.3.7)."""
         algorithm = self.client["id_token_algorithm"]
         token = jwt.decode(tokens["id_token"], self.keys, algorithms=[algorithm])
@@ -112,10 +112,11 @@ class RelyingParty:
         options = {name: {"essential": True, "value": value} for name, value in must.items()}
         if nonce:
             options["nonce"] = {"essential": True, "value": nonce}
-        params = {"client_id": self.id, "nonce": nonce, "access_token": tokens["access_token"]}
+        hashed = {name: tokens[name] for name in ("access_token", "code") if name in tokens}
+        params = {"client_id": self.id, "nonce": nonce, **hashed}
         if max_age is not None:
             params["max_age"] = int(max_age)
-        claims = CodeIDToken(token.claims, token.header, options, params)
+        claims = kind(token.claims, token.header, options, params)
         claims.validate(leeway=10)
         assert claims["auth_time"] <= claims["iat"] <= claims["exp"]
         return claims

@@ -14,11 +14,13 @@ use std::{
 use provider::Provider;
 
 /// What each language must have seen to work, by the names that its checks say.
-const CHECKS: [&str; 28] = [
+const CHECKS: [&str; 30] = [
     "discovery",
     "code flow with an ES256 ID token",
     "code flow with an RS256 ID token",
     "answer by form post",
+    "hybrid flow",
+    "implicit flow",
     "client_secret_basic",
     "client_secret_post",
     "client_secret_jwt",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{
         Application, ClientKeys, DeviceGrantRules, GrantType, Kind, Oidc, PushedRequestRules,
-        RequestObjectRules, TokenEndpointAuthMethod as Method,
+        RequestObjectRules, ResponseType, TokenEndpointAuthMethod as Method,
     },
     environment::Environment,
     id::Id,
@@ -147,6 +147,12 @@ fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
         ..site()
     };
     let bound = NewApplication { oidc: Oidc { dpop_required: true, ..site().oidc }, ..site() };
+    let response_types = vec![ResponseType::Code, ResponseType::Token, ResponseType::IdToken];
+    let front = NewApplication {
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::Implicit],
+        oidc: Oidc { response_types, ..Oidc::default() },
+        ..site()
+    };
     let pushed_requests = PushedRequestRules { required: true, ..PushedRequestRules::default() };
     let request_objects = RequestObjectRules { signature_required: true, unsigned_allowed: false };
     vec![
@@ -155,6 +161,7 @@ fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
         ("worker", worker),
         ("device", device),
         ("bound", bound),
+        ("front", front),
         ("client_secret_basic", web(Method::ClientSecretBasic)),
         ("client_secret_post", web(Method::ClientSecretPost)),
         ("client_secret_jwt", web(Method::ClientSecretJwt)),
