@@ -38,6 +38,7 @@ impl Database {
     pub async fn remove(self) {
         assert_audited();
         if let Self::Schema(schema) = self {
+            end_transactions(&schema).await;
             administer(&format!("DROP SCHEMA {schema} CASCADE")).await;
         }
     }
@@ -74,6 +75,17 @@ async fn new_schema() -> String {
     let schema = format!("server_{}_{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     administer(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await;
     schema
+}
+
+/// A server that was dropped in the middle of a sweep leaves the transaction to the database, which would hold the tables in
+/// another order than those who remove them.
+async fn end_transactions(schema: &str) {
+    administer(&format!(
+        "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks \
+         JOIN pg_class ON pg_class.oid = relation \
+         JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = '{schema}') AS holders"
+    ))
+    .await;
 }
 
 /// Runs statements on a connection of its own.
