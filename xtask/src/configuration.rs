@@ -1,4 +1,5 @@
-//! The configuration of a server that is measured or killed: the defaults, but for where it is and how much one address may ask.
+//! The configuration of a server that is measured or killed: the defaults, but for where it is, how much one address may ask, and that there
+//! is no line in the log for each request.
 
 /// More than anybody asks for. The limits stay on, so that what they cost is in the figures.
 const WIDE: &str = "{ per_second = 1000000, burst = 1000000 }";
@@ -6,7 +7,7 @@ const WIDE: &str = "{ per_second = 1000000, burst = 1000000 }";
 /// The text of a configuration file.
 pub fn text(listen: &str, folder: &str, database: &str) -> String {
     let mut text = format!(
-        "[server]\nlisten = \"{listen}\"\ndata_folder = \"{folder}\"\n\n[database]\nurl = \"{database}\"\n\n\
+        "[log]\nlevel = \"warn\"\n\n[server]\nlisten = \"{listen}\"\ndata_folder = \"{folder}\"\n\n[database]\nurl = \"{database}\"\n\n\
          [limits]\naddress_share = 1.0\nuser = {WIDE}\n"
     );
     for group in ["sign_on", "flow", "token", "device", "read"] {

@@ -21,6 +21,8 @@ pub struct Bank {
     pub es256: String,
     /// The native app whose ID tokens are signed with RS256.
     pub rs256: String,
+    /// The web site at which people sign in by password, and then have a session.
+    pub site: String,
     /// A worker application.
     pub worker: String,
     /// Its secret, worth nothing outside of this tenant.
@@ -65,6 +67,18 @@ impl Bank {
     }
 }
 
+/// How many users have a password. They have no phone.
+pub const PEOPLE: usize = 64;
+
+/// The password of all of them.
+pub const PASSWORD: &str = "a password of the bank";
+
+/// The name of a user who has a password.
+#[must_use]
+pub fn person(number: usize) -> String {
+    format!("person-{number}")
+}
+
 /// The name of a user.
 #[must_use]
 pub fn username(number: u64) -> String {
@@ -83,6 +97,7 @@ mod tests {
             issuer: empty(),
             es256: empty(),
             rs256: empty(),
+            site: empty(),
             worker: empty(),
             worker_secret: empty(),
             users,

@@ -7,61 +7,75 @@ use countersign_protocol::{
 };
 use form_urlencoded::Serializer;
 use hyper::StatusCode;
+use serde_json::json;
 
 use crate::{
     LoadError,
-    bank::{Bank, REDIRECT_URI},
+    bank::{Bank, PASSWORD, PEOPLE, REDIRECT_URI, person},
     connection::Connection,
-    device_authorization::DeviceAuthorization,
     drive::Scenario,
 };
 
-/// One browser. Its first round begins the session, with a phone.
+const PASSWORD_CHECK: &str = "application/vnd.pingidentity.usernamePassword.check+json";
+
+/// One browser. Its first round begins the session, with a password.
 pub struct CodeFlow {
-    phone: DeviceAuthorization,
+    username: String,
     session: Option<String>,
     authorize: String,
+    flows: String,
     token: String,
     form: String,
 }
 
 impl CodeFlow {
     /// So many browsers, each of another user.
-    pub fn clients(
-        bank: &Bank,
-        algorithm: jose::Algorithm,
-        count: usize,
-    ) -> Result<Vec<Self>, LoadError> {
-        let application = bank.application(algorithm);
+    pub fn clients(bank: &Bank, count: usize) -> Result<Vec<Self>, LoadError> {
+        if count > PEOPLE {
+            return Err(LoadError::other("each connection needs a user with a password"));
+        }
         let query = Serializer::new(String::new())
-            .append_pair("client_id", application)
+            .append_pair("client_id", &bank.site)
             .append_pair("response_type", "code")
             .append_pair("redirect_uri", REDIRECT_URI)
             .append_pair("scope", "openid")
-            .append_pair("state", "6PZ0_ktMNbLbGE2E")
             .append_pair("code_challenge_method", "S256")
             .finish();
         let form = Serializer::new(String::new())
             .append_pair("grant_type", "authorization_code")
-            .append_pair("client_id", application)
+            .append_pair("client_id", &bank.site)
             .append_pair("redirect_uri", REDIRECT_URI)
             .finish();
-        let client = |phone| Self {
-            phone,
+        let client = |number| Self {
+            username: person(number),
             session: None,
             authorize: format!("{}?{query}", bank.path("/as/authorize")),
+            flows: bank.path("/flows"),
             token: bank.path("/as/token"),
             form: form.clone(),
         };
-        let phones = DeviceAuthorization::clients(bank, algorithm, count)?;
-        Ok(phones.into_iter().map(client).collect())
+        Ok((0..count).map(client).collect())
+    }
+
+    async fn sign_on(&self, connection: &mut Connection) -> Result<String, LoadError> {
+        let challenge = encoding::encode(jose::digest("not redeemed"));
+        let path = format!("{}&response_mode=pi.flow&code_challenge={challenge}", self.authorize);
+        let begun = connection.get(&path).await?;
+        let (Some(flow), Some(cookie)) = (begun.text_member("id"), begun.cookie("ST")) else {
+            return Err(begun.unexpected("authorize begins no flow"));
+        };
+        let path = format!("{}/{flow}", self.flows);
+        let password = json!({ "username": self.username, "password": PASSWORD }).to_string();
+        let done = connection.post_json(&path, (PASSWORD_CHECK, password), cookie).await?;
+        let session = done.cookie("SID-").map(str::to_owned);
+        session.ok_or_else(|| done.unexpected("the sign-on begins no session"))
     }
 }
 
 impl Scenario for CodeFlow {
     async fn round(&mut self, connection: &mut Connection) -> Result<(), LoadError> {
         let Some(session) = &self.session else {
-            self.session = Some(self.phone.sign_on(connection).await?.session);
+            self.session = Some(self.sign_on(connection).await?);
             return Ok(());
         };
         let verifier = encoding::encode(random::<32>(&SystemEntropy));

@@ -60,6 +60,19 @@ impl Connection {
         self.send(request.body(Full::default())?).await
     }
 
+    /// Sends JSON of this media type to `path`, as a browser that has this cookie.
+    pub async fn post_json(
+        &mut self,
+        path: &str,
+        (media_type, json): (&'static str, String),
+        cookie: &str,
+    ) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header(HOST, self.host.clone()).header(COOKIE, cookie);
+        let request = request.header(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.send(request.body(Full::from(json))?).await
+    }
+
     /// Sends an encoded form to `path`.
     pub async fn post_form(&mut self, path: &str, form: String) -> Result<Answer, LoadError> {
         let request = Request::builder().method(Method::POST).uri(path);
@@ -89,8 +102,7 @@ impl Answer {
     #[must_use]
     pub fn location_parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.header(&LOCATION).next()?.split_once('?')?;
-        let value = |pair: &'_ str| pair.strip_prefix(name)?.strip_prefix('=');
-        query.split('&').find_map(value)
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// The first cookie whose name begins so, as `name=value`.

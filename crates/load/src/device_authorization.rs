@@ -15,7 +15,7 @@ use hyper::StatusCode;
 use crate::{
     LoadError,
     bank::{Bank, REDIRECT_URI, username},
-    connection::Connection,
+    connection::{Answer, Connection},
     drive::Scenario,
     phone::Phone,
 };
@@ -88,20 +88,12 @@ impl Scenario for DeviceAuthorization {
     }
 }
 
-/// What a sign-on has led to.
-pub(crate) struct SignedOn {
-    /// The browser session, as `name=value`.
-    pub session: String,
-    /// Where there is a refresh token, it is this one.
-    pub refresh_token: Option<String>,
-}
-
 impl DeviceAuthorization {
-    /// Signs in with the next phone.
+    /// Signs in with the next phone, and gives what the token endpoint says.
     pub(crate) async fn sign_on(
         &mut self,
         connection: &mut Connection,
-    ) -> Result<SignedOn, LoadError> {
+    ) -> Result<Answer, LoadError> {
         let Some((username, phone)) = self.phones.get(self.next % self.phones.len()) else {
             return Err(LoadError::other("a client has no phone"));
         };
@@ -121,14 +113,9 @@ impl DeviceAuthorization {
         };
         let form = format!("{form}&code={code}&code_verifier={verifier}");
         let tokens = connection.post_form(token, form).await?;
-        match (tokens.text_member("id_token"), flow.cookie("SID-")) {
-            (Some(_), Some(session)) if tokens.status == StatusCode::OK => Ok(SignedOn {
-                session: session.to_owned(),
-                refresh_token: tokens.text_member("refresh_token").map(str::to_owned),
-            }),
-            _ => {
-                Err(tokens.unexpected("the token endpoint gives no ID token, or nobody a session"))
-            }
+        match tokens.text_member("id_token") {
+            Some(_) if tokens.status == StatusCode::OK => Ok(tokens),
+            Some(_) | None => Err(tokens.unexpected("the token endpoint gives no ID token")),
         }
     }
 }

@@ -65,9 +65,6 @@ enum Command {
     CodeFlow {
         #[command(flatten)]
         target: Target,
-        /// The algorithm of the ID tokens.
-        #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
-        algorithm: Algorithm,
     },
     /// Refresh tokens.
     Refresh {
@@ -248,9 +245,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 DeviceAuthorization::clients(&bank, algorithm.into(), target.connections)?;
             say(&runtime()?.block_on(drive(clients, target.plan()?))?)
         }
-        Command::CodeFlow { target, algorithm } => {
+        Command::CodeFlow { target } => {
             let bank = Bank::load(&target.bank)?;
-            let clients = CodeFlow::clients(&bank, algorithm.into(), target.connections)?;
+            let clients = CodeFlow::clients(&bank, target.connections)?;
             say(&runtime()?.block_on(drive(clients, target.plan()?))?)
         }
         Command::Refresh { target } => {

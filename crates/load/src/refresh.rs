@@ -12,7 +12,7 @@ use countersign_protocol::jose::Algorithm;
 /// One app. Its first round gets the first refresh token, with a phone.
 pub struct Refresh {
     phone: DeviceAuthorization,
-    refresh_token: Option<String>,
+    current: Option<String>,
     token: String,
     form: String,
 }
@@ -30,7 +30,7 @@ impl Refresh {
             .finish();
         let client = |phone| Self {
             phone,
-            refresh_token: None,
+            current: None,
             token: bank.path("/as/token"),
             form: form.clone(),
         };
@@ -41,16 +41,17 @@ impl Refresh {
 
 impl Scenario for Refresh {
     async fn round(&mut self, connection: &mut Connection) -> Result<(), LoadError> {
-        let Some(refresh_token) = &self.refresh_token else {
-            self.refresh_token = self.phone.sign_on(connection).await?.refresh_token;
+        let Some(refresh_token) = &self.current else {
+            let tokens = self.phone.sign_on(connection).await?;
+            self.current = tokens.text_member("refresh_token").map(str::to_owned);
             let none = || LoadError::other("the application gets no refresh token");
-            return self.refresh_token.as_ref().map(drop).ok_or_else(none);
+            return self.current.as_ref().map(drop).ok_or_else(none);
         };
         let form = format!("{}&refresh_token={refresh_token}", self.form);
         let tokens = connection.post_form(&self.token, form).await?;
         match tokens.text_member("refresh_token") {
             Some(next) if tokens.status == StatusCode::OK => {
-                self.refresh_token = Some(next.to_owned());
+                self.current = Some(next.to_owned());
                 Ok(())
             }
             Some(_) | None => Err(tokens.unexpected("the token endpoint gives no refresh token")),

@@ -12,18 +12,21 @@ use countersign_domain::{
     lockout::Limit,
     mfa_policy::{DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication},
     sign_on_policy::{ActionKind, NoDevicesMode},
+    user::Name,
 };
-use countersign_protocol::{entropy::SystemEntropy, jose::Algorithm, time::SystemClock};
+use countersign_protocol::{
+    entropy::SystemEntropy, jose::Algorithm, secret::Secret, time::SystemClock,
+};
 use countersign_server::{
     Parts, Settings,
-    app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy},
+    app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy, NewUser},
     open,
 };
 use countersign_store::Settings as StoreSettings;
 
 use crate::{
     LoadError,
-    bank::{Bank, REDIRECT_URI},
+    bank::{Bank, PASSWORD, PEOPLE, REDIRECT_URI, person},
 };
 
 pub use keys::key_encryption_key;
@@ -54,6 +57,7 @@ pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
     let environment = app.create_environment("Load").await?.id;
     let es256 = application(&app, environment, Algorithm::Es256).await?;
     let rs256 = application(&app, environment, Algorithm::Rs256).await?;
+    let site = site(&app, environment).await?;
     let (worker, worker_secret) = worker(&app, environment).await?;
     device_first_policy(&app, environment, [es256, rs256]).await?;
     let bank = Bank {
@@ -61,6 +65,7 @@ pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
         issuer: format!("{}/{environment}/as", plan.base_url),
         es256: es256.to_string(),
         rs256: rs256.to_string(),
+        site,
         worker,
         worker_secret,
         users: plan.users,
@@ -87,6 +92,33 @@ async fn application(
         mobile: Some(Mobile::default()),
     };
     Ok(app.create_application(environment, new).await?.application.id)
+}
+
+/// An application without a policy of its own, so that a password is enough, and users who have one.
+async fn site(app: &App, environment: Id<Environment>) -> Result<String, LoadError> {
+    let new = NewApplication {
+        name: "Web site".to_owned(),
+        kind: Kind::SinglePage,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode],
+        redirect_uris: vec![REDIRECT_URI.to_owned()],
+        id_token_algorithm: Algorithm::Es256,
+        oidc: Oidc::default(),
+        mobile: None,
+    };
+    for number in 0..PEOPLE {
+        let username = person(number);
+        let user = NewUser {
+            email: format!("{username}@bank.example"),
+            username,
+            name: Name::default(),
+            population: None,
+            password: Some(Secret::new(PASSWORD.to_owned())),
+            mfa_enabled: Some(false),
+        };
+        app.create_user(environment, user).await?;
+    }
+    Ok(app.create_application(environment, new).await?.application.id.to_string())
 }
 
 /// An application that acts for itself, and its secret.

@@ -21,7 +21,7 @@ const PREAMBLE: &str = "\
 
 Written by `cargo xtask bench`. The server runs on the first core, the load on the second, over loopback without TLS; PostgreSQL,
 where it takes part, shares the core of the load. Nothing in the server is switched off: SQLite is durable (`synchronous=FULL`),
-every audit line is written, and the limits of requests count, but are too wide to refuse the load.
+every audit line is written, metrics are counted, and the limits of requests count, but are too wide to refuse the load. Only the log is at `warn`, so there is no line for each request.
 ";
 
 impl Report {
