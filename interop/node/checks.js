@@ -2,7 +2,17 @@
 // is one of the list in crates/cli/tests/interop, which every language must pass whole.
 
 import assert from "node:assert/strict";
-import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, exportJWK, importJWK } from "jose";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import {
+  calculateJwkThumbprint,
+  createRemoteJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  importJWK,
+  jwtVerify,
+} from "jose";
 import * as oidc from "openid-client";
 import { Browser, formOf } from "./browser.js";
 
@@ -323,6 +333,30 @@ export const checks = {
     url.searchParams.set("post_logout_redirect_uri", "https://evil.example/");
     const foreign = await browser.open(url);
     assert.deepEqual([foreign.left, foreign.status], [false, 400]);
+  },
+
+  async "back-channel logout"(facts) {
+    const address = new URL(facts.backchannel_logout_uri);
+    const receiver = createServer().listen(address.port, address.hostname);
+    try {
+      const heard = once(receiver, "request", { signal: AbortSignal.timeout(20_000) });
+      const { browser, client, config, tokens } = await signIn(facts, "told");
+      await browser.open(oidc.buildEndSessionUrl(config, { id_token_hint: tokens.id_token }));
+      const [request, response] = await heard;
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      response.end();
+      const token = new URLSearchParams(body).get("logout_token");
+      const keys = createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri));
+      const expected = { issuer: facts.issuer, audience: client.client_id, typ: "logout+jwt" };
+      const { payload } = await jwtVerify(token, keys, expected);
+      assert.deepEqual([payload.sub, payload.sid], [tokens.claims().sub, tokens.claims().sid]);
+      assert("http://schemas.openid.net/event/backchannel-logout" in payload.events);
+      assert.equal(payload.nonce, undefined);
+    } finally {
+      receiver.closeAllConnections();
+      receiver.close();
+    }
   },
 
   async "a wrong nonce is refused"(facts) {

@@ -2,12 +2,13 @@
 crates/cli/tests/interop, which every language must pass whole."""
 
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from authlib.common.security import generate_token
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import HybridIDToken, ImplicitIDToken
-from joserfc import jws
+from joserfc import jws, jwt
 
 from browser import Browser
 from relying_party import SCOPE, Dpop, RelyingParty, refusal, told
@@ -303,6 +304,35 @@ def sign_off(facts):
     assert refusal(party.refresh, signed.tokens["refresh_token"]) == "invalid_grant"
     foreign = signed.browser.open(f"{leave}&post_logout_redirect_uri=https://evil.example/")
     assert (foreign.left, foreign.status) == (False, 400)
+
+
+@check("back-channel logout")
+def backchannel_logout(facts):
+    heard = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    address = urlsplit(facts["backchannel_logout_uri"])
+    with HTTPServer((address.hostname, address.port), Receiver) as receiver:
+        receiver.timeout = 20
+        party = RelyingParty(facts, "told")
+        signed = party.sign_in()
+        signed.browser.open(f"{party.server['end_session_endpoint']}?id_token_hint={signed.tokens['id_token']}")
+        receiver.handle_request()
+    token = jwt.decode(dict(parse_qsl(heard[0]))["logout_token"], party.keys, algorithms=["ES256"])
+    claims = token.claims
+    assert token.header["typ"] == "logout+jwt"
+    assert (claims["iss"], claims["aud"]) == (facts["issuer"], party.id)
+    assert (claims["sub"], claims["sid"]) == (signed.claims["sub"], signed.claims["sid"])
+    assert "http://schemas.openid.net/event/backchannel-logout" in claims["events"]
+    assert "nonce" not in claims
 
 
 @check("a wrong nonce is refused")

@@ -14,7 +14,7 @@ use std::{
 use provider::Provider;
 
 /// What each language must have seen to work, by the names that its checks say.
-const CHECKS: [&str; 30] = [
+const CHECKS: [&str; 31] = [
     "discovery",
     "code flow with an ES256 ID token",
     "code flow with an RS256 ID token",
@@ -40,6 +40,7 @@ const CHECKS: [&str; 30] = [
     "max_age",
     "prompt=login signs in anew",
     "sign-off by the application",
+    "back-channel logout",
     "a wrong nonce is refused",
     "an answer of another issuer is refused",
     "a code counts once",

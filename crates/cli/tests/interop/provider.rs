@@ -88,8 +88,9 @@ async fn facts(app: &App, base_url: &str) -> Value {
     };
     app.create_user(environment, new).await.unwrap();
     let key = EcPrivateKey::generate(&SystemEntropy);
+    let receiver = free_address().await;
     let mut clients = Map::new();
-    for (name, new) in applications(&public_keys(&key)) {
+    for (name, new) in applications(&public_keys(&key), &receiver) {
         clients.insert(name.to_owned(), client(app, environment, new).await);
     }
     json!({
@@ -97,13 +98,20 @@ async fn facts(app: &App, base_url: &str) -> Value {
         "username": USERNAME,
         "password": PASSWORD,
         "email": EMAIL,
+        "backchannel_logout_uri": receiver,
         "private_key": private_jwk(&key),
         "clients": clients,
     })
 }
 
+/// Where a client can listen for logout tokens.
+async fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}/logout", listener.local_addr().unwrap())
+}
+
 /// A client by each name that the checks use.
-fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
+fn applications(keys: &ClientKeys, receiver: &str) -> Vec<(&'static str, NewApplication)> {
     let site = || NewApplication {
         name: String::new(),
         kind: Kind::SinglePage,
@@ -153,6 +161,8 @@ fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
         oidc: Oidc { response_types, ..Oidc::default() },
         ..site()
     };
+    let backchannel_logout_uri = Some(receiver.to_owned());
+    let told = NewApplication { oidc: Oidc { backchannel_logout_uri, ..site().oidc }, ..site() };
     let pushed_requests = PushedRequestRules { required: true, ..PushedRequestRules::default() };
     let request_objects = RequestObjectRules { signature_required: true, unsigned_allowed: false };
     vec![
@@ -162,6 +172,7 @@ fn applications(keys: &ClientKeys) -> Vec<(&'static str, NewApplication)> {
         ("device", device),
         ("bound", bound),
         ("front", front),
+        ("told", told),
         ("client_secret_basic", web(Method::ClientSecretBasic)),
         ("client_secret_post", web(Method::ClientSecretPost)),
         ("client_secret_jwt", web(Method::ClientSecretJwt)),
