@@ -61,7 +61,8 @@ impl CodeFlow {
         let challenge = encoding::encode(jose::digest("not redeemed"));
         let path = format!("{}&response_mode=pi.flow&code_challenge={challenge}", self.authorize);
         let begun = connection.get(&path).await?;
-        let (Some(flow), Some(cookie)) = (begun.text_member("id"), begun.cookie("ST")) else {
+        let resume = begun.text_member("resumeUrl").and_then(|url| url.split_once("flowId="));
+        let (Some((_, flow)), Some(cookie)) = (resume, begun.cookie("ST")) else {
             return Err(begun.unexpected("authorize begins no flow"));
         };
         let path = format!("{}/{flow}", self.flows);
