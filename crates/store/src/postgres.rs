@@ -150,8 +150,10 @@ impl Postgres {
         let result = transact(&mut client, work, access, (&self.meters, &self.outbox)).await;
         if matches!(result, Err(Failure::Lost(_))) {
             self.meters.lost_connections.add(1);
-            // A server that has become a standby keeps the connection open; it is of no use here.
+            // A server that has become a standby keeps its connections open, and of one that has ended not each is known
+            // to be dead yet. They are of no use here, nor to the second attempt.
             drop(Object::take(client));
+            self.pool.retain(|_, _| false);
         }
         result
     }

@@ -130,7 +130,7 @@ fn administrators_are_made_and_reset_whether_a_server_runs_or_not() {
     assert!(server.end());
     assert_ne!(said(&scene.run(&["admin", "reset", "grace"])), made);
     let told = complaint(&scene.run(&["admin", "reset", "nobody"]));
-    assert!(told.contains("not found"), "{told}");
+    assert!(told.contains("nothing with that name"), "{told}");
     said(&scene.run(&["admin", "create", "ada"]));
     assert_eq!(scene.administrators(), (3, 3));
 }

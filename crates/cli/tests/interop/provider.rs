@@ -111,6 +111,7 @@ async fn free_address() -> String {
 }
 
 /// A client by each name that the checks use.
+#[expect(clippy::too_many_lines, reason = "a list, with one entry for each application")]
 fn applications(keys: &ClientKeys, receiver: &str) -> Vec<(&'static str, NewApplication)> {
     let site = || NewApplication {
         name: String::new(),
