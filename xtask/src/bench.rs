@@ -66,6 +66,9 @@ const DOCUMENT: &str = "docs/benchmarks.md";
 pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
     let ground = Ground::prepare(workspace, effort)?;
+    let complete = options.only.is_empty() && !options.quick;
+    let document = complete.then(|| workspace.root().join(DOCUMENT));
+    let path = options.output.clone().or(document);
     let mut report = Report::new(machine::describe(&ground)?, effort);
     for name in Name::value_variants() {
         if !options.only.is_empty() && !options.only.contains(name) {
@@ -81,14 +84,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
             Name::Start => scenarios::start(&ground),
         };
         report.add(figures?);
+        // A run that breaks off has told what it knew.
+        if let Some(path) = &path {
+            fs::write(path, report.render())?;
+        }
     }
-    let text = report.render();
-    println!("\n{text}");
-    let complete = options.only.is_empty() && !options.quick;
-    let document = complete.then(|| workspace.root().join(DOCUMENT));
-    if let Some(path) = options.output.clone().or(document) {
-        fs::write(&path, text)?;
-        println!("written to {}", path.display());
-    }
+    println!("\n{}", report.render());
     Ok(())
 }
