@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::{
     Progress,
-    session::{Session, browser, code_of, id_token_of, refresh_token_of, status},
+    session::{Session, browser, code_of, id_token_of, status},
     site::Site,
 };
 use crate::LoadError;
@@ -32,17 +32,6 @@ pub(super) enum Standing {
 pub(super) struct Code {
     pub session: Session,
     pub code: String,
-}
-
-/// The refresh tokens that came of one code, one after another.
-pub(super) struct Family {
-    pub session: Session,
-    /// The last that was given.
-    pub current: String,
-    /// Those that were used before it.
-    pub spent: Vec<String>,
-    /// Whether the last was presented and not answered.
-    pub is_in_doubt: bool,
 }
 
 /// What was said since the last server was looked at.
@@ -74,8 +63,6 @@ pub(super) struct Customer {
     pub browser: Browser,
     pub standing: Standing,
     pub ledger: Ledger,
-    /// The refresh tokens of the last code. The check of the next server ends them, because it presents the code again.
-    pub family: Option<Family>,
     /// From when on the passcode was good that was tried last, or shown at pairing: none counts twice.
     tried: Option<Timestamp>,
     rng: Rng,
@@ -101,7 +88,6 @@ impl Customer {
             browser: browser()?,
             standing: Standing::Unpaired,
             ledger: Ledger::default(),
-            family: None,
             tried: None,
             rng,
             progress,
@@ -118,8 +104,7 @@ impl Customer {
         match (&self.standing, self.rng.u8(0..10)) {
             (Standing::Unpaired, _) => self.enrol().await,
             (Standing::Paired { .. }, 0..2) => self.unpair().await,
-            (Standing::Paired { .. }, 2..4) => self.use_passcode().await,
-            (Standing::Paired { .. }, 4..7) if self.family.is_some() => self.refresh().await,
+            (Standing::Paired { .. }, 2..5) => self.use_passcode().await,
             (Standing::Paired { .. } | Standing::Blocked { .. }, _) => self.sign_on().await,
             // Only the next server can tell.
             (Standing::Pairing | Standing::Unpairing { .. }, _) => Err(Gone),
@@ -207,34 +192,12 @@ impl Customer {
             self.ledger.unanswered_codes.push(code);
             return Err(Gone);
         };
-        self.family = refresh_token_of(&answer).map(|current| Family {
-            session: code.session.clone(),
-            current,
-            spent: Vec::new(),
-            is_in_doubt: false,
-        });
         self.ledger.codes.push(code);
         self.progress.advance();
         id_token_of(&answer).ok_or_else(|| {
             self.ledger.violations.push(format!("a new code gives no tokens: {answer}"));
             Gone
         })
-    }
-
-    /// Gets the next refresh token for the last.
-    async fn refresh(&mut self) -> Step {
-        let Some(family) = &mut self.family else { return Ok(()) };
-        family.is_in_doubt = true;
-        let answer = family.session.refresh(&family.current).await.ok_or(Gone)?;
-        family.is_in_doubt = false;
-        let Some(next) = refresh_token_of(&answer) else {
-            let violation = format!("a refresh token that was given does not count: {answer}");
-            self.ledger.violations.push(violation);
-            return Err(Gone);
-        };
-        family.spent.push(std::mem::replace(&mut family.current, next));
-        self.progress.advance();
-        Ok(())
     }
 
     /// Presents a code twice at the same moment: it counts once at most.

@@ -71,16 +71,6 @@ impl Session {
         decided(self.browser.action(href, &media_type, body).await)
     }
 
-    /// Presents a refresh token.
-    pub async fn refresh(&self, token: &str) -> Option<Value> {
-        let fields = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", token),
-            ("client_id", &self.application),
-        ];
-        decided(self.browser.submit(&format!("{}/token", self.issuer), &fields).await)
-    }
-
     /// Redeems a code.
     pub async fn redeem(&self, code: &str) -> Option<Value> {
         let fields = [
@@ -109,11 +99,6 @@ pub(super) fn status(answer: &Value) -> &str {
 /// The code of a completed flow.
 pub(super) fn code_of(flow: &Value) -> Option<String> {
     flow.pointer("/authorizeResponse/code")?.as_str().map(str::to_owned)
-}
-
-/// The refresh token of a token answer.
-pub(super) fn refresh_token_of(answer: &Value) -> Option<String> {
-    answer.get("refresh_token")?.as_str().map(str::to_owned)
 }
 
 /// The ID token of a token answer, which is there only when the code counted.
