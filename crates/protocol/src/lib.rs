@@ -17,6 +17,7 @@ pub mod pairing;
 pub mod platform_token;
 pub mod private_key;
 pub mod proof;
+pub mod push;
 pub mod secret;
 pub mod seed;
 pub mod time;
