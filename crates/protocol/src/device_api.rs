@@ -276,6 +276,14 @@ pub enum DetailCode {
     LimitExceeded,
     /// Pairing is switched off.
     PairingDisabled,
+    /// No such challenge, or not for this installation.
+    ChallengeInvalid,
+    /// The answer comes too late.
+    ChallengeExpired,
+    /// The question was withdrawn.
+    ChallengeCancelled,
+    /// Another answer has counted.
+    ChallengeAnswered,
     /// Something this version does not know.
     #[serde(other)]
     Unknown,

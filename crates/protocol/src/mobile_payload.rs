@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::Part;
-use crate::json::JsonError;
 use crate::jwk::EcPublicKey;
 use crate::proof::{self, Proof, ProofError, Verified};
 use crate::time::Timestamp;
@@ -45,16 +43,7 @@ pub fn verify(
     audience: &str,
     now: Timestamp,
 ) -> Result<Verified<MobilePayload>, ProofError> {
-    #[derive(Deserialize)]
-    struct Confirmed {
-        cnf: Confirmation,
-    }
-    let peeked = proof::peek::<MobilePayload>(jws)?;
-    let confirmed: Confirmed = peeked.unverified_claims().map_err(|source| match source {
-        JsonError::Text(_) => ProofError::Json { part: Part::Claims, source },
-        JsonError::Shape(_) => ProofError::ConfirmationKey(source),
-    })?;
-    peeked.verify(&confirmed.cnf.jwk, audience, now)
+    proof::verify_confirmed(jws, audience, now)
 }
 
 /// `cnf`: the key whose possession the signature proves (RFC 7800 section 3.2).
@@ -165,6 +154,10 @@ pub struct Unfit {
 }
 
 impl Unfit {
+    pub(crate) const fn new(target: &'static str, rule: TextRule) -> Self {
+        Self { target, rule }
+    }
+
     /// The member at fault, as the error envelope's `target` names it: `proof.app.version`.
     #[must_use]
     pub const fn target(&self) -> &'static str {
@@ -224,7 +217,7 @@ fn optional(target: &'static str, text: Option<&str>) -> Result<(), Unfit> {
     check_text(text, MAX_TEXT_CHARACTERS).map_err(|rule| Unfit { target, rule })
 }
 
-fn check_text(text: &str, most: usize) -> Result<(), TextRule> {
+pub(crate) fn check_text(text: &str, most: usize) -> Result<(), TextRule> {
     if text.chars().nth(most).is_some() {
         return Err(TextRule::TooLong(most));
     }

@@ -55,6 +55,10 @@ pub struct PairingRequest {
     pub ticket: Secret<String>,
     /// The key to which the seed is sealed.
     pub agreement: EcPublicKey,
+    /// A [`crate::challenge::VerificationKey`] as compact JWS; absent when the phone has no way to verify its user. Then it
+    /// approves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<String>,
     /// Shows that both sides' clocks and algorithms agree: [`passcode_proof`].
     pub passcode: Passcode,
     /// The app.

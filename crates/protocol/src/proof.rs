@@ -20,7 +20,7 @@ use crate::entropy::{Entropy, random};
 use crate::jose::{self, Algorithm, Compact, Header, Part};
 use crate::json::{self, JsonError};
 use crate::jwk::{EcPublicKey, Thumbprint};
-use crate::mobile_payload::Unfit;
+use crate::mobile_payload::{Confirmation, Unfit};
 use crate::time::{Timestamp, unix_seconds};
 
 mod error;
@@ -142,6 +142,27 @@ pub fn peek<P: Proof>(jws: &str) -> Result<Peeked<P>, ProofError> {
     let kid = check_header(&jws.header, P::TYP)?;
     json::check(&jws.claims).map_err(|source| ProofError::Json { part: Part::Claims, source })?;
     Ok(Peeked { kid, jws, kind: PhantomData })
+}
+
+/// Verifies a proof with the key that it brings as `cnf`. Whether that key is known is the caller's question.
+///
+/// # Errors
+/// As those of [`peek`] and [`Peeked::verify`], and of a `cnf` that is no key.
+pub fn verify_confirmed<P: Proof>(
+    jws: &str,
+    audience: &str,
+    now: Timestamp,
+) -> Result<Verified<P>, ProofError> {
+    #[derive(Deserialize)]
+    struct Confirmed {
+        cnf: Confirmation,
+    }
+    let peeked = peek::<P>(jws)?;
+    let confirmed: Confirmed = peeked.unverified_claims().map_err(|source| match source {
+        JsonError::Text(_) => ProofError::Json { part: Part::Claims, source },
+        JsonError::Shape(_) => ProofError::ConfirmationKey(source),
+    })?;
+    peeked.verify(&confirmed.cnf.jwk, audience, now)
 }
 
 /// `typ` first, so that no statement is ever read by the rules of another (RFC 8725 section 3.11).

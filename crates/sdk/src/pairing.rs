@@ -160,6 +160,7 @@ async fn sign(installation: &Installation, offer: &Offer) -> Result<SignedProof,
         nonce,
         ticket: offer.ticket.clone(),
         agreement,
+        verification: None,
         // The phone's own clock: a corrected one would hide that its passcodes will be wrong.
         passcode: passcode_proof(ticket, offer.step_seconds, installation.platform.clock.now()),
         app: installation.settings.app.clone(),

@@ -54,6 +54,7 @@ fn the_request_keeps_its_form() {
         nonce: "nonce".to_owned(),
         ticket: "ticket".to_owned().into(),
         agreement: private_key(2).public(),
+        verification: None,
         passcode: passcode_proof(b"ticket", 30, NOW),
         app: AppFacts {
             id: "a".to_owned(),
