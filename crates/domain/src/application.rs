@@ -17,6 +17,7 @@ use crate::{
     id::Id,
     invalid::{Check, Invalid, Rule},
     sealed::Sealed,
+    unpairing::UnpairingRules,
 };
 
 /// An OIDC client. Its id is its `client_id`.
@@ -142,6 +143,23 @@ pub struct Mobile {
     pub passcode_grace_steps: u8,
     /// Whether phones that say they are rooted are refused.
     pub integrity_detection: bool,
+    /// How a number that must be matched comes into the phone. Whether one must, says the MFA policy.
+    #[serde(default)]
+    pub number_matching: NumberMatchingKind,
+    /// When a phone that its push service no longer knows is unpaired.
+    #[serde(default, skip_serializing_if = "UnpairingRules::is_default")]
+    pub unpairing: UnpairingRules,
+}
+
+/// How a number that the sign-on page shows comes into the phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberMatchingKind {
+    /// Picked out of three.
+    #[default]
+    SelectNumber,
+    /// Typed.
+    EnterManually,
 }
 
 impl Default for Mobile {
@@ -152,6 +170,8 @@ impl Default for Mobile {
             passcode_step_seconds: 30,
             passcode_grace_steps: 5,
             integrity_detection: false,
+            number_matching: NumberMatchingKind::default(),
+            unpairing: UnpairingRules::default(),
         }
     }
 }
@@ -234,6 +254,7 @@ impl Mobile {
         }
         check.range(self.passcode_step_seconds.into(), "mobile.passcode_step_seconds", 30, 60);
         check.range(self.passcode_grace_steps.into(), "mobile.passcode_grace_steps", 1, 10);
+        self.unpairing.validate(check);
     }
 }
 

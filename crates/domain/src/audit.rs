@@ -88,7 +88,13 @@ pub struct Event {
     /// The session of the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// What a service outside has said, word for word as far as it is kept: at most [`MAX_SAID_CHARACTERS`] characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
+
+/// The most characters that are kept of what a service outside has said.
+pub const MAX_SAID_CHARACTERS: usize = 300;
 
 impl Event {
     /// What a machine tells by its effects.
@@ -112,6 +118,7 @@ impl Event {
             resources: Vec::new(),
             flow: None,
             session: None,
+            said: None,
         }
     }
 
@@ -156,6 +163,12 @@ impl Event {
     #[must_use]
     pub fn within(self, flow: Id<Flow>) -> Self {
         Self { flow: Some(flow), ..self }
+    }
+
+    /// Adds what a service outside has said.
+    #[must_use]
+    pub fn as_said(self, said: &str) -> Self {
+        Self { said: Some(said.chars().take(MAX_SAID_CHARACTERS).collect()), ..self }
     }
 
     /// Adds the session of the browser.

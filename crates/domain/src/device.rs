@@ -1,6 +1,6 @@
 //! Devices: installations paired to a user. The machine decides whether one may vouch.
 
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{jwk::EcPublicKey, mobile_payload::PushAddress, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,6 +19,15 @@ pub struct Device {
     pub user: Id<User>,
     /// The phone and its key, as it last said.
     pub installation: Installation,
+    /// The key that signs for its user, when the phone can verify one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<EcPublicKey>,
+    /// What is known of its push address.
+    #[serde(default, skip_serializing_if = "AddressState::is_live")]
+    pub address: AddressState,
+    /// When the installation was last seen to hold that address, to [`CONTACT_SECONDS`]; none: at the pairing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_at: Option<Timestamp>,
     /// What the user calls it, at most 100 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nickname: Option<String>,
@@ -32,7 +41,52 @@ pub struct Device {
     pub state: State,
 }
 
+/// A contact is written down once in so many seconds: a write for each sign-on would cost more than it is worth.
+pub const CONTACT_SECONDS: i64 = 3_600;
+
+/// What is known of the push address of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum AddressState {
+    /// Messages are sent there.
+    #[default]
+    Live,
+    /// The push service says that it is nobody's. The device goes when the grace period is over, if there is one; until then it
+    /// is not asked by push, and a new contact makes it live again.
+    Suspect { since: Timestamp, remove_at: Option<Timestamp> },
+}
+
+impl AddressState {
+    /// Whether messages are sent there.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        match self {
+            Self::Live => true,
+            Self::Suspect { .. } => false,
+        }
+    }
+}
+
 impl Device {
+    /// What a sign-on from the phone itself says of its push address: the device as it is from now on, or nothing if nothing is
+    /// worth writing. `installation` is signed by the phone.
+    #[must_use]
+    pub fn seen(&self, installation: &Installation, now: Timestamp) -> Option<Self> {
+        let known = self.installation.push.as_ref();
+        let push = installation.push.as_ref();
+        let last = self.contact_at.unwrap_or(self.created_at);
+        let is_old = push.is_some() && now.seconds_since(last) >= CONTACT_SECONDS;
+        let is_news = push != known || (push.is_some() && !self.address.is_live());
+        (is_news || is_old).then(|| self.at_address(push.cloned(), now))
+    }
+
+    /// With this push address from now on.
+    #[must_use]
+    pub fn at_address(&self, push: Option<PushAddress>, now: Timestamp) -> Self {
+        let installation = Installation { push, ..self.installation.clone() };
+        let (address, contact_at) = (AddressState::Live, Some(now));
+        Self { installation, address, contact_at, ..self.clone() }
+    }
     /// Whether it may vouch now.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {

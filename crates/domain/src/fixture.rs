@@ -7,6 +7,7 @@ use countersign_domain::{
     },
     audit,
     authorization::{Answer, AuthorizationRequest, Prompt, Scope},
+    challenge::{self, Challenge},
     device::{self, Device},
     device_code::{self, DeviceCode},
     environment::Environment,
@@ -18,7 +19,8 @@ use countersign_domain::{
     lockout::{Limit, Lockout},
     mfa::{self, Reason},
     mfa_policy::{
-        self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy, MobileApplication,
+        self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy,
+        MobileApplication, PushRules,
     },
     mfa_settings::MfaSettings,
     outbox::{Content, Message},
@@ -32,6 +34,7 @@ use countersign_domain::{
     user::{Name, User},
 };
 use countersign_protocol::{
+    challenge::{NumberMatching, Origin},
     jose::Algorithm,
     jwk::{EcPublicKey, PublicJwk, PublicKey},
     mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
@@ -149,6 +152,9 @@ pub fn device(n: u8) -> Device {
         environment: id(1),
         user: id(1),
         installation: installation(n),
+        verification: Some(key(n + 100)),
+        address: device::AddressState::Live,
+        contact_at: None,
         nickname: None,
         seed: Sealed::new(vec![n; 4]),
         passcode_step_seconds: 30,
@@ -173,6 +179,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
                 pairing_disabled: false,
+                push: PushRules::default(),
             }],
         },
         device_selection: DeviceSelection::DefaultToFirst,
@@ -374,6 +381,34 @@ pub fn record() -> audit::Record {
     }
 }
 
+/// Ann is asked on her phone whether she signs on to the bank.
+pub fn challenge(state: challenge::State) -> Challenge {
+    let shown = challenge::Shown {
+        application: "Bank".to_owned(),
+        title: "Sign in?".to_owned(),
+        message: "Somebody signs in to Bank.".to_owned(),
+        client_context: None,
+        origin: Origin { address: Some("192.0.2.7".to_owned()), browser: None },
+        number: Some(challenge::Number {
+            value: 42,
+            matching: NumberMatching::SelectNumber { options: vec![17, 42, 86] },
+        }),
+    };
+    Challenge {
+        id: id(1),
+        environment: id(1),
+        user: id(1),
+        device: id(1),
+        installation: key(1).thumbprint(),
+        application: id(1),
+        flow: id(1),
+        question: challenge::Question::Visible(Box::new(shown)),
+        created_at: NOW,
+        answer_until: NOW.plus_seconds(40),
+        state,
+    }
+}
+
 pub fn message() -> Message {
     let content = Content::LogoutToken { application: id(1), user: id(1), session: id(1) };
     Message {
@@ -422,23 +457,32 @@ named! {
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
     NoDevicesMode { Block, Bypass }
     Role { OrganizationAdmin }
-    Method { Pwd, Otp, Swk, Mfa }
+    Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
     flow::State {
-        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Completed, Failed
+        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
+        PushTimedOut, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Reset,
-        Cancelled
+        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Answered,
+        Reset, Cancelled
     }
-    flow::Effect { Audit, IssueGrant }
+    flow::Effect { Audit, IssueGrant, Ask, Withdraw }
+    flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
     Failure { Mfa, Cancelled, OtherUser, MissingClaim }
-    mfa::Decision { Continue, Authorize, Bypass, Passcode, Select, Block }
-    mfa::Verification { NotAsked, Impossible }
+    mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
+    mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }
     Reason {
         NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
-        ExtraVerificationFailed,
+        ExtraVerificationFailed, PushDenied, PushesStopped,
     }
+    challenge::State { Pending, Acknowledged, Approved, Denied, TimedOut, Cancelled }
+    challenge::Event { Acknowledge, Approve, Deny, Tick, Cancel }
+    challenge::Effect { Audit, TellFlow, TellPhone, CountAgainstPushes, CountUserFailure, ClearCounts }
+    challenge::Refusal { Expired, Cancelled, Answered, OtherQuestion, NumberRequired }
+    challenge::Outcome { Acknowledged, Approved, Denied, Unanswered, Undeliverable, DeviceGone }
+    challenge::Denial { ByUser, Fraud, BiometricsRejected, WrongNumber }
+    challenge::Cancellation { Withdrawn, Superseded, Undeliverable, DeviceGone }
     device::State { Active, Blocked, Locked, Removed }
     device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove, Unpair }
     device::Effect { Audit, CountUserFailure, Delete }

@@ -7,12 +7,13 @@ use crate::{
     application::AttributeMapping,
     audit,
     authorization::AuthorizationRequest,
+    challenge::{Challenge, Outcome, SILENT_SECONDS},
     device::Device,
     environment::Environment,
     id::Id,
     installation::Installation,
     mfa::{Decision, Reason, Verification},
-    mfa_policy::MfaPolicy,
+    mfa_policy::{ExtraVerification, MfaPolicy},
     session::Session,
     sign_on_policy::ActionKind,
     user::User,
@@ -84,6 +85,25 @@ pub enum State {
     DeviceSelection { step: usize, identity: Identity },
     /// Waits for a passcode of a device.
     Passcode { step: usize, identity: Identity, device: Id<Device> },
+    /// Waits, until that time, for the phone on which the person signs on to answer a silent push.
+    Verification {
+        step: usize,
+        identity: Identity,
+        device: Id<Device>,
+        challenge: Id<Challenge>,
+        until: Timestamp,
+        mode: ExtraVerification,
+    },
+    /// Waits, until that time, for the person to answer on a device.
+    Push {
+        step: usize,
+        identity: Identity,
+        device: Id<Device>,
+        challenge: Id<Challenge>,
+        until: Timestamp,
+    },
+    /// The person has not answered on the device in time, and can choose what now.
+    PushTimedOut { step: usize, identity: Identity, device: Id<Device> },
     /// Done: the application gets a code.
     Completed { identity: Identity },
     /// Done: the application gets an error.
@@ -113,11 +133,32 @@ pub enum Method {
     Otp,
     /// Possession of a key. Software or hardware is not known without attestation, so the weaker is said.
     Swk,
+    /// More than one channel: a message of a push service has arrived too.
+    Mca,
+    /// The person was there.
+    User,
+    /// Fingerprint, as the app says.
+    Fpt,
+    /// Face, as the app says.
+    Face,
+    /// PIN, as the app says.
+    Pin,
     /// More than one factor.
     Mfa,
 }
 
 impl Method {
+    /// What an app says of how it has verified its user. For words that are not of RFC 8176, that somebody was there.
+    #[must_use]
+    pub fn of_app(word: &str) -> Self {
+        match word {
+            "fpt" => Self::Fpt,
+            "face" => Self::Face,
+            "pin" => Self::Pin,
+            _ => Self::User,
+        }
+    }
+
     /// Its name in `amr`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -125,6 +166,11 @@ impl Method {
             Self::Pwd => "pwd",
             Self::Otp => "otp",
             Self::Swk => "swk",
+            Self::Mca => "mca",
+            Self::User => "user",
+            Self::Fpt => "fpt",
+            Self::Face => "face",
+            Self::Pin => "pin",
             Self::Mfa => "mfa",
         }
     }
@@ -173,18 +219,29 @@ pub enum Event {
     PasswordAccepted { user: Id<User>, must_change: bool },
     /// The user has another password, which was chosen in this flow.
     PasswordChanged,
-    /// The MFA step was decided under this policy.
-    Decided { policy: Id<MfaPolicy>, decision: Decision },
-    /// The person chose one of the usable devices.
-    DeviceChosen { device: Id<Device> },
+    /// The MFA step was decided under this policy. `challenge` is the id of the question that follows, if one does.
+    Decided { policy: Id<MfaPolicy>, decision: Decision, challenge: Id<Challenge> },
+    /// The person chose one of the usable devices, and is asked for it in this way.
+    DeviceChosen { device: Id<Device>, ask: Ask },
     /// A passcode of the chosen device was right.
     PasscodeAccepted,
     /// The chosen device can no longer be used.
     DeviceLost,
+    /// The question to the device has come to an end.
+    Answered { challenge: Id<Challenge>, outcome: Outcome },
     /// The person begins again, maybe as another user.
     Reset,
     /// The person gives up.
     Cancelled,
+}
+
+/// How the person is asked for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// For a passcode.
+    Passcode,
+    /// On the device itself, by this question, for so many seconds.
+    Push { challenge: Id<Challenge>, seconds: u16 },
 }
 
 /// The next state and what must be committed with it.
@@ -203,6 +260,10 @@ pub enum Effect {
     Audit { action: audit::Action, reason: Option<&'static str>, device: Option<Id<Device>> },
     /// The grant comes to be, and with it the code.
     IssueGrant,
+    /// A question is put to a device.
+    Ask { challenge: Id<Challenge>, device: Id<Device>, visible: bool, until: Timestamp },
+    /// The question needs no answer any more.
+    Withdraw { challenge: Id<Challenge> },
 }
 
 /// Why an event does not apply.
@@ -275,6 +336,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Login { step } => match event {
@@ -289,6 +351,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Password { step, user: expected, proved, .. } => match event {
@@ -305,6 +368,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::PasswordChange { step, identity } => match event {
@@ -321,24 +385,26 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
-            | Event::DeviceLost => Err(Refusal::NotNow),
+            | Event::DeviceLost
+            | Event::Answered { .. } => Err(Refusal::NotNow),
         },
         State::Deciding { step, identity } => match event {
-            Event::Decided { policy, decision } => {
+            Event::Decided { policy, decision, challenge } => {
                 let identity = Identity { mfa_policy: Some(policy), ..identity.clone() };
-                Ok(decided(plan, *step, identity, &decision, now))
+                Ok(decided(plan, (*step, identity), &decision, challenge, now))
             }
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged
             | Event::Reset
             | Event::Cancelled => Err(Refusal::NotNow),
         },
         State::DeviceSelection { step, identity } => match event {
-            Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
+            Event::DeviceChosen { device, ask } => Ok(asked(*step, identity, device, ask, now)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. }
@@ -346,23 +412,32 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::Decided { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
-        State::Passcode { step, identity, .. } => match event {
-            Event::PasscodeAccepted => {
-                let identity = identity.proved(Method::Otp, now);
-                Ok(next(plan, *step + 1, identity))
+        State::Passcode { step, identity, .. } | State::PushTimedOut { step, identity, .. } => {
+            device_step(plan, (*step, identity), event, now)
+        }
+        State::Push { step, identity, challenge, .. } => match event {
+            Event::Answered { challenge: answered, outcome } if answered == *challenge => {
+                push_ended(plan, state, outcome, now)
             }
-            Event::DeviceChosen { device } => Ok(Step::to(passcode(*step, identity, device))),
-            Event::DeviceLost => {
-                Ok(Step::to(State::Deciding { step: *step, identity: identity.clone() }))
+            event => Ok(device_step(plan, (*step, identity), event, now)?.withdrawing(*challenge)),
+        },
+        State::Verification { step, identity, challenge, .. } => match event {
+            Event::Answered { challenge: answered, outcome } if answered == *challenge => {
+                verification_ended(plan, state, outcome, now)
             }
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
-            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::DeviceLost => Ok(deciding(*step, identity).withdrawing(*challenge)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing(*challenge)),
+            Event::Cancelled => Ok(cancelled(Some(identity.user)).withdrawing(*challenge)),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::PasswordChanged
-            | Event::Decided { .. } => Err(Refusal::NotNow),
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::PasscodeAccepted
+            | Event::Answered { .. } => Err(Refusal::NotNow),
         },
         State::Completed { .. } | State::Failed { .. } => match event {
             Event::Identified { .. }
@@ -371,11 +446,127 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceChosen { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
+            | Event::Answered { .. }
             | Event::PasswordChanged
             | Event::Reset
             | Event::Cancelled => Err(Refusal::NotNow),
         },
     }
+}
+
+/// What a person can do who is asked for a device, by whatever way.
+fn device_step(
+    plan: Plan<'_>,
+    (step, identity): (usize, &Identity),
+    event: Event,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    match event {
+        Event::PasscodeAccepted => Ok(next(plan, step + 1, identity.proved(Method::Otp, now))),
+        Event::DeviceChosen { device, ask } => Ok(asked(step, identity, device, ask, now)),
+        Event::DeviceLost => Ok(deciding(step, identity)),
+        Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+        Event::Cancelled => Ok(cancelled(Some(identity.user))),
+        Event::Identified { .. }
+        | Event::PasswordAccepted { .. }
+        | Event::PasswordChanged
+        | Event::Decided { .. }
+        | Event::Answered { .. } => Err(Refusal::NotNow),
+    }
+}
+
+/// A question to the person has come to an end.
+fn push_ended(
+    plan: Plan<'_>,
+    state: &State,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let State::Push { step, identity, device, .. } = state else { return Err(Refusal::NotNow) };
+    match outcome {
+        Outcome::Approved(method) => {
+            let methods = [Method::Swk, Method::Mca, method];
+            let prove = |identity: Identity, method| identity.proved(method, now);
+            Ok(next(plan, step + 1, methods.into_iter().fold(identity.clone(), prove)))
+        }
+        Outcome::Denied => Ok(failed(Some(identity.user), Failure::Mfa(Reason::PushDenied))),
+        Outcome::Unanswered | Outcome::Undeliverable => {
+            let (step, identity, device) = (*step, identity.clone(), *device);
+            Ok(Step::to(State::PushTimedOut { step, identity, device }))
+        }
+        Outcome::DeviceGone => Ok(deciding(*step, identity)),
+        Outcome::Acknowledged => Err(Refusal::NotNow),
+    }
+}
+
+/// A silent push has come to an end: what is said in the table of the policy's extra verification.
+fn verification_ended(
+    plan: Plan<'_>,
+    state: &State,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let State::Verification { step, identity, device, mode, .. } = state else {
+        return Err(Refusal::NotNow);
+    };
+    let verification = match outcome {
+        Outcome::Acknowledged => Verification::Acknowledged,
+        Outcome::Unanswered => Verification::Unanswered,
+        Outcome::Undeliverable => Verification::Impossible,
+        Outcome::DeviceGone => return Ok(deciding(*step, identity)),
+        Outcome::Approved(_) | Outcome::Denied => return Err(Refusal::NotNow),
+    };
+    let passes = match mode {
+        ExtraVerification::Permissive => true,
+        ExtraVerification::Restrictive => verification == Verification::Acknowledged,
+    };
+    if passes {
+        return Ok(authorized(plan, (*step, identity), *device, verification, now));
+    }
+    let why = Failure::Mfa(Reason::ExtraVerificationFailed);
+    Ok(failed(Some(identity.user), why))
+}
+
+/// The phone on which the person signs on passes the step.
+fn authorized(
+    plan: Plan<'_>,
+    (step, identity): (usize, &Identity),
+    device: Id<Device>,
+    verification: Verification,
+    now: Timestamp,
+) -> Step {
+    let proved = identity.proved(Method::Swk, now);
+    let (reason, proved) = match verification {
+        Verification::NotAsked => ("device_authorized", proved),
+        Verification::Impossible => ("device_authorized_unverified", proved),
+        Verification::Unanswered => ("device_authorized_unanswered", proved),
+        Verification::Acknowledged => {
+            ("device_authorized_verified", proved.proved(Method::Mca, now))
+        }
+    };
+    let mut passed = next(plan, step + 1, proved);
+    let action = audit::Action::DeviceAuthorized;
+    let (reason, device) = (Some(reason), Some(device));
+    passed.effects.insert(0, Effect::Audit { action, reason, device });
+    passed
+}
+
+/// The person is asked for a device.
+fn asked(step: usize, identity: &Identity, device: Id<Device>, ask: Ask, now: Timestamp) -> Step {
+    let identity = identity.clone();
+    match ask {
+        Ask::Passcode => Step::to(State::Passcode { step, identity, device }),
+        Ask::Push { challenge, seconds } => {
+            let until = now.plus_seconds(seconds.into());
+            let ask = Effect::Ask { challenge, device, visible: true, until };
+            let state = State::Push { step, identity, device, challenge, until };
+            Step { state, effects: vec![ask] }
+        }
+    }
+}
+
+fn deciding(step: usize, identity: &Identity) -> Step {
+    Step::to(State::Deciding { step, identity: identity.clone() })
 }
 
 fn identified(plan: Plan<'_>, step: usize, username: String, user: Option<Id<User>>) -> Step {
@@ -425,22 +616,24 @@ fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
 
 fn decided(
     plan: Plan<'_>,
-    step: usize,
-    identity: Identity,
+    (step, identity): (usize, Identity),
     decision: &Decision,
+    challenge: Id<Challenge>,
     now: Timestamp,
 ) -> Step {
     match decision {
         Decision::Authorize { device, verification } => {
-            let reason = match verification {
-                Verification::NotAsked => "device_authorized",
-                Verification::Impossible => "device_authorized_unverified",
-            };
-            let mut passed = next(plan, step + 1, identity.proved(Method::Swk, now));
-            let action = audit::Action::DeviceAuthorized;
-            let reason = Some(reason);
-            passed.effects.insert(0, Effect::Audit { action, reason, device: Some(*device) });
-            passed
+            authorized(plan, (step, &identity), *device, *verification, now)
+        }
+        Decision::Verify { device, mode } => {
+            let (device, mode, until) = (*device, *mode, now.plus_seconds(SILENT_SECONDS));
+            let ask = Effect::Ask { challenge, device, visible: false, until };
+            let state = State::Verification { step, identity, device, challenge, until, mode };
+            Step { state, effects: vec![ask] }
+        }
+        Decision::Push { device, seconds } => {
+            let ask = Ask::Push { challenge, seconds: *seconds };
+            asked(step, &identity, *device, ask, now)
         }
         // Whoever has proved nothing cannot skip a proof, whatever was decided.
         Decision::Continue if !identity.has_possession() => {
@@ -450,7 +643,7 @@ fn decided(
             failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
         }
         Decision::Continue | Decision::Bypass => next(plan, step + 1, identity),
-        Decision::Passcode { device } => Step::to(passcode(step, &identity, *device)),
+        Decision::Passcode { device } => asked(step, &identity, *device, Ask::Passcode, now),
         Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
         Decision::Block(reason) => {
             let mut end = failed(Some(identity.user), Failure::Mfa(*reason));
@@ -462,10 +655,6 @@ fn decided(
             end
         }
     }
-}
-
-fn passcode(step: usize, identity: &Identity, device: Id<Device>) -> State {
-    State::Passcode { step, identity: identity.clone(), device }
 }
 
 fn cancelled(user: Option<Id<User>>) -> Step {
@@ -489,7 +678,13 @@ impl Identity {
     pub fn has_possession(&self) -> bool {
         self.methods.iter().any(|method| match method {
             Method::Otp | Method::Swk => true,
-            Method::Pwd | Method::Mfa => false,
+            Method::Pwd
+            | Method::Mfa
+            | Method::Mca
+            | Method::User
+            | Method::Fpt
+            | Method::Face
+            | Method::Pin => false,
         })
     }
 
@@ -522,6 +717,8 @@ impl Failure {
                 Reason::MfaDisabled => "mfa_disabled",
                 Reason::Compromised => "device_compromised",
                 Reason::ExtraVerificationFailed => "extra_verification_failed",
+                Reason::PushDenied => "push_denied",
+                Reason::PushesStopped => "pushes_stopped",
             },
         }
     }
@@ -534,6 +731,7 @@ impl Step {
         self.effects.retain(|effect| match effect {
             Effect::IssueGrant => false,
             Effect::Audit { action, .. } => *action != audit::Action::AccessAllowed,
+            Effect::Ask { .. } | Effect::Withdraw { .. } => true,
         });
         let failed = failed(Some(user), why);
         self.effects.extend(failed.effects);
@@ -542,6 +740,12 @@ impl Step {
 
     const fn to(state: State) -> Self {
         Self { state, effects: Vec::new() }
+    }
+
+    /// The step, and nobody waits for the answer to this question any more.
+    fn withdrawing(mut self, challenge: Id<Challenge>) -> Self {
+        self.effects.insert(0, Effect::Withdraw { challenge });
+        self
     }
 }
 

@@ -16,6 +16,7 @@
 //! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |
 //! | grant | what an authorization code or a refresh token stands for |
+//! | challenge | one question put to one device, silent or visible, with one answer |
 //! | outbox | what must be sent after a commit |
 //! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
@@ -37,6 +38,7 @@ pub mod application;
 pub mod audit;
 pub mod audit_seal;
 pub mod authorization;
+pub mod challenge;
 pub mod claims;
 pub mod client_jwt;
 pub mod client_key;
@@ -59,6 +61,9 @@ pub mod outbox;
 pub mod pairing;
 pub mod password;
 pub mod population;
+pub mod push_credentials;
+pub mod push_health;
+pub mod push_limit;
 pub mod pushed_request;
 pub mod rate;
 pub mod role;
@@ -67,4 +72,5 @@ pub mod session;
 pub mod sign_on_policy;
 pub mod signing_key;
 pub mod spent_jwt;
+pub mod unpairing;
 pub mod user;

@@ -1,6 +1,6 @@
 //! The MFA step: who passes by itself, who is asked for what, who is refused.
 
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{mobile_payload::PushService, time::Timestamp};
 
 use crate::{
     application::Application,
@@ -8,7 +8,7 @@ use crate::{
     flow::Identity,
     id::Id,
     installation::Installation,
-    mfa_policy::{DeviceSelection, ExtraVerification, MfaPolicy},
+    mfa_policy::{DeviceSelection, ExtraVerification, MfaPolicy, MobileApplication},
     sign_on_policy::NoDevicesMode,
     user::User,
 };
@@ -32,6 +32,39 @@ pub struct Facts<'a> {
     pub user: &'a User,
     /// The user's devices, in their order.
     pub devices: &'a [Device],
+    /// How far pushes reach.
+    pub reach: &'a Reach,
+}
+
+/// Which applications can be reached by push.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The push services for which an application has credentials.
+    pub services: Vec<(Id<Application>, PushService)>,
+    /// The applications whose pushes to this user are stopped, because too many went without a yes.
+    pub stopped: Vec<Id<Application>>,
+}
+
+impl Reach {
+    /// Whether a message can be brought to a device.
+    #[must_use]
+    pub fn covers(&self, device: &Device) -> bool {
+        let Some(push) = device.installation.push.as_ref().filter(|push| push.enabled) else {
+            return false;
+        };
+        let known = match push.service {
+            // The platform itself needs no credentials.
+            PushService::Direct => true,
+            PushService::Apns | PushService::Fcm | PushService::Hms | PushService::WebPush => {
+                self.services.contains(&(device.installation.application, push.service))
+            }
+        };
+        known && device.address.is_live()
+    }
+
+    fn is_stopped(&self, device: &Device) -> bool {
+        self.stopped.contains(&device.installation.application)
+    }
 }
 
 /// What comes of an MFA step.
@@ -43,6 +76,10 @@ pub enum Decision {
     Authorize { device: Id<Device>, verification: Verification },
     /// The user has no device that the policy accepts, and the policy lets that pass.
     Bypass,
+    /// The paired phone passes the step, once it has answered a silent push.
+    Verify { device: Id<Device>, mode: ExtraVerification },
+    /// The user is asked on this device, for so many seconds.
+    Push { device: Id<Device>, seconds: u16 },
     /// The user is asked for a passcode of this device.
     Passcode { device: Id<Device> },
     /// The user chooses among these devices.
@@ -58,6 +95,10 @@ pub enum Verification {
     NotAsked,
     /// The policy asks for a silent push, permissively, and none could be sent.
     Impossible,
+    /// The phone has answered a silent push.
+    Acknowledged,
+    /// The policy asks for a silent push, permissively, and the phone has not answered in time.
+    Unanswered,
 }
 
 /// Why an MFA step fails.
@@ -76,8 +117,12 @@ pub enum Reason {
     MfaDisabled,
     /// The phone says that it is rooted, and the application cares.
     Compromised,
-    /// The policy insists on a silent push, and none could be sent.
+    /// The policy insists on a silent push, and none could be sent, or it was not answered in time.
     ExtraVerificationFailed,
+    /// The person has said no on the phone, or has given the wrong number.
+    PushDenied,
+    /// Too many pushes went without a yes, and the user has no other way.
+    PushesStopped,
 }
 
 /// Decides an MFA step.
@@ -131,6 +176,7 @@ fn device_authorization(facts: Facts<'_>, now: Timestamp) -> Option<Decision> {
     }
     Some(match rules.extra_verification {
         None => authorize(device, Verification::NotAsked),
+        Some(mode) if facts.reach.covers(device) => Decision::Verify { device: device.id, mode },
         Some(ExtraVerification::Permissive) => authorize(device, Verification::Impossible),
         Some(ExtraVerification::Restrictive) => Decision::Block(Reason::ExtraVerificationFailed),
     })
@@ -140,18 +186,54 @@ const fn authorize(device: &Device, verification: Verification) -> Decision {
     Decision::Authorize { device: device.id, verification }
 }
 
+/// A device that the user can be asked for, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usable<'a> {
+    /// The device.
+    pub device: &'a Device,
+    /// For how many seconds it is asked by push, if it is.
+    pub push_seconds: Option<u16>,
+    /// Whether its passcodes count.
+    pub passcode: bool,
+}
+
+impl Usable<'_> {
+    /// How the user is asked first: a push needs no typing.
+    fn decision(&self) -> Decision {
+        let device = self.device.id;
+        match self.push_seconds {
+            Some(seconds) => Decision::Push { device, seconds },
+            None => Decision::Passcode { device },
+        }
+    }
+}
+
 /// The devices that the user can be asked for.
 #[must_use]
-pub fn usable<'a>(policy: &MfaPolicy, devices: &'a [Device], now: Timestamp) -> Vec<&'a Device> {
-    let counts = |device: &&Device| {
-        let rules = policy.application(device.installation.application);
-        rules.is_some_and(|rules| rules.passcode_enabled) && device.is_usable(now)
+pub fn usable<'a>(
+    policy: &MfaPolicy,
+    devices: &'a [Device],
+    reach: &Reach,
+    now: Timestamp,
+) -> Vec<Usable<'a>> {
+    let ways = |device: &'a Device| {
+        let rules = policy.application(device.installation.application)?;
+        let asked = can_be_asked(rules, device, reach) && !reach.is_stopped(device);
+        let push_seconds = asked.then_some(rules.push.timeout_seconds);
+        let passcode = rules.passcode_enabled;
+        let counts = (asked || passcode) && device.is_usable(now);
+        counts.then_some(Usable { device, push_seconds, passcode })
     };
-    devices.iter().filter(counts).collect()
+    devices.iter().filter_map(ways).collect()
+}
+
+/// Whether a visible push can be brought to a device, and answered there.
+fn can_be_asked(rules: &MobileApplication, device: &Device, reach: &Reach) -> bool {
+    rules.push.enabled && device.verification.is_some() && reach.covers(device)
 }
 
 fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
-    let usable = usable(facts.policy, facts.devices, now);
+    let usable = usable(facts.policy, facts.devices, facts.reach, now);
     let Some(first) = usable.first() else { return no_usable_device(facts, now) };
     let ask = match facts.policy.device_selection {
         DeviceSelection::DefaultToFirst => false,
@@ -159,9 +241,9 @@ fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
         DeviceSelection::AlwaysDisplayDevices => true,
     };
     if ask {
-        Decision::Select { devices: usable.iter().map(|device| device.id).collect() }
+        Decision::Select { devices: usable.iter().map(|usable| usable.device.id).collect() }
     } else {
-        Decision::Passcode { device: first.id }
+        first.decision()
     }
 }
 
@@ -174,6 +256,7 @@ fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
     let mut barred = listed.filter_map(|device| match device.state.settled(now) {
         DeviceState::Blocked { .. } => Some(Reason::DeviceBlocked),
         DeviceState::Locked { .. } => Some(Reason::DeviceLocked),
+        DeviceState::Active { .. } if facts.reach.is_stopped(device) => Some(Reason::PushesStopped),
         DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
     });
     barred.next().map_or_else(|| without_device(facts), Decision::Block)

@@ -9,6 +9,7 @@ use crate::{
     id::Id,
     invalid::{Check, Invalid, Rule},
     lockout::Limit,
+    push_limit::PushLimitRules,
 };
 
 /// `deviceAuthenticationPolicies` on the wire.
@@ -60,6 +61,29 @@ pub struct MobileApplication {
     pub auto_enrollment: bool,
     /// Refuses new pairings; devices that are paired go on.
     pub pairing_disabled: bool,
+    /// Whether and how its phones are asked by push.
+    #[serde(default)]
+    pub push: PushRules,
+}
+
+/// How phones are asked by push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushRules {
+    /// Whether they are.
+    pub enabled: bool,
+    /// Whether the number that the sign-on page shows must come back.
+    pub number_matching: bool,
+    /// How long a person has to answer, 40 to 150 seconds.
+    pub timeout_seconds: u16,
+    /// When too many went without a yes.
+    pub limit: PushLimitRules,
+}
+
+impl Default for PushRules {
+    fn default() -> Self {
+        let limit = PushLimitRules::default();
+        Self { enabled: false, number_matching: false, timeout_seconds: 40, limit }
+    }
 }
 
 /// A paired phone passes the MFA step by itself.
@@ -113,6 +137,13 @@ impl MfaPolicy {
         check.require(distinct, "mobile.applications.id", Rule::Unique);
         let few = ids.len() <= 100;
         check.require(few, "mobile.applications", Rule::Form { form: "a list of at most 100" });
+        for PushRules { timeout_seconds, limit, .. } in
+            self.mobile.applications.iter().map(|application| application.push)
+        {
+            let target = "mobile.applications.push_timeout_seconds";
+            check.range(timeout_seconds.into(), target, 40, 150);
+            limit.validate(&mut check);
+        }
         check.finish()
     }
 }

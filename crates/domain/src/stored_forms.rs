@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use countersign_protocol::mobile_payload::PushService;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -13,12 +14,13 @@ use crate::{
     },
     audit::{self, Mentionable},
     authorization::{Answer, Prompt, Scope},
+    challenge,
     device::{self, Device},
     device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, device, device_code, environment, flow,
-        grant, id, identity, message, mfa_policy, mfa_settings, participant, population, record,
-        session, sign_on_policy, signing_key as key, ticket, user,
+        MFA, NOW, Named, application, assert_complete, challenge, device, device_code, environment,
+        flow, grant, id, identity, message, mfa_policy, mfa_settings, participant, population,
+        record, session, sign_on_policy, signing_key as key, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -27,6 +29,9 @@ use crate::{
     mfa_policy::{DeviceAuthorization, DeviceSelection, ExtraVerification},
     pairing,
     password::{Password, PasswordHash},
+    push_credentials::PushCredentials,
+    push_health::PushHealth,
+    push_limit::{PushLimit, PushLimitRules},
     role::Role,
     sealed::Sealed,
     session,
@@ -75,6 +80,16 @@ fn flows_are_stored_as_ever() {
         State::Deciding { step: 1, identity: only_named },
         State::DeviceSelection { step: 1, identity: identity() },
         State::Passcode { step: 1, identity: identity(), device: id(2) },
+        State::Verification {
+            step: 1,
+            identity: identity(),
+            device: id(2),
+            challenge: id(3),
+            until: NOW,
+            mode: ExtraVerification::Restrictive,
+        },
+        State::Push { step: 1, identity: identity(), device: id(2), challenge: id(3), until: NOW },
+        State::PushTimedOut { step: 1, identity: identity(), device: id(2) },
         State::Completed { identity: identity() },
         State::Failed { user: None, why: Failure::Cancelled },
         State::Failed { user: Some(id(1)), why: Failure::Mfa(Reason::DeviceLocked) },
@@ -105,6 +120,58 @@ fn devices_are_stored_as_ever() {
     }
     assert_pinned("device", &device);
     assert_pinned("device_states", &states);
+}
+
+#[test]
+fn what_is_known_of_addresses_is_stored_as_ever() {
+    use device::AddressState;
+    let states = [
+        AddressState::Live,
+        AddressState::Suspect { since: NOW, remove_at: None },
+        AddressState::Suspect { since: NOW, remove_at: Some(NOW) },
+    ];
+    for address in &states {
+        assert_read_back(&Device { address: address.clone(), contact_at: Some(NOW), ..device(1) });
+    }
+    insta::assert_json_snapshot!("device_addresses", states);
+    let health =
+        PushHealth::new(id(1), id(1)).warned(PushService::Apns, "BadDeviceToken", NOW).stopped(NOW);
+    assert_pinned("push_health", &health);
+    let limit = PushLimit::default().failed(&PushLimitRules::default(), NOW);
+    assert_pinned("push_limit", &limit);
+    let secret = Sealed::new(vec![1, 2, 3]);
+    let credentials = PushCredentials {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        service: PushService::Apns,
+        secret,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    assert_pinned("push_credentials", &credentials);
+}
+
+#[test]
+fn challenges_are_stored_as_ever() {
+    use challenge::{Cancellation, Denial, State};
+    let states = vec![
+        State::Pending,
+        State::Acknowledged { at: NOW },
+        State::Approved { at: NOW, method: "fpt".to_owned() },
+        State::Denied { at: NOW, why: Denial::Fraud },
+        State::TimedOut,
+        State::Cancelled { at: NOW, why: Cancellation::Superseded },
+    ];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&challenge(state.clone()));
+    }
+    assert_pinned("challenge", &challenge(State::Pending));
+    assert_pinned("challenge_states", &states);
+    let silent =
+        challenge::Challenge { question: challenge::Question::Silent, ..challenge(State::Pending) };
+    assert_read_back(&silent);
 }
 
 #[test]
@@ -275,7 +342,17 @@ fn the_words_are_stored_as_ever() {
     insta::assert_json_snapshot!(
         "words",
         json!({
-            "flow.method": words(&[Method::Pwd, Method::Otp, Method::Swk, Method::Mfa]),
+            "flow.method": words(&[
+                Method::Pwd,
+                Method::Otp,
+                Method::Swk,
+                Method::Mca,
+                Method::User,
+                Method::Fpt,
+                Method::Face,
+                Method::Pin,
+                Method::Mfa,
+            ]),
             "authorization.answer": words(&answers),
             "authorization.prompt": words(&[Prompt::AsNeeded, Prompt::None, Prompt::Login]),
             "authorization.scope": Scope::ALL,
@@ -308,6 +385,8 @@ fn the_reasons_of_failures_are_stored_as_ever() {
         Reason::MfaDisabled,
         Reason::Compromised,
         Reason::ExtraVerificationFailed,
+        Reason::PushDenied,
+        Reason::PushesStopped,
     ];
     insta::assert_json_snapshot!("mfa_reasons", words(&reasons));
     let failures = reasons.map(Failure::Mfa).into_iter().chain([

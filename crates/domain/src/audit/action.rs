@@ -84,6 +84,25 @@ actions! {
         "A mobile payload or another proof was good and did not count, because it had counted before.";
     PasscodeCheckSucceeded = "OTP.CHECK_SUCCESS", Success, "A passcode was right.";
     PasscodeCheckFailed = "OTP.CHECK_FAILED", Failure, "A passcode was wrong.";
+    NotificationCreated = "NOTIFICATION.CREATED", Success,
+        "A device was asked something: by a silent push, or visibly.";
+    NotificationUpdated = "NOTIFICATION.UPDATED", Success,
+        "A device has answered, or a push service has taken a message.";
+    NotificationRejected = "NOTIFICATION.REJECTED", Failure,
+        "A person or a push service has refused, or there was no answer in time.";
+    DeviceFraudReported = "DEVICE.FRAUD_REPORTED", Failure,
+        "A person has said that somebody else tried to sign on.";
+    PushesStopped = "USER.PUSHES_STOPPED", Success,
+        "Too many questions without a yes: an app of the user is not asked for a while.";
+    PushCredentialsCreated = "PUSH_CREDENTIALS.CREATED", Success,
+        "An application was given credentials of a push service.";
+    PushCredentialsUpdated = "PUSH_CREDENTIALS.UPDATED", Success,
+        "The credentials of an application at a push service were replaced.";
+    PushCredentialsDeleted = "PUSH_CREDENTIALS.DELETED", Success,
+        "An application has lost its credentials of a push service.";
+    PushHealthUpdated = "APPLICATION.PUSH_HEALTH_UPDATED", Success,
+        "Automatic unpairing of an application was stopped by its guard, or an administrator lets it go on.";
+    DeviceUpdated = "DEVICE.UPDATED", Success, "The push address of a device has changed.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
         "A person refused to pair, or a pairing failed.";

@@ -58,10 +58,27 @@ impl Taken {
                 State::Login { step } | State::Password { step, .. },
                 Event::PasswordAccepted { user, .. },
             ) => Some((*step, *user)),
-            (State::Passcode { step, identity, .. }, Event::PasscodeAccepted)
+            (
+                State::Passcode { step, identity, .. }
+                | State::Push { step, identity, .. }
+                | State::PushTimedOut { step, identity, .. },
+                Event::PasscodeAccepted,
+            )
             | (
                 State::Deciding { step, identity },
                 Event::Decided { decision: Decision::Authorize { .. }, .. },
+            )
+            | (
+                State::Push { step, identity, .. },
+                Event::Answered { outcome: Outcome::Approved(_), .. },
+            )
+            | (
+                State::Verification { step, identity, .. },
+                Event::Answered { outcome: Outcome::Acknowledged, .. },
+            )
+            | (
+                State::Verification { step, identity, mode: ExtraVerification::Permissive, .. },
+                Event::Answered { outcome: Outcome::Unanswered | Outcome::Undeliverable, .. },
             ) => Some((*step, identity.user)),
             _ => None,
         }
@@ -94,6 +111,9 @@ fn methods(state: &State) -> &[Method] {
         | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
+        | State::Verification { identity, .. }
+        | State::Push { identity, .. }
+        | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => &identity.methods,
     }
 }
@@ -107,12 +127,31 @@ fn decisions() -> impl Strategy<Value = Decision> {
     prop_oneof![
         Just(Decision::Authorize { device, verification: Verification::NotAsked }),
         Just(Decision::Authorize { device, verification: Verification::Impossible }),
+        Just(Decision::Verify { device, mode: ExtraVerification::Permissive }),
+        Just(Decision::Verify { device, mode: ExtraVerification::Restrictive }),
+        Just(Decision::Push { device, seconds: 40 }),
         Just(Decision::Continue),
         Just(Decision::Bypass),
         Just(Decision::Passcode { device }),
         Just(Decision::Select { devices: vec![device] }),
         Just(Decision::Block(Reason::NoUsableDevice)),
     ]
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Acknowledged),
+        Just(Outcome::Approved(Method::Fpt)),
+        Just(Outcome::Approved(Method::User)),
+        Just(Outcome::Denied),
+        Just(Outcome::Unanswered),
+        Just(Outcome::Undeliverable),
+        Just(Outcome::DeviceGone),
+    ]
+}
+
+fn decided(decision: Decision) -> Event {
+    Event::Decided { policy: id(1), decision, challenge: id(1) }
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -123,8 +162,15 @@ fn events() -> impl Strategy<Value = Event> {
         4 => (users(), prop::bool::weighted(0.3))
             .prop_map(|(user, must_change)| Event::PasswordAccepted { user, must_change }),
         2 => Just(Event::PasswordChanged),
-        8 => decisions().prop_map(|decision| Event::Decided { policy: id(1), decision }),
-        2 => Just(Event::DeviceChosen { device: id(2) }),
+        8 => decisions().prop_map(decided),
+        1 => Just(Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
+        1 => Just(Event::DeviceChosen {
+            device: id(2),
+            ask: Ask::Push { challenge: id(1), seconds: 40 },
+        }),
+        4 => (outcomes(), prop::bool::weighted(0.2)).prop_map(|(outcome, other)| {
+            Event::Answered { challenge: id(if other { 2 } else { 1 }), outcome }
+        }),
         4 => Just(Event::PasscodeAccepted),
         1 => Just(Event::DeviceLost),
         1 => Just(Event::Reset),
@@ -186,6 +232,7 @@ proptest! {
                 | Event::Decided { .. }
                 | Event::DeviceChosen { .. }
                 | Event::PasscodeAccepted
+                | Event::Answered { .. }
                 | Event::DeviceLost => prop_assert!(!waits, "{:?}", taken),
             }
             prop_assert_eq!(waits, taken.step.state.name() == "PasswordChange");
@@ -240,9 +287,49 @@ proptest! {
     }
 
     #[test]
+    fn only_the_newest_question_is_waited_for_and_one_that_was_not_answered_is_withdrawn(
+        run in runs()
+    ) {
+        let asked = |state: &State| match state {
+            State::Verification { challenge, .. } | State::Push { challenge, .. } => {
+                Some(*challenge)
+            }
+            _ => None,
+        };
+        for taken in &run.taken {
+            let asks = taken.step.effects.iter().filter_map(|effect| match effect {
+                Effect::Ask { challenge, .. } => Some(*challenge),
+                _ => None,
+            });
+            prop_assert_eq!(asks.last(), asked(&taken.step.state), "{:?}", taken);
+            let answered = matches!(taken.event, Event::Answered { .. });
+            let withdraws = taken.step.effects.iter().any(|e| matches!(e, Effect::Withdraw { .. }));
+            let was_asked = asked(&taken.before).is_some();
+            prop_assert_eq!(withdraws, was_asked && !answered, "{:?}", taken);
+        }
+    }
+
+    #[test]
+    fn restrictively_only_an_acknowledgement_passes(run in runs()) {
+        for taken in &run.taken {
+            let State::Verification { mode: ExtraVerification::Restrictive, identity, .. } =
+                &taken.before
+            else {
+                continue;
+            };
+            let acknowledged =
+                matches!(taken.event, Event::Answered { outcome: Outcome::Acknowledged, .. });
+            let more = methods(&taken.step.state).len() > identity.methods.len();
+            prop_assert!(acknowledged || !more, "{:?}", taken);
+        }
+    }
+
+    #[test]
     fn beginning_again_forgets_everything(run in runs()) {
         for taken in run.taken.iter().filter(|taken| taken.event == Event::Reset) {
-            prop_assert_eq!(&taken.step, &Step::to(Flow::first(&run.actions)));
+            prop_assert_eq!(&taken.step.state, &Flow::first(&run.actions));
+            let withdraws = |effect: &Effect| matches!(effect, Effect::Withdraw { .. });
+            prop_assert!(taken.step.effects.iter().all(withdraws));
         }
     }
 }
@@ -253,7 +340,7 @@ fn a_phone_before_the_password_counts_as_much_as_one_after_it() {
     let decision = Decision::Authorize { device: id(1), verification: Verification::NotAsked };
     let events = vec![
         Event::Identified { username: "ann".to_owned(), user: Some(id(1)) },
-        Event::Decided { policy: id(7), decision },
+        Event::Decided { policy: id(7), decision, challenge: id(1) },
         Event::PasswordAccepted { user: id(1), must_change: false },
     ];
     let run = Run::of(actions, events.into_iter().map(|event| (event, 1)).collect());
@@ -266,7 +353,7 @@ fn a_phone_before_the_password_counts_as_much_as_one_after_it() {
 #[test]
 fn somebody_who_is_only_named_passes_no_step_by_bypass() {
     let named = Event::Identified { username: "ann".to_owned(), user: Some(id(1)) };
-    let bypass = Event::Decided { policy: id(1), decision: Decision::Bypass };
+    let bypass = decided(Decision::Bypass);
     let run = Run::of(vec![MFA], vec![(named, 0), (bypass, 0)]);
     let why = Failure::Mfa(Reason::NoUsableDevice);
     assert_eq!(run.end(), State::Failed { user: Some(id(1)), why });
@@ -338,14 +425,14 @@ fn a_user_without_a_required_claim_gets_nothing_and_what_was_proved_is_still_tol
         State::Deciding { step: 1, identity: Identity::named(id(1)).proved(Method::Pwd, NOW) };
     let verification = Verification::NotAsked;
     let decision = Decision::Authorize { device: id(1), verification };
-    let event = Event::Decided { policy: id(1), decision };
+    let event = decided(decision);
     let step = apply(plan(&actions), &deciding, event, NOW).unwrap();
     let why = Failure::MissingClaim { place: 0 };
     let Step { state, effects } = step.failed_instead(id(1), why);
     assert_eq!(state, State::Failed { user: Some(id(1)), why });
     let audited = |effect: &Effect| match effect {
         Effect::Audit { action, .. } => Some(*action),
-        Effect::IssueGrant => None,
+        Effect::IssueGrant | Effect::Ask { .. } | Effect::Withdraw { .. } => None,
     };
     let told: Vec<_> = effects.iter().map(audited).collect();
     assert_eq!(told, [Some(audit::Action::DeviceAuthorized), Some(audit::Action::AccessDenied)]);

@@ -4,12 +4,13 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
+    device::AddressState,
     fixture::{
-        LIMIT, NOW, Named, application, assert_complete, device, id, identity, installation,
-        mfa_policy, user,
+        LIMIT, NOW, application, assert_complete, device, id, identity, installation, mfa_policy,
+        user,
     },
     lockout::{Limit, Lockout},
-    mfa_policy::{DeviceAuthorization, MobileApplication},
+    mfa_policy::DeviceAuthorization,
 };
 
 /// What decides. Ann has given her password on her first phone, which is paired, until a test changes it.
@@ -23,6 +24,7 @@ struct Scene {
     installation: Option<Installation>,
     user: User,
     devices: Vec<Device>,
+    reach: Reach,
 }
 
 impl Scene {
@@ -37,6 +39,7 @@ impl Scene {
             installation: Some(installation(1)),
             user: user(),
             devices: vec![device(1)],
+            reach: Reach::default(),
         }
     }
 
@@ -56,6 +59,17 @@ impl Scene {
 
     fn verify(&mut self, extra_verification: Option<ExtraVerification>) {
         self.rules().device_authorization = Some(DeviceAuthorization { extra_verification });
+    }
+
+    /// The application has push credentials.
+    fn reach(&mut self) {
+        self.reach.services = vec![(id(1), PushService::Fcm)];
+    }
+
+    /// The policy asks by push, and messages arrive.
+    fn push(&mut self) {
+        self.rules().push.enabled = true;
+        self.reach();
     }
 
     /// The phone says that it is rooted, and the application cares.
@@ -80,6 +94,7 @@ impl Scene {
                 installation: self.installation.as_ref(),
                 user: &self.user,
                 devices: &self.devices,
+                reach: &self.reach,
             },
             NOW,
         )
@@ -88,6 +103,7 @@ impl Scene {
 
 const BLOCKED: DeviceState = DeviceState::Blocked { at: NOW, last_step: 0 };
 const LOCKED: DeviceState = DeviceState::Locked { until: NOW.plus_seconds(1), last_step: 0 };
+const SUSPECT: AddressState = AddressState::Suspect { since: NOW, remove_at: None };
 const NO_LONGER_LOCKED: DeviceState = DeviceState::Locked { until: NOW, last_step: 0 };
 
 fn in_state(n: u8, state: DeviceState) -> Device {
@@ -136,6 +152,79 @@ fn the_paired_phone_passes_as_the_policy_says() {
         (|scene| scene.devices = vec![device(2), device(1)], authorized(Verification::NotAsked)),
     ];
     assert_table(&Scene::on_the_phone(), &table);
+}
+
+#[test]
+fn a_silent_push_is_asked_for_where_one_can_arrive() {
+    use ExtraVerification::{Permissive, Restrictive};
+    let verify = |mode| Decision::Verify { device: id(1), mode };
+    let scene = Scene::on_the_phone().with(|scene| {
+        scene.reach();
+        scene.verify(Some(Permissive));
+    });
+    let table: [Row; 8] = [
+        (|_| {}, verify(Permissive)),
+        (|scene| scene.verify(Some(Restrictive)), verify(Restrictive)),
+        // A silent push asks nobody, so nobody needs to be verified, and nothing counts against it.
+        (|scene| scene.devices[0].verification = None, verify(Permissive)),
+        (|scene| scene.reach.stopped = vec![id(1)], verify(Permissive)),
+        (|scene| scene.devices[0].installation.push = None, authorized(Verification::Impossible)),
+        (
+            |scene| scene.devices[0].installation.push.as_mut().unwrap().enabled = false,
+            authorized(Verification::Impossible),
+        ),
+        (|scene| scene.devices[0].address = SUSPECT, authorized(Verification::Impossible)),
+        (
+            |scene| {
+                scene.verify(Some(Restrictive));
+                scene.reach.services.clear();
+            },
+            Decision::Block(Reason::ExtraVerificationFailed),
+        ),
+    ];
+    assert_table(&scene, &table);
+}
+
+#[test]
+fn the_person_is_asked_on_the_phone_where_the_policy_says_so_and_a_message_arrives() {
+    let asked = Decision::Push { device: id(1), seconds: 40 };
+    let scene = Scene::in_a_browser().with(Scene::push);
+    let table: [Row; 9] = [
+        (|_| {}, asked.clone()),
+        (|scene| scene.rules().passcode_enabled = false, asked),
+        (
+            |scene| scene.rules().push.timeout_seconds = 90,
+            Decision::Push { device: id(1), seconds: 90 },
+        ),
+        // Otherwise by passcode.
+        (|scene| scene.rules().push.enabled = false, passcode(1)),
+        (|scene| scene.reach.services.clear(), passcode(1)),
+        (|scene| scene.reach.services = vec![(id(1), PushService::Apns)], passcode(1)),
+        (|scene| scene.devices[0].verification = None, passcode(1)),
+        (|scene| scene.devices[0].address = SUSPECT, passcode(1)),
+        (|scene| scene.reach.stopped = vec![id(1)], passcode(1)),
+    ];
+    assert_table(&scene, &table);
+}
+
+#[test]
+fn stopped_pushes_do_not_let_anybody_pass() {
+    let scene = Scene::in_a_browser().with(|scene| {
+        scene.push();
+        scene.rules().passcode_enabled = false;
+        scene.reach.stopped = vec![id(1)];
+    });
+    assert_eq!(scene.decide(), Decision::Block(Reason::PushesStopped));
+}
+
+#[test]
+fn the_platform_itself_needs_no_credentials() {
+    let scene = Scene::in_a_browser().with(|scene| {
+        scene.rules().push.enabled = true;
+        let push = scene.devices[0].installation.push.as_mut().unwrap();
+        push.service = PushService::Direct;
+    });
+    assert_eq!(scene.decide(), Decision::Push { device: id(1), seconds: 40 });
 }
 
 #[test]
@@ -320,6 +409,12 @@ fn every_decision_and_reason_can_be_reached() {
     let choosing = Scene::in_a_browser()
         .with(|scene| scene.policy.device_selection = DeviceSelection::AlwaysDisplayDevices);
     decisions.push(choosing.decide());
+    decisions.push(Scene::in_a_browser().with(Scene::push).decide());
+    let verified = Scene::on_the_phone().with(|scene| {
+        scene.reach();
+        scene.verify(Some(ExtraVerification::Permissive));
+    });
+    decisions.push(verified.decide());
     assert_complete(&decisions);
     let mut reasons = Vec::new();
     let mut verifications = Vec::new();
@@ -329,10 +424,15 @@ fn every_decision_and_reason_can_be_reached() {
             Decision::Authorize { verification, .. } => verifications.push(verification),
             Decision::Continue
             | Decision::Bypass
+            | Decision::Verify { .. }
+            | Decision::Push { .. }
             | Decision::Passcode { .. }
             | Decision::Select { .. } => {}
         }
     }
+    // These follow from an answer.
+    reasons.extend([Reason::PushDenied, Reason::PushesStopped]);
+    verifications.extend([Verification::Acknowledged, Verification::Unanswered]);
     assert_complete(&reasons);
     assert_complete(&verifications);
 }
@@ -382,6 +482,7 @@ fn policies() -> impl Strategy<Value = MfaPolicy> {
             policy.mobile.enabled = enabled;
             policy.mobile.applications[0].device_authorization = device_authorization;
             policy.mobile.applications[0].passcode_enabled = passcode_enabled;
+            policy.mobile.applications[0].push.enabled = enabled && refuse_disabled;
             MfaPolicy { device_selection, block_users_with_disabled_mfa: refuse_disabled, ..policy }
         },
     )
@@ -401,13 +502,19 @@ fn scenes() -> impl Strategy<Value = Scene> {
             if rooted && scene.installation.is_some() {
                 scene.compromise();
             }
+            if bypass != mfa_enabled {
+                scene.reach();
+            }
+            if rooted {
+                scene.reach.stopped = vec![id(1)];
+            }
             scene
         },
     )
 }
 
 fn is_authorized(scene: &Scene) -> bool {
-    scene.decide().name() == "Authorize"
+    matches!(scene.decide(), Decision::Authorize { .. } | Decision::Verify { .. })
 }
 
 proptest! {
@@ -443,7 +550,9 @@ proptest! {
     #[test]
     fn only_usable_devices_are_asked_for(scene in scenes()) {
         let asked = match scene.decide() {
-            Decision::Passcode { device } => vec![device],
+            Decision::Passcode { device }
+            | Decision::Push { device, .. }
+            | Decision::Verify { device, .. } => vec![device],
             Decision::Select { devices } => devices,
             Decision::Continue
             | Decision::Authorize { .. }
@@ -453,6 +562,15 @@ proptest! {
         for device in asked {
             prop_assert!(scene.devices.iter().any(|known| known.id == device && known.is_usable(NOW)));
         }
+    }
+
+    #[test]
+    fn stopping_pushes_never_opens_a_bypass(scene in scenes()) {
+        if scene.decide() == Decision::Bypass {
+            return Ok(());
+        }
+        let stopped = scene.with(|scene| scene.reach.stopped = vec![id(1)]);
+        prop_assert_ne!(stopped.decide(), Decision::Bypass);
     }
 
     #[test]

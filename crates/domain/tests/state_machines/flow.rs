@@ -1,8 +1,10 @@
 //! The flow as a page.
 
 use countersign_domain::{
-    flow::{Effect, Event, Failure, Flow, Identity, Plan, Refusal, State, apply},
+    challenge::Outcome,
+    flow::{Ask, Effect, Event, Failure, Flow, Identity, Method, Plan, Refusal, State, apply},
     mfa::{Decision, Reason, Verification},
+    mfa_policy::ExtraVerification,
     sign_on_policy::ActionKind,
 };
 
@@ -52,6 +54,13 @@ fn states() -> Samples<Run> {
     let change = |step| State::PasswordChange { step, identity: identity() };
     let deciding = |step, identity| State::Deciding { step, identity };
     let passcode = |step, identity| State::Passcode { step, identity, device: id(1) };
+    let (challenge, until) = (id(1), NOW.plus_seconds(20));
+    let verification = |mode| {
+        let (step, identity, device) = (1, identity(), id(1));
+        State::Verification { step, identity, device, challenge, until, mode }
+    };
+    let push = || State::Push { step: 1, identity: identity(), device: id(1), challenge, until };
+    let timed_out = State::PushTimedOut { step: 1, identity: identity(), device: id(1) };
     vec![
         (password, run(NAME_AND_PASSWORD, name.clone())),
         ("before a device", run(DEVICE_AND_PASSWORD, name)),
@@ -69,6 +78,10 @@ fn states() -> Samples<Run> {
         (last, run(PASSWORD_AND_DEVICE, passcode(1, identity()))),
         (more, run(PASSWORD_AND_TWO_DEVICES, passcode(1, identity()))),
         (password, run(DEVICE_AND_PASSWORD, passcode(0, only_named()))),
+        ("permissive", run(PASSWORD_AND_DEVICE, verification(ExtraVerification::Permissive))),
+        ("restrictive", run(PASSWORD_AND_DEVICE, verification(ExtraVerification::Restrictive))),
+        (last, run(PASSWORD_AND_DEVICE, push())),
+        (last, run(PASSWORD_AND_DEVICE, timed_out)),
         ("", run(PASSWORD, State::Completed { identity: identity() })),
         ("", run(PASSWORD, State::Failed { user: None, why: Failure::Cancelled })),
     ]
@@ -81,7 +94,11 @@ fn only_named() -> Identity {
 fn events() -> Samples<Event> {
     let named = |user| Event::Identified { username: "ann".to_owned(), user };
     let accepted = |user, must_change| Event::PasswordAccepted { user: id(user), must_change };
-    let decided = |(what, decision)| (what, Event::Decided { policy: id(1), decision });
+    let decided =
+        |(what, decision)| (what, Event::Decided { policy: id(1), decision, challenge: id(1) });
+    let answered = |outcome| Event::Answered { challenge: id(1), outcome };
+    let push = Ask::Push { challenge: id(1), seconds: 40 };
+    assert_complete(&[Ask::Passcode, push]);
     let mut events = vec![
         ("of a user", named(Some(id(1)))),
         ("of nobody", named(None)),
@@ -89,9 +106,17 @@ fn events() -> Samples<Event> {
         ("of this user, to be changed", accepted(1, true)),
         ("of another user", accepted(2, false)),
         ("", Event::PasswordChanged),
-        ("", Event::DeviceChosen { device: id(2) }),
+        ("for a passcode", Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
+        ("by push", Event::DeviceChosen { device: id(2), ask: push }),
         ("", Event::PasscodeAccepted),
         ("", Event::DeviceLost),
+        ("Acknowledged", answered(Outcome::Acknowledged)),
+        ("Approved", answered(Outcome::Approved(Method::Fpt))),
+        ("Denied", answered(Outcome::Denied)),
+        ("Unanswered", answered(Outcome::Unanswered)),
+        ("Undeliverable", answered(Outcome::Undeliverable)),
+        ("DeviceGone", answered(Outcome::DeviceGone)),
+        ("to another question", Event::Answered { challenge: id(2), outcome: Outcome::Denied }),
         ("", Event::Reset),
         ("", Event::Cancelled),
     ];
@@ -105,6 +130,8 @@ fn decisions() -> Samples<Decision> {
         ("Continue", Decision::Continue),
         ("Authorize", authorize(Verification::NotAsked)),
         ("Authorize unverified", authorize(Verification::Impossible)),
+        ("Verify", Decision::Verify { device: id(1), mode: ExtraVerification::Permissive }),
+        ("Push", Decision::Push { device: id(1), seconds: 40 }),
         ("Bypass", Decision::Bypass),
         ("Passcode", Decision::Passcode { device: id(1) }),
         ("Select", Decision::Select { devices: vec![id(1)] }),
@@ -125,6 +152,8 @@ fn answer(run: &Run, event: &Event) -> Answer {
 fn told(effect: &Effect) -> String {
     match effect {
         Effect::Audit { action, reason, .. } => audited(*action, *reason),
-        Effect::IssueGrant => effect.name().to_owned(),
+        Effect::IssueGrant | Effect::Ask { .. } | Effect::Withdraw { .. } => {
+            effect.name().to_owned()
+        }
     }
 }

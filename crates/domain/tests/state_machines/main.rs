@@ -1,5 +1,6 @@
 //! Renders each machine to `docs/state-machines/` and fails when a page there says something else.
 
+mod challenge;
 mod device;
 mod device_code;
 #[cfg(test)]
@@ -18,6 +19,11 @@ use std::{fs, io, path::PathBuf};
 #[test]
 fn the_page_of_the_flow_is_true() -> io::Result<()> {
     check("flow", &flow::page())
+}
+
+#[test]
+fn the_page_of_the_challenge_is_true() -> io::Result<()> {
+    check("challenge", &challenge::page())
 }
 
 #[test]
