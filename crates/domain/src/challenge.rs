@@ -17,7 +17,8 @@ use crate::{
     environment::Environment,
     flow::{Flow, Method},
     id::Id,
-    user::User,
+    mfa_policy::MfaPolicy,
+    user::{Name, User},
 };
 
 /// How long a challenge is remembered after its end, in seconds: a phone that comes late shall hear why.
@@ -41,6 +42,8 @@ pub struct Challenge {
     pub installation: Thumbprint,
     /// The native application on it.
     pub application: Id<Application>,
+    /// The MFA policy under which it is asked.
+    pub policy: Id<MfaPolicy>,
     /// The flow that waits for the answer.
     pub flow: Id<Flow>,
     /// What is asked.
@@ -83,6 +86,8 @@ pub enum Question {
 /// What the person is shown, and what is not shown on the phone: the number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
+    /// Whose sign-on it is.
+    pub person: Person,
     /// Name of the application that the person signs on to.
     pub application: String,
     /// Title.
@@ -98,6 +103,15 @@ pub struct Shown {
     /// The number that must be matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<Number>,
+}
+
+/// Whose sign-on it is, by the names of the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The user name.
+    pub username: String,
+    /// The name.
+    pub name: Name,
 }
 
 /// A number that the sign-on page shows, and that has to come back from the phone.

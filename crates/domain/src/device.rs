@@ -90,7 +90,7 @@ impl Device {
     /// Whether it may vouch now.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        matches!(self.state.settled(now), State::Active { .. })
+        self.state.is_usable(now)
     }
 }
 
@@ -171,6 +171,12 @@ impl State {
     #[must_use]
     pub const fn paired(step: i64) -> Self {
         Self::Active { failures: 0, last_step: step }
+    }
+
+    /// Whether a device in this state may vouch now.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        matches!(self.settled(now), Self::Active { .. })
     }
 
     /// The state as of now: a lock that has run out is none.

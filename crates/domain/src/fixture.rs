@@ -383,7 +383,9 @@ pub fn record() -> audit::Record {
 
 /// Ann is asked on her phone whether she signs on to the bank.
 pub fn challenge(state: challenge::State) -> Challenge {
+    let person = challenge::Person { username: "ann".to_owned(), name: user().name };
     let shown = challenge::Shown {
+        person,
         application: "Bank".to_owned(),
         title: "Sign in?".to_owned(),
         message: "Somebody signs in to Bank.".to_owned(),
@@ -401,6 +403,7 @@ pub fn challenge(state: challenge::State) -> Challenge {
         device: id(1),
         installation: key(1).thumbprint(),
         application: id(1),
+        policy: id(1),
         flow: id(1),
         question: challenge::Question::Visible(Box::new(shown)),
         created_at: NOW,
@@ -463,7 +466,7 @@ named! {
         PushTimedOut, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, PasscodeAccepted, DeviceLost, Answered,
+        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
         Reset, Cancelled
     }
     flow::Effect { Audit, IssueGrant, Ask, Withdraw }
@@ -496,7 +499,7 @@ named! {
     pairing::Effect { CreateDevice, Audit }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
-    Content { LogoutToken }
+    Content { LogoutToken, Challenge, Cancellation, Unpairing }
     session::State { Active, Ended }
     session::Event { SignedOn, End }
     session::Effect { Audit, EndParticipation }

@@ -223,6 +223,8 @@ pub enum Event {
     Decided { policy: Id<MfaPolicy>, decision: Decision, challenge: Id<Challenge> },
     /// The person chose one of the usable devices, and is asked for it in this way.
     DeviceChosen { device: Id<Device>, ask: Ask },
+    /// The person wants another device than the one that is asked.
+    AnotherDevice,
     /// A passcode of the chosen device was right.
     PasscodeAccepted,
     /// The chosen device can no longer be used.
@@ -334,6 +336,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. }
@@ -349,6 +352,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Identified { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. }
@@ -366,6 +370,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Identified { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. }
@@ -384,6 +389,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. } => Err(Refusal::NotNow),
@@ -396,6 +402,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. }
@@ -407,7 +414,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::DeviceChosen { device, ask } => Ok(asked(*step, identity, device, ask, now)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
-            Event::Identified { .. }
+            Event::AnotherDevice
+            | Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::PasscodeAccepted
@@ -436,6 +444,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::PasswordChanged
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::Answered { .. } => Err(Refusal::NotNow),
         },
@@ -444,6 +453,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::PasswordAccepted { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
             | Event::PasscodeAccepted
             | Event::DeviceLost
             | Event::Answered { .. }
@@ -464,6 +474,9 @@ fn device_step(
     match event {
         Event::PasscodeAccepted => Ok(next(plan, step + 1, identity.proved(Method::Otp, now))),
         Event::DeviceChosen { device, ask } => Ok(asked(step, identity, device, ask, now)),
+        Event::AnotherDevice => {
+            Ok(Step::to(State::DeviceSelection { step, identity: identity.clone() }))
+        }
         Event::DeviceLost => Ok(deciding(step, identity)),
         Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
         Event::Cancelled => Ok(cancelled(Some(identity.user))),

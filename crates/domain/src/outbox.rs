@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application,
+    challenge::Challenge,
+    device::Device,
     environment::Environment,
     id::Id,
     invalid::{Check, Invalid},
@@ -44,6 +46,27 @@ pub enum Content {
         /// The session: `sid`.
         session: Id<Session>,
     },
+    /// A device is asked something.
+    Challenge {
+        /// The question.
+        challenge: Id<Challenge>,
+        /// From when on an answer is too late, and so is the message.
+        until: Timestamp,
+    },
+    /// A device that was asked something need not answer any more.
+    Cancellation {
+        /// The question.
+        challenge: Id<Challenge>,
+    },
+    /// A device whose push address is nobody's is to be unpaired, if the phone is not heard of until then.
+    Unpairing {
+        /// The device.
+        device: Id<Device>,
+        /// Since when the address is suspect, which tells whether it still is the same suspicion.
+        since: Timestamp,
+        /// When the grace period is over.
+        at: Timestamp,
+    },
 }
 
 impl Content {
@@ -52,18 +75,21 @@ impl Content {
     pub const fn name(self) -> &'static str {
         match self {
             Self::LogoutToken { .. } => "logout_token",
-        }
-    }
-
-    /// After how many seconds it is of no more use.
-    #[must_use]
-    pub const fn life_seconds(self) -> i64 {
-        match self {
-            // An application whose own sessions outlive an hour without news should ask for tokens in between.
-            Self::LogoutToken { .. } => 3_600,
+            Self::Challenge { .. } => "challenge",
+            Self::Cancellation { .. } => "cancellation",
+            Self::Unpairing { .. } => "unpairing",
         }
     }
 }
+
+/// An application whose own sessions outlive an hour without news should ask for tokens in between.
+const LOGOUT_TOKEN_SECONDS: i64 = 3_600;
+
+/// A question that was withdrawn is over by itself soon.
+const CANCELLATION_SECONDS: i64 = 60;
+
+/// After a day without a worker the phone may be asked once more, and the push service says it again.
+const UNPAIRING_SECONDS: i64 = 86_400;
 
 /// How often and how long it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +155,8 @@ pub enum Outcome {
     Forbidden,
     /// The receiver could not be reached, or had trouble.
     Failed,
+    /// The receiver asks for patience.
+    Later { seconds: u32 },
 }
 
 /// What is done with a message after an attempt.
@@ -172,7 +200,23 @@ impl Message {
     /// When it is too old to be of use.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.created_at.plus_seconds(self.content.life_seconds())
+        match self.content {
+            Content::LogoutToken { .. } => self.created_at.plus_seconds(LOGOUT_TOKEN_SECONDS),
+            Content::Challenge { until, .. } => until,
+            Content::Cancellation { .. } => self.created_at.plus_seconds(CANCELLATION_SECONDS),
+            Content::Unpairing { at, .. } => at.plus_seconds(UNPAIRING_SECONDS),
+        }
+    }
+
+    /// When it is to be sent first.
+    #[must_use]
+    pub const fn due_at(&self) -> Timestamp {
+        match self.content {
+            Content::LogoutToken { .. }
+            | Content::Challenge { .. }
+            | Content::Cancellation { .. } => self.created_at,
+            Content::Unpairing { at, .. } => at,
+        }
     }
 
     /// Whether an attempt may be made, of which this is the number, from 1. Attempts of workers that were killed count, so
@@ -200,14 +244,20 @@ impl Message {
             Outcome::Delivered | Outcome::Unwanted => Next::Forget,
             Outcome::Refused => Next::GiveUp(GivenUp::Refused),
             Outcome::Forbidden => Next::GiveUp(GivenUp::Forbidden),
-            Outcome::Failed => {
-                let at = rules.next_attempt(attempt, now, random);
-                // What would come too late is given up at once.
-                match self.may_be_tried(attempt.saturating_add(1), rules, at) {
-                    Ok(()) => Next::Retry { at },
-                    Err(given_up) => Next::GiveUp(given_up),
-                }
+            Outcome::Failed => self.again(attempt, rules, rules.next_attempt(attempt, now, random)),
+            Outcome::Later { seconds } => {
+                let asked = now.plus_seconds(seconds.into());
+                let at = rules.next_attempt(attempt, now, random).max(asked);
+                self.again(attempt, rules, at)
             }
+        }
+    }
+
+    /// What would come too late is given up at once.
+    fn again(&self, attempt: u32, rules: &Rules, at: Timestamp) -> Next {
+        match self.may_be_tried(attempt.saturating_add(1), rules, at) {
+            Ok(()) => Next::Retry { at },
+            Err(given_up) => Next::GiveUp(given_up),
         }
     }
 }
@@ -237,6 +287,8 @@ mod tests {
         assert_eq!(after(1, Outcome::Refused, 0), Next::GiveUp(GivenUp::Refused));
         assert_eq!(after(1, Outcome::Forbidden, 0), Next::GiveUp(GivenUp::Forbidden));
         assert_eq!(after(4, Outcome::Failed, 0), Next::GiveUp(GivenUp::Exhausted));
+        assert_eq!(after(1, Outcome::Later { seconds: 60 }, 0), in_micros(60_000_000));
+        assert_eq!(after(1, Outcome::Later { seconds: 1 }, 0), in_micros(2_500_000));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::{
     lockout::{Limit, Lockout},
     mfa::Reason,
     mfa_policy::{DeviceAuthorization, DeviceSelection, ExtraVerification},
+    outbox::Content,
     pairing,
     password::{Password, PasswordHash},
     push_credentials::PushCredentials,
@@ -285,8 +286,15 @@ fn people_are_stored_as_ever() {
 
 #[test]
 fn the_outbox_is_stored_as_ever() {
-    assert_complete([&message().content]);
+    let contents = [
+        message().content,
+        Content::Challenge { challenge: id(1), until: NOW },
+        Content::Cancellation { challenge: id(1) },
+        Content::Unpairing { device: id(1), since: NOW, at: NOW },
+    ];
+    assert_complete(&contents);
     assert_pinned("message", &message());
+    assert_pinned("message_contents", &contents.to_vec());
 }
 
 #[test]

@@ -83,6 +83,12 @@ impl PushNonce {
         Self(random(entropy))
     }
 
+    /// The nonce of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The 16 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

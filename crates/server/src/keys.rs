@@ -127,6 +127,8 @@ pub enum Purpose {
     UserCode,
     /// The token of the form that asks for a user code, before there is a flow.
     UserCodeForm,
+    /// Nonces of silent pushes.
+    PushNonce,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

@@ -76,6 +76,9 @@ pub struct Settings {
     pub audit_retention_interval: Duration,
 }
 
+/// Proxies between may not bear a request that is silent for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+
 impl Settings {
     /// The defaults for a server at this address.
     #[must_use]
@@ -109,6 +112,11 @@ impl Settings {
             audit_retention: Duration::from_hours(730 * 24),
             audit_retention_interval: Duration::from_hours(1),
         }
+    }
+
+    /// The longest that a request may wait for something to happen, so that its answer still comes in time.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.request_timeout.saturating_sub(Duration::from_secs(2)).min(LONGEST_WAIT)
     }
 
     /// The bounds that the rest of the system relies on.

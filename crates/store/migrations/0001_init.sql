@@ -199,6 +199,71 @@ CREATE TABLE pairing_tickets (
     expires_at BIGINT NOT NULL
 );
 
+-- One question put to one device. A user is asked one visible question at a time by an application.
+CREATE TABLE challenges (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    user_id BYTEA NOT NULL,
+    application_id BYTEA NOT NULL,
+    thumbprint BYTEA NOT NULL,
+    visible BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    answer_until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX challenges_user_id_application_id_key ON challenges (user_id, application_id) WHERE state = 'pending' AND visible;
+CREATE INDEX challenges_by_user ON challenges (user_id, id) WHERE state = 'pending';
+CREATE INDEX challenges_by_installation ON challenges (thumbprint, id) WHERE state = 'pending';
+CREATE INDEX challenges_by_deadline ON challenges (answer_until, id) WHERE state = 'pending';
+
+-- Questions that a user has left without a yes lately, by application.
+CREATE TABLE push_limits (
+    user_id BYTEA NOT NULL,
+    application_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, application_id)
+);
+CREATE INDEX push_limits_by_expiry ON push_limits (expires_at);
+
+CREATE TABLE push_credentials (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    application_id BYTEA NOT NULL REFERENCES applications (id),
+    service TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (application_id, service)
+);
+
+CREATE TABLE push_health (
+    application_id BYTEA NOT NULL PRIMARY KEY REFERENCES applications (id),
+    environment_id BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+
+-- How push services have answered, by the minute since 1970, which leads the key: the table grows and shrinks at its ends.
+CREATE TABLE push_answers (
+    minute BIGINT NOT NULL,
+    application_id BYTEA NOT NULL,
+    service TEXT NOT NULL,
+    sends BIGINT NOT NULL,
+    unregistered BIGINT NOT NULL,
+    unpaired BIGINT NOT NULL,
+    PRIMARY KEY (minute, application_id, service)
+);
+
+-- What has changed that somebody on another node may wait for. Only the last seconds are read.
+CREATE TABLE wakes (
+    at BIGINT NOT NULL,
+    id BYTEA NOT NULL,
+    PRIMARY KEY (at, id)
+);
+
 -- Proofs that have counted, with the answer that they got. The expiry leads the key: it is signed, so a replay has the same, and the
 -- table grows and shrinks at its ends. The key is kept with the answer, because an unpaired device is gone when it asks again.
 CREATE TABLE spent_proofs (

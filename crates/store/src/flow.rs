@@ -35,6 +35,9 @@ impl Machine for Flow {
             State::Deciding { .. } => "deciding",
             State::DeviceSelection { .. } => "device_selection",
             State::Passcode { .. } => "passcode",
+            State::Verification { .. } => "verification",
+            State::Push { .. } => "push",
+            State::PushTimedOut { .. } => "push_timed_out",
             State::Completed { .. } => "completed",
             State::Failed { .. } => "failed",
         }

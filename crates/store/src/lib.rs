@@ -20,6 +20,7 @@ pub mod audit;
 pub mod audit_seal;
 pub mod backup;
 mod callers;
+pub mod challenge;
 pub mod device;
 pub mod device_code;
 mod document;
@@ -41,6 +42,9 @@ pub mod pairing;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod push_credentials;
+pub mod push_health;
+pub mod push_limit;
 pub mod pushed_request;
 pub mod revoked_token;
 pub mod sealed;
@@ -55,11 +59,11 @@ mod tx;
 pub mod unaudited;
 pub mod user;
 mod value;
+pub mod wakes;
 
 use std::{any::type_name, fmt, sync::Arc};
 
 use countersign_protocol::secret::Secret;
-use tokio::sync::Notify;
 use tracing::Instrument;
 
 pub use crate::{
@@ -69,8 +73,9 @@ pub use crate::{
     tally::{Labels, Occurrence, Tally},
     tx::{Tx, Work},
     value::{Row, Value},
+    wakes::{Topic, Waiter},
 };
-use crate::{meter::Stopwatch, postgres::Postgres, sqlite::Sqlite};
+use crate::{meter::Stopwatch, postgres::Postgres, sqlite::Sqlite, wakes::Wakes};
 
 /// The target of the spans of this crate, which is the same for all that an operator traces.
 const SPANS: &str = "countersign::store";
@@ -80,6 +85,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
     audit_seal::STATEMENTS,
+    challenge::STATEMENTS,
     device::STATEMENTS,
     device_code::STATEMENTS,
     environment::STATEMENTS,
@@ -94,6 +100,9 @@ pub const STATEMENTS: &[&[&str]] = &[
     pairing::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    push_credentials::STATEMENTS,
+    push_health::STATEMENTS,
+    push_limit::STATEMENTS,
     pushed_request::STATEMENTS,
     session::STATEMENTS,
     sealed::STATEMENTS,
@@ -103,6 +112,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,
     user::STATEMENTS,
+    wakes::STATEMENTS,
 ];
 
 /// Which engine keeps the data.
@@ -159,7 +169,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     driver: Driver,
     meters: Arc<Meters>,
-    outbox: Arc<Notify>,
+    wakes: Arc<Wakes>,
 }
 
 enum Driver {
@@ -174,13 +184,13 @@ impl Store {
     /// [`StoreError::Unavailable`] if the URL makes no sense, the database does not answer, or another process has the
     /// `SQLite` file open.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let (meters, outbox) = (Arc::<Meters>::default(), Arc::<Notify>::default());
+        let (meters, wakes) = (Arc::<Meters>::default(), Arc::<Wakes>::default());
         let driver = if settings.is_postgres() {
-            Driver::Postgres(Postgres::new(settings, Arc::clone(&meters), Arc::clone(&outbox))?)
+            Driver::Postgres(Postgres::new(settings, Arc::clone(&meters), Arc::clone(&wakes))?)
         } else {
-            Driver::Sqlite(Sqlite::open(settings, &meters, Arc::clone(&outbox)).await?)
+            Driver::Sqlite(Sqlite::open(settings, &meters, Arc::clone(&wakes)).await?)
         };
-        let store = Self(Arc::new(Shared { driver, meters, outbox }));
+        let store = Self(Arc::new(Shared { driver, meters, wakes }));
         store.ping().await?;
         Ok(store)
     }
@@ -238,7 +248,18 @@ impl Store {
     /// Waits until a message for the outbox has been committed through this store. One that nobody has waited for ends the
     /// next wait at once. What other nodes commit is only found by looking.
     pub async fn outbox_woken(&self) {
-        self.0.outbox.notified().await;
+        self.0.wakes.outbox_woken().await;
+    }
+
+    /// Somebody who waits for a topic: take one, call [`Waiter::woken`], read, and then wait.
+    #[must_use]
+    pub fn waiter(&self, topic: Topic) -> Waiter {
+        self.0.wakes.waiter(topic)
+    }
+
+    /// Wakes those of this node who wait for one of these: for what was found in the table.
+    pub fn wake(&self, topics: &[Topic]) {
+        self.0.wakes.wake_topics(topics);
     }
 
     /// Whether a transaction could be begun and ended just now.

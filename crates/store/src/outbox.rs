@@ -50,7 +50,7 @@ pub const MAX_COUNTED: i64 = 10_000;
 /// Adds a message in the transaction of its cause, and wakes the worker of this node once that is committed.
 pub async fn insert(tx: &mut Tx<'_>, message: &Message) -> Result<(), StoreError> {
     let data = document::encode(message)?;
-    tx.execute(INSERT, &[message.created_at.into(), message.id.into(), data.into()]).await?;
+    tx.execute(INSERT, &[message.due_at().into(), message.id.into(), data.into()]).await?;
     tx.wake_outbox();
     Ok(())
 }

@@ -13,7 +13,6 @@ use std::{
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
 };
-use tokio::sync::Notify;
 use tokio_postgres::{
     Config, IsolationLevel, NoTls,
     types::{ToSql, Type},
@@ -25,6 +24,7 @@ use crate::{
     callers::Callers,
     meter::Stopwatch,
     tx::{self, Fault, FaultKind, Tx},
+    wakes::Wakes,
 };
 
 /// How often a body runs before a collision becomes the caller's business.
@@ -37,7 +37,7 @@ pub(crate) struct Postgres {
     pool: Pool,
     callers: Callers,
     meters: Arc<Meters>,
-    outbox: Arc<Notify>,
+    wakes: Arc<Wakes>,
 }
 
 /// What a transaction may do.
@@ -74,7 +74,7 @@ impl Postgres {
     pub fn new(
         settings: &Settings,
         meters: Arc<Meters>,
-        outbox: Arc<Notify>,
+        wakes: Arc<Wakes>,
     ) -> Result<Self, StoreError> {
         let patience = Duration::from_millis(settings.connect_timeout_ms);
         let (mut config, tls) = tls::parse(settings.url.expose())?;
@@ -92,7 +92,7 @@ impl Postgres {
             .post_create(limits(settings.statement_timeout_ms))
             .build()
             .map_err(|error| StoreError::bug(error.to_string()))?;
-        Ok(Self { pool, callers: Callers::new(settings.callers), meters, outbox })
+        Ok(Self { pool, callers: Callers::new(settings.callers), meters, wakes })
     }
 
     pub async fn write<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
@@ -147,7 +147,7 @@ impl Postgres {
     ) -> Result<W::Output, Failure<W::Error>> {
         let mut client =
             self.pool.get().await.map_err(|error| Failure::Final(pool_error(error).into()))?;
-        let result = transact(&mut client, work, access, (&self.meters, &self.outbox)).await;
+        let result = transact(&mut client, work, access, (&self.meters, &self.wakes)).await;
         if matches!(result, Err(Failure::Lost(_))) {
             self.meters.lost_connections.add(1);
             // A server that has become a standby keeps its connections open, and of one that has ended not each is known
@@ -163,7 +163,7 @@ async fn transact<W: Work>(
     client: &mut Object,
     work: &W,
     access: Access,
-    (meters, outbox): (&Meters, &Notify),
+    (meters, wakes): (&Meters, &Wakes),
 ) -> Result<W::Output, Failure<W::Error>> {
     let begin = client.build_transaction();
     let begin = match access {
@@ -182,7 +182,7 @@ async fn transact<W: Work>(
         Some(Fault { kind: FaultKind::Statement | FaultKind::ReadOnly, .. }) | None => {}
     }
     let output = result.map_err(Failure::Final)?;
-    let wakes_outbox = tx.wakes_outbox();
+    let woken = tx.take_woken();
     // A transaction that is dropped rolls back, and nobody waits for that.
     if access == Access::Change {
         let (marks, watch) = (tx.take_marks(), Stopwatch::start());
@@ -193,9 +193,7 @@ async fn transact<W: Work>(
         }
         committed.map_err(commit_fault)?;
         meters.tally.add(marks);
-        if wakes_outbox {
-            outbox.notify_one();
-        }
+        wakes.wake(&woken);
     }
     Ok(output)
 }

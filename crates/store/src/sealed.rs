@@ -16,10 +16,13 @@ pub(crate) const STATEMENTS: &[&str] = &[
     SIGNING_KEYS.swap,
     ENVIRONMENT_KEYS.list,
     ENVIRONMENT_KEYS.swap,
+    PUSH_CREDENTIALS.list,
+    PUSH_CREDENTIALS.swap,
 ];
 
 /// All of them.
-pub const COLUMNS: [Column; 4] = [DEVICES, APPLICATIONS, SIGNING_KEYS, ENVIRONMENT_KEYS];
+pub const COLUMNS: [Column; 5] =
+    [DEVICES, APPLICATIONS, SIGNING_KEYS, ENVIRONMENT_KEYS, PUSH_CREDENTIALS];
 
 const DEVICES: Column = Column {
     name: "devices.seed",
@@ -40,6 +43,13 @@ const SIGNING_KEYS: Column = Column {
     member: Some("/state/private"),
     list: "SELECT id, data FROM signing_keys WHERE id > $1 ORDER BY id LIMIT $2",
     swap: "UPDATE signing_keys SET data = $3 WHERE id = $1 AND data = $2",
+};
+
+const PUSH_CREDENTIALS: Column = Column {
+    name: "push_credentials.secret",
+    member: Some("/secret"),
+    list: "SELECT id, data FROM push_credentials WHERE id > $1 ORDER BY id LIMIT $2",
+    swap: "UPDATE push_credentials SET data = $3 WHERE id = $1 AND data = $2",
 };
 
 const ENVIRONMENT_KEYS: Column = Column {

@@ -22,11 +22,11 @@ use rusqlite::{
     ffi, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 pub(crate) use self::schema::translate;
 use self::{readers::Readers, writer::Writer};
-use crate::{Load, Meters, Row, Settings, StoreError, Value, Work, tx::Fault};
+use crate::{Load, Meters, Row, Settings, StoreError, Value, Work, tx::Fault, wakes::Wakes};
 
 /// How long a connection waits for a lock. Only checkpoints that end the log hold one, and briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,12 +45,12 @@ impl Sqlite {
     pub async fn open(
         settings: &Settings,
         meters: &Arc<Meters>,
-        outbox: Arc<Notify>,
+        wakes: Arc<Wakes>,
     ) -> Result<Self, StoreError> {
         let path = path(settings.url.expose())?;
         let lock = lock(path, Duration::from_millis(settings.connect_timeout_ms)).await?;
         create(path)?;
-        let writer = Writer::start(path, settings.callers, meters, outbox)?;
+        let writer = Writer::start(path, settings.callers, meters, wakes)?;
         let readers = Readers::open(path, settings, meters)?;
         Ok(Self { writer, readers, lock: Mutex::new(Some(lock)) })
     }

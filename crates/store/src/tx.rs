@@ -11,6 +11,7 @@ use crate::{
     Engine, Row, StoreError, Value, postgres, sqlite,
     tally::{Labels, Mark, Tally},
     unaudited::Watch,
+    wakes::{Topic, Woken},
 };
 
 /// One use case's reads and writes.
@@ -41,7 +42,7 @@ pub struct Tx<'a> {
     tally: &'a Tally,
     marks: Vec<Mark>,
     watch: Watch,
-    wakes_outbox: bool,
+    woken: Woken,
 }
 
 #[derive(Debug)]
@@ -88,8 +89,8 @@ impl<'a> Tx<'a> {
     }
 
     fn on(connection: Connection<'a>, tally: &'a Tally) -> Self {
-        let (watch, wakes_outbox) = (Watch::default(), false);
-        Self { connection, fault: None, tally, marks: Vec::new(), watch, wakes_outbox }
+        let (watch, woken) = (Watch::default(), Woken::default());
+        Self { connection, fault: None, tally, marks: Vec::new(), watch, woken }
     }
 
     /// Says that what this transaction changes is not told in the audit log, and why. Tests look for what is neither told nor
@@ -225,12 +226,17 @@ impl<'a> Tx<'a> {
 
     /// Lets the worker of the outbox be woken once this transaction is committed.
     pub(crate) const fn wake_outbox(&mut self) {
-        self.wakes_outbox = true;
+        self.woken.outbox = true;
     }
 
-    /// Whether it is to be woken.
-    pub(crate) const fn wakes_outbox(&self) -> bool {
-        self.wakes_outbox
+    /// Lets those who wait for a topic be woken once this transaction is committed.
+    pub(crate) fn wake_topic(&mut self, topic: Topic) {
+        self.woken.topics.push(topic);
+    }
+
+    /// Who is to be woken, now that the transaction is as good as committed.
+    pub(crate) fn take_woken(&mut self) -> Woken {
+        std::mem::take(&mut self.woken)
     }
 
     /// What spoiled the transaction, if anything did.

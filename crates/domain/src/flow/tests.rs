@@ -171,6 +171,7 @@ fn events() -> impl Strategy<Value = Event> {
         4 => (outcomes(), prop::bool::weighted(0.2)).prop_map(|(outcome, other)| {
             Event::Answered { challenge: id(if other { 2 } else { 1 }), outcome }
         }),
+        1 => Just(Event::AnotherDevice),
         4 => Just(Event::PasscodeAccepted),
         1 => Just(Event::DeviceLost),
         1 => Just(Event::Reset),
@@ -231,6 +232,7 @@ proptest! {
                 Event::Identified { .. }
                 | Event::Decided { .. }
                 | Event::DeviceChosen { .. }
+                | Event::AnotherDevice
                 | Event::PasscodeAccepted
                 | Event::Answered { .. }
                 | Event::DeviceLost => prop_assert!(!waits, "{:?}", taken),

@@ -108,6 +108,7 @@ fn events() -> Samples<Event> {
         ("", Event::PasswordChanged),
         ("for a passcode", Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
         ("by push", Event::DeviceChosen { device: id(2), ask: push }),
+        ("", Event::AnotherDevice),
         ("", Event::PasscodeAccepted),
         ("", Event::DeviceLost),
         ("Acknowledged", answered(Outcome::Acknowledged)),

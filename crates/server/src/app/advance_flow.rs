@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     device::Device,
-    flow::{Event, State},
+    flow::{Ask, Event, State},
     id::Id,
     user::User,
 };
@@ -13,7 +13,7 @@ use countersign_store::{Tx, Work, flow as flows};
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
-    read_flow::{choices, view},
+    read_flow::{Choosable, choices, view},
     run_flow::{Seen, identify, load_own, run, run_errors},
 };
 
@@ -35,6 +35,10 @@ pub enum Choice {
     Identify { username: String },
     /// This device.
     Device { device: Id<Device> },
+    /// A passcode of the device, instead of an answer on it.
+    Passcode,
+    /// Another device than the one that is asked.
+    AnotherDevice,
     /// From the start, maybe as somebody else.
     Reset,
     /// Not at all.
@@ -76,6 +80,17 @@ impl App {
     }
 }
 
+/// Whether a flow waits for a device to be chosen, or for one that can be changed for another.
+const fn chooses_device(state: &State) -> bool {
+    matches!(
+        state,
+        State::DeviceSelection { .. }
+            | State::Passcode { .. }
+            | State::Push { .. }
+            | State::PushTimedOut { .. }
+    )
+}
+
 struct Advance {
     realm: Arc<Realm>,
     call: Call,
@@ -99,16 +114,32 @@ impl Work for Advance {
                 identify(tx, old.environment, username.clone(), &mut seen).await?
             }
             Choice::Device { device } => {
-                let waits =
-                    matches!(old.state, State::DeviceSelection { .. } | State::Passcode { .. });
-                if !waits {
+                if !chooses_device(&old.state) {
                     return Err(AdvanceError::NotNow);
                 }
-                let devices = choices(tx, &old, now, &mut seen).await?;
-                if !devices.iter().any(|usable| usable.id == *device) {
-                    return Err(AdvanceError::UnknownDevice);
+                let choices = choices(tx, &old, now, &mut seen).await?;
+                let chosen = choices.iter().find(|choice| choice.device.id == *device);
+                let ask = match chosen.ok_or(AdvanceError::UnknownDevice)?.push_seconds {
+                    Some(seconds) => Ask::Push { challenge: self.call.new_id(), seconds },
+                    None => Ask::Passcode,
+                };
+                Event::DeviceChosen { device: *device, ask }
+            }
+            Choice::Passcode => {
+                let choices = choices(tx, &old, now, &mut seen).await?;
+                let (State::Push { device, .. } | State::PushTimedOut { device, .. }) = &old.state
+                else {
+                    return Err(AdvanceError::NotNow);
+                };
+                let takes = |choice: &&Choosable| choice.device.id == *device && choice.passcode;
+                choices.iter().find(takes).ok_or(AdvanceError::NotNow)?;
+                Event::DeviceChosen { device: *device, ask: Ask::Passcode }
+            }
+            Choice::AnotherDevice => {
+                if !matches!(old.state, State::Push { .. } | State::PushTimedOut { .. }) {
+                    return Err(AdvanceError::NotNow);
                 }
-                Event::DeviceChosen { device: *device }
+                Event::AnotherDevice
             }
             Choice::Reset => Event::Reset,
             Choice::Cancel => Event::Cancelled,

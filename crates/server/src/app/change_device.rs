@@ -9,7 +9,7 @@ use countersign_domain::{
 };
 use countersign_store::{StoreError, Tx, Versioned, Work, device};
 
-use super::{App, Call, Fault, fault::faults};
+use super::{App, Call, Fault, challenge::cancel_of_device, fault::faults};
 
 /// What an administrator does to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +98,15 @@ pub(super) async fn change(
     if deletes {
         device::delete(tx, old).await?;
     } else if step.state != old.state {
-        device::swap(tx, old, &Device { state: step.state, ..(**old).clone() }).await?;
+        device::swap(tx, old, &Device { state: step.state.clone(), ..(**old).clone() }).await?;
     }
     for effect in step.effects {
         let Effect::Audit { action, reason } = effect else { continue };
         let event = audit::Event::of(action, reason).about(old.user).on(&**old);
         call.audit(tx, event.through(old.installation.application)).await?;
+    }
+    if !step.state.is_usable(call.now) {
+        cancel_of_device(tx, call, old).await?;
     }
     Ok(())
 }

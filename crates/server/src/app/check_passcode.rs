@@ -7,20 +7,20 @@ use countersign_domain::{
     audit,
     device::{self as devices, Device, Effect, Event as DeviceEvent},
     flow::{Event, Flow, State},
-    lockout::Lockout,
     mfa,
     mfa_policy::MfaPolicy,
-    user::User,
 };
 use countersign_protocol::{otp, secret::Secret};
 use countersign_store::{
-    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, mfa_settings, user,
+    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, user,
 };
 
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
+    challenge::cancel_of_device,
     fault::faults,
     installation::open_seed,
+    lockout::count_attempt,
     read_flow::view,
     run_flow::{Seen, load_own, run, run_errors},
 };
@@ -90,7 +90,10 @@ impl Work for Check {
         let now = self.call.now;
         let old = load_own(tx, &self.realm, &self.request.handle, now).await?;
         let old = old.ok_or(CheckPasscodeError::NotFound)?;
-        let State::Passcode { identity, device, .. } = &old.state else {
+        let (State::Passcode { identity, device, .. }
+        | State::Push { identity, device, .. }
+        | State::PushTimedOut { identity, device, .. }) = &old.state
+        else {
             return Err(CheckPasscodeError::NotNow);
         };
         let mut flow = (*old).clone();
@@ -122,7 +125,11 @@ impl Check {
         let mobile = application.await?.and_then(|application| application.mobile.clone());
         let policy = policy_of(tx, flow).await?;
         let rules = policy.application(device.installation.application);
-        let mobile = mobile.filter(|_| rules.is_some_and(|rules| rules.passcode_enabled));
+        let counts = rules.is_some_and(|rules| rules.passcode_enabled);
+        if !counts && !matches!(flow.state, State::Passcode { .. }) {
+            return Err(CheckPasscodeError::NotNow);
+        }
+        let mobile = mobile.filter(|_| counts);
         let user = user::load(tx, flow.environment, device.user).await?;
         let user =
             user.filter(|user| user.enabled && !mfa::is_locked_out(&policy, user, self.call.now));
@@ -142,11 +149,16 @@ impl Check {
             .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
         let accepted = !step.effects.contains(&Effect::CountUserFailure);
         let device_goes_on = self.commit(tx, flow, &device, step).await?;
-        let user_goes_on = self.count(tx, flow, &user, !accepted).await?;
+        let through = (flow.request.application, flow.id);
+        let user_goes_on = count_attempt(tx, &self.call, &user, through, !accepted).await?;
         if accepted {
             run(tx, &self.call, flow, Event::PasscodeAccepted, seen).await?;
         } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
+        }
+        if !device_goes_on {
+            // Other flows may wait for an answer on it. This one has withdrawn its own question.
+            cancel_of_device(tx, &self.call, &device).await?;
         }
         Ok(accepted)
     }
@@ -182,39 +194,17 @@ impl Check {
         }
         Ok(changed.is_usable(self.call.now))
     }
-
-    /// Counts over all devices of the user. Says whether the user may go on.
-    async fn count(
-        &self,
-        tx: &mut Tx<'_>,
-        flow: &Flow,
-        user: &Versioned<User>,
-        failed: bool,
-    ) -> Result<bool, CheckPasscodeError> {
-        let limit = mfa_settings::load(tx, flow.environment).await?.lockout;
-        let now = self.call.now;
-        let mfa_lockout = match limit {
-            Some(limit) if failed => user.mfa_lockout.failed(limit, now),
-            None if failed => user.mfa_lockout,
-            Some(_) | None => Lockout::cleared(),
-        };
-        let locked = mfa_lockout.locked_until(now).is_some();
-        if mfa_lockout == user.mfa_lockout {
-            return Ok(!locked);
-        }
-        if locked && user.mfa_lockout.locked_until(now).is_none() {
-            let event = audit::Event::succeeded(audit::Action::UserLocked).about(&**user);
-            self.call.audit(tx, event.through(flow.request.application).within(flow.id)).await?;
-        }
-        user::swap(tx, user, &User { mfa_lockout, ..(**user).clone() }).await?;
-        Ok(!locked)
-    }
 }
 
 /// The MFA policy that the step of this flow was decided under, as it is now.
 async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, CheckPasscodeError> {
     let gone = || Fault::broken("the MFA policy of a flow is gone");
-    let State::Passcode { identity, .. } = &flow.state else { return Err(gone().into()) };
+    let (State::Passcode { identity, .. }
+    | State::Push { identity, .. }
+    | State::PushTimedOut { identity, .. }) = &flow.state
+    else {
+        return Err(gone().into());
+    };
     let id = identity.mfa_policy.ok_or_else(gone)?;
     Ok(mfa_policy::load(tx, flow.environment, id).await?.ok_or_else(gone)?.into_value())
 }

@@ -377,8 +377,13 @@ fn failed(kind: AuthenticatorKind, code: &str, message: &str) -> Authenticator {
 
 /// A user as a phone may name one.
 pub(super) fn user_facts(user: &User) -> UserFacts {
-    let name = Name { given: user.name.given.clone(), family: user.name.family.clone() };
+    let name = name(&user.name);
     UserFacts { id: user.id.to_string(), username: Some(user.username.clone()), name }
+}
+
+/// A name as a phone may show it.
+pub(super) fn name(name: &user::Name) -> Name {
+    Name { given: name.given.clone(), family: name.family.clone() }
 }
 
 struct Deny(Proved<PairingDenial>);

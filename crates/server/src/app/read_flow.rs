@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     authorization::Answer,
+    challenge::{Challenge, Number},
     device::Device,
     flow::{Flow, State},
     grant::{Grant, State as GrantState},
@@ -14,10 +15,12 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Work, grant as grants};
+use countersign_store::{StoreError, Tx, Work, challenge, grant as grants};
+use tokio::time::{Duration, Instant};
 
 use super::{
     App, Fault, Realm,
+    challenge::flow_topic,
     fault::faults,
     run_flow::{Scene, Seen, load_own, user_of},
 };
@@ -43,7 +46,33 @@ pub struct FlowView {
     /// Whether the code of the flow was redeemed: the flow has given its answer.
     pub answered: bool,
     /// The devices that can be chosen now.
-    pub devices: Vec<Device>,
+    pub devices: Vec<Choosable>,
+    /// The number that the person must find or type on the phone.
+    pub number: Option<String>,
+}
+
+/// A device that can be chosen.
+#[derive(Clone, Debug)]
+pub struct Choosable {
+    /// The device.
+    pub device: Device,
+    /// For how many seconds it is asked by push, if it is.
+    pub push_seconds: Option<u16>,
+    /// Whether its passcodes count.
+    pub passcode: bool,
+}
+
+impl FlowView {
+    /// Whether a passcode of the chosen device counts now.
+    #[must_use]
+    pub fn takes_passcode(&self) -> bool {
+        let chosen = match &self.flow.state {
+            State::Passcode { .. } => return true,
+            State::Push { device, .. } | State::PushTimedOut { device, .. } => device,
+            _ => return false,
+        };
+        self.devices.iter().any(|choice| choice.device.id == *chosen && choice.passcode)
+    }
 }
 
 /// What is shown of a user.
@@ -77,11 +106,63 @@ impl App {
         realm: &Arc<Realm>,
         handle: FlowHandle,
     ) -> Result<FlowView, ReadFlowError> {
-        let (realm, now) = (Arc::clone(realm), self.now());
-        self.store.read(Read { realm, handle, now }).await
+        let now = self.now();
+        let read = Read { realm: Arc::clone(realm), handle, now };
+        let view = self.store.read(read.clone()).await?;
+        match waits_until(&view.flow.state) {
+            Some((challenge, until)) if until <= now => {
+                self.end_overdue(view.flow.environment, challenge).await?;
+                self.store.read(read).await
+            }
+            Some(_) | None => Ok(view),
+        }
+    }
+
+    /// Reads a flow of this browser or app once it waits for no phone, though at the latest after this long. What other nodes
+    /// change wakes it too.
+    pub async fn await_flow(
+        &self,
+        realm: &Arc<Realm>,
+        handle: FlowHandle,
+        most: Duration,
+    ) -> Result<FlowView, ReadFlowError> {
+        let waiter = self.store.waiter(flow_topic(handle.flow));
+        let deadline = Instant::now() + most;
+        loop {
+            let woken = waiter.woken();
+            let view = self.read_flow(realm, handle.clone()).await?;
+            let Some((_, until)) = waits_until(&view.flow.state) else { return Ok(view) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(view);
+            }
+            let micros = until.micros().saturating_sub(self.now().micros()).max(0);
+            let next = Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(left.min(next)) => {}
+            }
+        }
     }
 }
 
+/// Whoever waits looks again after this long, in case a wake was lost with the node that should have sent it.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Nobody looks more often than this when the time of a question is about to be over.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+/// The question that a flow waits for, and until when.
+fn waits_until(state: &State) -> Option<(Id<Challenge>, Timestamp)> {
+    match state {
+        State::Verification { challenge, until, .. } | State::Push { challenge, until, .. } => {
+            Some((*challenge, *until))
+        }
+        _ => None,
+    }
+}
+
+#[derive(Clone)]
 struct Read {
     realm: Arc<Realm>,
     handle: FlowHandle,
@@ -126,9 +207,24 @@ pub(super) async fn view(
         _ => false,
     };
     if !is_proved(&flow.state) {
-        devices.iter_mut().for_each(conceal);
+        devices.iter_mut().for_each(|choice| conceal(&mut choice.device));
     }
-    Ok(FlowView { flow, application, user, answered, devices })
+    let number = match &flow.state {
+        State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,
+        _ => None,
+    };
+    Ok(FlowView { flow, application, user, answered, devices, number })
+}
+
+/// The number of the question that a flow waits for.
+async fn number(
+    tx: &mut Tx<'_>,
+    flow: &Flow,
+    id: Id<Challenge>,
+) -> Result<Option<String>, StoreError> {
+    let challenge = challenge::load(tx, flow.environment, id).await?;
+    let shown = challenge.as_ref().and_then(|challenge| challenge.shown());
+    Ok(shown.and_then(|shown| shown.number.as_ref()).map(Number::text))
 }
 
 fn is_proved(state: &State) -> bool {
@@ -139,6 +235,9 @@ fn is_proved(state: &State) -> bool {
         | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
+        | State::Verification { identity, .. }
+        | State::Push { identity, .. }
+        | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),
     }
 }
@@ -155,9 +254,11 @@ pub(super) async fn choices(
     flow: &Flow,
     now: Timestamp,
     seen: &mut Seen,
-) -> Result<Vec<Device>, Fault> {
-    let (State::DeviceSelection { step, identity } | State::Passcode { step, identity, .. }) =
-        &flow.state
+) -> Result<Vec<Choosable>, Fault> {
+    let (State::DeviceSelection { step, identity }
+    | State::Passcode { step, identity, .. }
+    | State::Push { step, identity, .. }
+    | State::PushTimedOut { step, identity, .. }) = &flow.state
     else {
         return Ok(Vec::new());
     };
@@ -165,8 +266,14 @@ pub(super) async fn choices(
     else {
         return Ok(Vec::new());
     };
-    let scene = Scene::load(tx, flow, identity.user, *mfa_policy, seen).await?;
-    let usable = mfa::usable(&scene.policy, &scene.devices, now).into_iter().cloned().collect();
-    (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
-    Ok(usable)
+    let scene = Scene::load(tx, flow, identity.user, (*mfa_policy, now), seen).await?;
+    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
+    let choosable = |usable: &mfa::Usable<'_>| Choosable {
+        device: usable.device.clone(),
+        push_seconds: usable.push_seconds,
+        passcode: usable.passcode,
+    };
+    let choices = usable.iter().map(choosable).collect();
+    scene.remember(seen);
+    Ok(choices)
 }

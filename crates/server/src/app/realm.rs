@@ -128,6 +128,21 @@ impl Realm {
         self.keys.mac(Purpose::UserCode, normalized.as_bytes())
     }
 
+    /// The nonce of a silent push. It is made when the message is, and is nowhere else.
+    #[must_use]
+    pub fn push_nonce(&self, challenge: Id<Challenge>) -> PushNonce {
+        let mac = self.keys.mac(Purpose::PushNonce, challenge.as_bytes());
+        let mut nonce = [0; 16];
+        nonce.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+        PushNonce::from_bytes(nonce)
+    }
+
+    /// Whether a silent push has brought this nonce, in constant time.
+    #[must_use]
+    pub fn is_push_nonce(&self, challenge: Id<Challenge>, nonce: &[u8; 16]) -> bool {
+        constant_time::verify_slices_are_equal(self.push_nonce(challenge).as_bytes(), nonce).is_ok()
+    }
+
     /// The token of the form that asks this browser for a user code.
     #[must_use]
     pub fn user_code_form(&self, cookie: &str) -> String {

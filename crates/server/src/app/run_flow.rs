@@ -10,7 +10,7 @@ use countersign_domain::{
     flow::{self, Effect, Event, Failure, Flow, Known, State, Step},
     grant::{self, Grant},
     id::Id,
-    mfa::{self, Decision, Verification},
+    mfa::{self, Decision, Reach, Verification},
     mfa_policy::MfaPolicy,
     sign_on_policy::ActionKind,
     user::User,
@@ -18,10 +18,15 @@ use countersign_domain::{
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
     Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
-    mfa_policy, user,
+    mfa_policy, push_credentials, push_limit, user,
 };
 
-use super::{Call, Fault, Realm, fault::faults, session};
+use super::{
+    Call, Fault, Realm,
+    challenge::{Asked, ask, withdraw},
+    fault::faults,
+    session,
+};
 use crate::telemetry::MFA_DECISIONS;
 
 /// Why a flow did not move.
@@ -63,6 +68,8 @@ pub(super) struct Seen {
     pub user: Option<User>,
     /// The devices of the user.
     pub devices: Vec<Device>,
+    /// The MFA policy of the step.
+    pub policy: Option<MfaPolicy>,
     /// The flow has been completed in this transaction, so nobody can have redeemed its code.
     pub granted: bool,
 }
@@ -150,7 +157,8 @@ async fn settle(
         else {
             return Err(Fault::broken("a flow decides a step that is not MFA").into());
         };
-        let scene = Scene::load(tx, flow, identity.user, mfa_policy, seen).await?;
+        let mut scene = Scene::load(tx, flow, identity.user, (mfa_policy, call.now), seen).await?;
+        refresh_contact(tx, call, flow, &mut scene).await?;
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
@@ -160,12 +168,13 @@ async fn settle(
             installation: flow.fresh_installation(call.now),
             user: &scene.user,
             devices: &scene.devices,
+            reach: &scene.reach,
         };
         let decision = mfa::decide(facts, call.now);
         tx.tally(MFA_DECISIONS, words(&decision));
-        let event = Event::Decided { policy: scene.policy.id, decision };
-        (seen.application, seen.user) = (Some(scene.application), Some(scene.user));
-        seen.devices = scene.devices;
+        let (policy, challenge) = (scene.policy.id, call.new_id());
+        let event = Event::Decided { policy, decision, challenge };
+        scene.remember(seen);
         step(tx, call, flow, event, seen).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
@@ -178,6 +187,15 @@ const fn words(decision: &Decision) -> Labels<'static> {
         Decision::Authorize { verification: Verification::Impossible, .. } => {
             ["authorize", "push_impossible", ""]
         }
+        // A decision is made before there is an answer.
+        Decision::Authorize { verification: Verification::Acknowledged, .. } => {
+            ["authorize", "acknowledged", ""]
+        }
+        Decision::Authorize { verification: Verification::Unanswered, .. } => {
+            ["authorize", "unanswered", ""]
+        }
+        Decision::Verify { .. } => ["verify", "", ""],
+        Decision::Push { .. } => ["push", "", ""],
         Decision::Continue => ["continue", "", ""],
         Decision::Bypass => ["bypass", "", ""],
         Decision::Passcode { .. } => ["passcode", "", ""],
@@ -221,6 +239,10 @@ async fn commit(
                 issue_grant(tx, call, flow).await?;
                 seen.granted = true;
             }
+            Effect::Ask { challenge, device, visible, until } => {
+                ask(tx, call, flow, seen, Asked { challenge, device, visible, until }).await?;
+            }
+            Effect::Withdraw { challenge } => withdraw(tx, call, flow, challenge).await?,
         }
     }
     Ok(())
@@ -287,6 +309,9 @@ pub(super) fn user_of(state: &State) -> Option<Id<User>> {
         | State::Deciding { identity, .. }
         | State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
+        | State::Verification { identity, .. }
+        | State::Push { identity, .. }
+        | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => Some(identity.user),
     }
 }
@@ -297,15 +322,16 @@ pub(super) struct Scene {
     pub application: Application,
     pub user: User,
     pub devices: Vec<Device>,
+    pub reach: Reach,
 }
 
 impl Scene {
-    /// Reads it; no policy named means the default of the environment.
+    /// Reads it, as of a time; no policy named means the default of the environment.
     pub async fn load(
         tx: &mut Tx<'_>,
         flow: &Flow,
         user: Id<User>,
-        policy: Option<Id<MfaPolicy>>,
+        (policy, now): (Option<Id<MfaPolicy>>, Timestamp),
         seen: &mut Seen,
     ) -> Result<Self, Fault> {
         let environment = flow.environment;
@@ -317,13 +343,66 @@ impl Scene {
         let application = seen.application(tx, flow).await?;
         let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
         let devices = device::list_of_user(tx, user.id).await?;
-        Ok(Self {
-            policy: policy.ok_or_else(gone)?.into_value(),
-            application: application.ok_or_else(gone)?,
-            user,
-            devices,
-        })
+        let policy = policy.ok_or_else(gone)?.into_value();
+        let reach = reach(tx, &policy, (user.id, &devices), now).await?;
+        let application = application.ok_or_else(gone)?;
+        Ok(Self { policy, application, user, devices, reach })
     }
+
+    /// Leaves what was read to those who come after.
+    pub fn remember(self, seen: &mut Seen) {
+        (seen.application, seen.user) = (Some(self.application), Some(self.user));
+        (seen.devices, seen.policy) = (self.devices, Some(self.policy));
+    }
+}
+
+/// How far pushes reach the devices of a user. Costs nothing where the policy asks nobody by push.
+async fn reach(
+    tx: &mut Tx<'_>,
+    policy: &MfaPolicy,
+    (user, devices): (Id<User>, &[Device]),
+    now: Timestamp,
+) -> Result<Reach, Fault> {
+    let mut reach = Reach::default();
+    for rules in &policy.mobile.applications {
+        let authorization = rules.device_authorization;
+        let verifies = authorization.is_some_and(|rules| rules.extra_verification.is_some());
+        let id = rules.application;
+        let has = |device: &Device| device.installation.application == id;
+        if (rules.push.enabled || verifies) && devices.iter().any(has) {
+            let services = push_credentials::list_services(tx, id).await?;
+            reach.services.extend(services.into_iter().map(|service| (id, service)));
+        }
+    }
+    if policy.mobile.applications.iter().any(|rules| rules.push.enabled) {
+        reach.stopped = push_limit::list_stopped(tx, user, now).await?;
+    }
+    Ok(reach)
+}
+
+/// What the phone on which the person signs on says of its push address, which its signature vouches for.
+async fn refresh_contact(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    flow: &Flow,
+    scene: &mut Scene,
+) -> Result<(), Fault> {
+    let Some(installation) = flow.fresh_installation(call.now) else { return Ok(()) };
+    let own = |device: &&mut Device| device.installation.thumbprint == installation.thumbprint;
+    let Some(known) = scene.devices.iter_mut().find(own) else { return Ok(()) };
+    let Some(seen) = known.seen(installation, call.now) else { return Ok(()) };
+    let old = device::find_of_user(tx, known.user, installation.thumbprint).await?;
+    let Some(old) = old.filter(|old| old.id == known.id) else { return Ok(()) };
+    if seen.installation.push == known.installation.push {
+        tx.needs_no_audit("a contact changes nothing that anybody has decided");
+    } else {
+        let event = audit::Event::of(audit::Action::DeviceUpdated, Some("push_address_changed"));
+        let event = event.through(flow.request.application).about(known.user).on(&*known);
+        call.audit(tx, event.within(flow.id)).await?;
+    }
+    device::swap(tx, &old, &seen).await?;
+    *known = seen;
+    Ok(())
 }
 
 /// What a flow is told when somebody gives a user name: whose it is, if that user may sign in.

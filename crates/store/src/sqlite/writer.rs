@@ -11,7 +11,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{at_once, checkpoint, command, connect, locked, store_error};
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     meters::Queue,
     tally::{Mark, Tally},
     tx::{self, Tx},
+    wakes::{Wakes, Woken},
 };
 
 /// The most bodies that share a commit. More would make the first of them wait longer than the sync saves.
@@ -52,7 +53,7 @@ impl Writer {
         path: &Path,
         callers: usize,
         meters: &Arc<Meters>,
-        outbox: Arc<Notify>,
+        wakes: Arc<Wakes>,
     ) -> Result<Self, StoreError> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
         let mode: String = connection
@@ -65,7 +66,7 @@ impl Writer {
         let (queue, jobs) = channel();
         let meters = Arc::clone(meters);
         let writer =
-            spawn("sqlite-writer", move || serve(&mut connection, &jobs, (&meters, &outbox)))?;
+            spawn("sqlite-writer", move || serve(&mut connection, &jobs, (&meters, &wakes)))?;
         Ok(Self {
             callers: Callers::new(callers),
             queue: Mutex::new(Some(queue)),
@@ -80,7 +81,7 @@ impl Writer {
             work,
             result: None,
             marks: Vec::new(),
-            wakes_outbox: false,
+            woken: Woken::default(),
             answer,
             place,
         }))?;
@@ -126,8 +127,8 @@ trait Job: Send {
     fn run(&mut self, connection: &mut Connection, tally: &Tally)
     -> Result<(), Option<StoreError>>;
 
-    /// Whether the body has left something in the outbox.
-    fn wakes_outbox(&self) -> bool;
+    /// Whom the body wakes.
+    fn woken(&self) -> &Woken;
 
     /// Counts what it did and tells the caller how it ended. `lost`: nothing of the group was kept.
     fn answer(self: Box<Self>, lost: Option<&StoreError>, tally: &Tally);
@@ -137,7 +138,7 @@ struct Request<W: Work> {
     work: W,
     result: Option<Result<W::Output, W::Error>>,
     marks: Vec<Mark>,
-    wakes_outbox: bool,
+    woken: Woken,
     answer: oneshot::Sender<Result<W::Output, W::Error>>,
     place: Place,
 }
@@ -156,15 +157,15 @@ impl<W: Work> Job for Request<W> {
         match result {
             Ok(_) => {
                 self.marks = tx.take_marks();
-                self.wakes_outbox = tx.wakes_outbox();
+                self.woken = tx.take_woken();
                 Ok(())
             }
             Err(_) => Err(tx.fault().map(|fault| fault.error.clone())),
         }
     }
 
-    fn wakes_outbox(&self) -> bool {
-        self.wakes_outbox
+    fn woken(&self) -> &Woken {
+        &self.woken
     }
 
     /// Even a refusal is not the answer if the group is lost: it may rest on what another body of the group did.
@@ -185,7 +186,7 @@ impl<W: Work> Job for Request<W> {
 fn serve(
     connection: &mut Connection,
     queue: &Receiver<Box<dyn Job>>,
-    (meters, outbox): (&Meters, &Notify),
+    (meters, wakes): (&Meters, &Wakes),
 ) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP_LIMIT);
     let mut last_len = 0;
@@ -195,8 +196,8 @@ fn serve(
         let result = commit_group(connection, &mut group, &mut arrivals, meters);
         last_len = group.len();
         meters.groups.observe(u64::try_from(last_len).unwrap_or(u64::MAX));
-        if result.is_ok() && group.iter().any(|job| job.wakes_outbox()) {
-            outbox.notify_one();
+        if result.is_ok() {
+            group.iter().for_each(|job| wakes.wake(job.woken()));
         }
         for job in group.drain(..) {
             job.answer(result.as_ref().err(), &meters.tally);
