@@ -6,10 +6,11 @@ use cargo_metadata::DependencyKind;
 const PREFIX: &str = "countersign-";
 
 /// `(used, by)`. A crate may use all that is upstream of it along these arrows, and nothing else.
-const ARROWS: [(&str, &str); 11] = [
+const ARROWS: [(&str, &str); 12] = [
     ("protocol", "domain"),
     ("domain", "store"),
     ("store", "server"),
+    ("protocol", "push"),
     ("push", "server"),
     ("server", "cli"),
     ("protocol", "sdk"),
@@ -104,6 +105,7 @@ mod tests {
         for (name, used) in [
             ("domain", "countersign-protocol"),
             ("server", "countersign-protocol"),
+            ("push", "countersign-protocol"),
             ("server", "countersign-push"),
             ("cli", "countersign-domain"),
             ("cli", "countersign-sdk"),
