@@ -4,11 +4,14 @@ mod access_token;
 mod administer;
 mod administrator;
 mod advance_flow;
+mod answer_challenge;
 mod attempts;
 mod authenticate_client;
 mod authorize_device;
+mod challenge;
 mod change_device;
 mod change_password;
+mod change_push_address;
 mod check_dpop;
 mod check_passcode;
 mod check_password;
@@ -17,6 +20,7 @@ mod create_application;
 mod create_environment;
 mod create_user;
 mod decide_device;
+mod deliver_push;
 mod examine;
 mod exchange_code;
 mod fault;
@@ -26,9 +30,12 @@ mod introspect_token;
 mod issue_client_token;
 mod issue_tokens;
 mod list_audit;
+mod list_challenges;
+mod lockout;
 mod origin;
 mod outbox;
 mod pair_installation;
+mod push_credentials;
 mod push_request;
 mod read_flow;
 mod read_user_info;
@@ -46,13 +53,14 @@ mod send_logout_token;
 mod session;
 mod sign_off;
 mod start_flow;
+mod unpair_device;
 mod unpair_installation;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicI64, Ordering},
 };
 
@@ -71,6 +79,7 @@ use countersign_protocol::{
     secret::Secret,
     time::{Clock, Timestamp},
 };
+use countersign_push::Gateways;
 use countersign_store::{
     Store, StoreError, Tx, Work, application, audit, outbox as messages, user,
 };
@@ -80,6 +89,7 @@ pub use self::{
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
+    answer_challenge::AnswerError,
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
@@ -103,8 +113,9 @@ pub use self::{
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
     pair_installation::PairError,
+    push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
-    read_flow::{FlowHandle, FlowView, ReadFlowError},
+    read_flow::{Choosable, FlowHandle, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
     redeem_device_code::{RedeemDeviceCode, RedeemDeviceCodeError},
@@ -128,6 +139,7 @@ pub struct App {
     vault: Vault,
     passwords: Passwords,
     outbound: Arc<Outbound>,
+    gateways: OnceLock<Gateways>,
     client_keys: ClientKeys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -163,6 +175,7 @@ impl App {
             vault,
             passwords,
             outbound,
+            gateways: OnceLock::new(),
             client_keys,
             clock,
             entropy,
@@ -201,6 +214,17 @@ impl App {
 
     pub(crate) const fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    /// The push services. Made with the first message, since reading the system's authorities takes longer than starting.
+    fn gateways(&self) -> Result<&Gateways, Fault> {
+        if let Some(gateways) = self.gateways.get() {
+            return Ok(gateways);
+        }
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let made = Gateways::new(self.settings.push.clone(), clock, entropy);
+        let made = made.map_err(|error| Fault::broken(format!("the settings of push: {error}")))?;
+        Ok(self.gateways.get_or_init(|| made))
     }
 
     /// The time.

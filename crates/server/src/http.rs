@@ -3,6 +3,7 @@
 mod asset;
 mod authorize;
 mod caller;
+mod challenge;
 mod client;
 pub(crate) mod control;
 mod correlation;
@@ -147,6 +148,15 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/pairings", post(device::approve_pairing))
         .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
         .route("/{environment}/device/v1/info", post(device::info))
-        .route("/{environment}/device/v1/unpairings", post(device::unpair));
+        .route("/{environment}/device/v1/unpairings", post(device::unpair))
+        .route("/{environment}/device/v1/challenges", post(challenge::list))
+        .route(
+            "/{environment}/device/v1/challenges/{challenge}/acknowledge",
+            post(challenge::acknowledge),
+        )
+        .route("/{environment}/device/v1/challenges/{challenge}/approve", post(challenge::approve))
+        .route("/{environment}/device/v1/challenges/{challenge}/deny", post(challenge::deny))
+        .route("/{environment}/device/v1/push-address", post(challenge::change_push_address))
+        .route("/{environment}/device/v1/push-tests", post(challenge::test_push));
     counted(app, (Group::Device, Group::Device), Surface::Envelope, routes)
 }

@@ -48,6 +48,8 @@ pub struct Settings {
     pub user_code_guesses: u32,
     /// Calls to addresses that clients have registered.
     pub outbound: outbound::Settings,
+    /// Push services: where they are, and how long they may take.
+    pub push: countersign_push::Settings,
     /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
     /// second request every five minutes.
     pub dpop_nonce_required: bool,
@@ -99,6 +101,7 @@ impl Settings {
             limits: limits::Settings::default(),
             user_code_guesses: 30,
             outbound: outbound::Settings::default(),
+            push: countersign_push::Settings::default(),
             dpop_nonce_required: false,
             outbox: outbox::Rules::default(),
             outbox_concurrency: 32,

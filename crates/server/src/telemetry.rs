@@ -19,7 +19,7 @@ pub use self::{
     settings::{LogFormat, Otlp, Settings},
 };
 pub(crate) use self::{
-    collect::{MFA_DECISIONS, TOKENS_ISSUED},
+    collect::{MFA_DECISIONS, PUSHES, TOKENS_ISSUED},
     external::{ExternalId, ExternalIds},
     metrics::{Metrics, Worker},
     prometheus::{MEDIA_TYPE, render},

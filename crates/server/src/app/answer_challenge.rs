@@ -95,7 +95,8 @@ impl Answer for Approval {
 
     fn event(&self, realm: &Realm, challenge: &Challenge) -> Result<Event, AnswerError> {
         let claims = statement(realm, challenge).ok_or(challenges::Refusal::OtherQuestion)?;
-        let claims = serde_json::to_vec(&claims).map_err(|_| Fault::broken("claims have no JSON"))?;
+        let claims =
+            serde_json::to_vec(&claims).map_err(|_| Fault::broken("claims have no JSON"))?;
         if ShownHash::of(&claims) != self.shown {
             return Err(AnswerError::OtherShown);
         }

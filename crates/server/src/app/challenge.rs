@@ -1,11 +1,14 @@
 //! What every change of a challenge has in common: it is asked, and it comes to its end, with all that follows from it.
 
-mod words;
+pub(super) mod words;
 
 use countersign_domain::{
     application::{Application, Mobile},
     audit,
-    challenge::{self as challenges, Cancellation, Challenge, Denial, Effect, Event, Number, Person, Question, Shown, State},
+    challenge::{
+        self as challenges, Cancellation, Challenge, Denial, Effect, Event, Number, Person,
+        Question, Shown, State,
+    },
     device::Device,
     flow::{self, Flow},
     id::Id,
@@ -18,8 +21,8 @@ use countersign_protocol::{
     challenge::Origin, jwk::Thumbprint, mobile_payload::PushService, time::Timestamp,
 };
 use countersign_store::{
-    StoreError, Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy,
-    push_limit, user, wakes,
+    Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy, push_limit,
+    user, wakes,
 };
 
 use super::{
@@ -60,9 +63,12 @@ pub(super) async fn ask(
     let gone = || Fault::broken("a flow asks a device that is gone");
     let device = match seen.devices.iter().find(|device| device.id == asked.device) {
         Some(device) => device.clone(),
-        None => device::load(tx, flow.environment, asked.device).await?.ok_or_else(gone)?.into_value(),
+        None => {
+            device::load(tx, flow.environment, asked.device).await?.ok_or_else(gone)?.into_value()
+        }
     };
-    let policy = seen.policy.as_ref().ok_or_else(|| Fault::broken("a flow asks without a policy"))?;
+    let policy =
+        seen.policy.as_ref().ok_or_else(|| Fault::broken("a flow asks without a policy"))?;
     let native = device.installation.application;
     let question = if asked.visible {
         supersede(tx, call, device.user, native).await?;
@@ -89,7 +95,8 @@ pub(super) async fn ask(
     let event = audit::Event::of(audit::Action::NotificationCreated, Some(reason));
     let event = event.about(device.user).on(&device).through(flow.request.application);
     call.audit(tx, event.within(flow.id)).await?;
-    notify(tx, call, &device, Content::Challenge { challenge: challenge.id, until: asked.until }).await
+    notify(tx, call, &device, Content::Challenge { challenge: challenge.id, until: asked.until })
+        .await
 }
 
 /// A user is asked one visible question at a time by an application. The one before is over.
@@ -139,12 +146,7 @@ async fn shown(
     })
 }
 
-async fn person(
-    tx: &mut Tx<'_>,
-    flow: &Flow,
-    seen: &Seen,
-    id: Id<User>,
-) -> Result<Person, Fault> {
+async fn person(tx: &mut Tx<'_>, flow: &Flow, seen: &Seen, id: Id<User>) -> Result<Person, Fault> {
     let found = match seen.user.as_ref().filter(|user| user.id == id) {
         Some(user) => Some(user.clone()),
         None => user::load(tx, flow.environment, id).await?.map(Versioned::into_value),

@@ -93,6 +93,21 @@ pub(super) async fn change(
     old: &Versioned<Device>,
     event: Event,
 ) -> Result<(), ChangeDeviceError> {
+    change_as_said(tx, call, old, event, Said(None)).await
+}
+
+/// What a service outside has said that led to a change, word for word.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a>(pub Option<&'a str>);
+
+/// Like [`change`], by the word of a service outside.
+pub(super) async fn change_as_said(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    old: &Versioned<Device>,
+    event: Event,
+    Said(said): Said<'_>,
+) -> Result<(), ChangeDeviceError> {
     let step = devices::apply(&old.state, event, call.now)?;
     let deletes = step.effects.contains(&Effect::Delete);
     if deletes {
@@ -103,6 +118,10 @@ pub(super) async fn change(
     for effect in step.effects {
         let Effect::Audit { action, reason } = effect else { continue };
         let event = audit::Event::of(action, reason).about(old.user).on(&**old);
+        let event = match said {
+            Some(said) => event.as_said(said),
+            None => event,
+        };
         call.audit(tx, event.through(old.installation.application)).await?;
     }
     if !step.state.is_usable(call.now) {

@@ -177,6 +177,9 @@ impl Claim {
             | State::Deciding { .. }
             | State::DeviceSelection { .. }
             | State::Passcode { .. }
+            | State::Verification { .. }
+            | State::Push { .. }
+            | State::PushTimedOut { .. }
             | State::Completed { .. }
             | State::Failed { .. } => Err(CheckPasswordError::NotNow),
         }

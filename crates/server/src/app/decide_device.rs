@@ -101,7 +101,10 @@ impl Work for Decide {
             | FlowState::PasswordChange { .. }
             | FlowState::Deciding { .. }
             | FlowState::DeviceSelection { .. }
-            | FlowState::Passcode { .. } => {
+            | FlowState::Passcode { .. }
+            | FlowState::Verification { .. }
+            | FlowState::Push { .. }
+            | FlowState::PushTimedOut { .. } => {
                 return Ok(DeviceDecision::SigningOn(Box::new(
                     view(tx, flow, now, Seen::default()).await?,
                 )));

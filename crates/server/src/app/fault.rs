@@ -18,7 +18,7 @@ pub enum Fault {
 impl Fault {
     /// Something that the program holds to be impossible.
     #[must_use]
-    pub fn broken(what: &'static str) -> Self {
+    pub fn broken(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(what.into())
     }
 }

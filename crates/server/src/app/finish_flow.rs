@@ -155,7 +155,10 @@ impl Realm {
             | State::PasswordChange { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }
-            | State::Passcode { .. } => return None,
+            | State::Passcode { .. }
+            | State::Verification { .. }
+            | State::Push { .. }
+            | State::PushTimedOut { .. } => return None,
         };
         let state = request.state.clone();
         Some(match result {
@@ -233,6 +236,8 @@ fn describe(flow: &Flow, why: Failure) -> String {
             Reason::MfaDisabled => "the MFA of the user is disabled",
             Reason::Compromised => "the device does not meet the integrity requirements",
             Reason::ExtraVerificationFailed => "the device could not be verified",
+            Reason::PushDenied => "the user denied the sign-on on the device",
+            Reason::PushesStopped => "the user was asked too often",
         },
     };
     text.to_owned()

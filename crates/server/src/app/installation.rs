@@ -9,7 +9,7 @@ use countersign_protocol::{
     entropy::random,
     jose::Algorithm,
     jwk::{EcPublicKey, Thumbprint},
-    proof::{Jti, Peeked, ProofError, Verified, peek},
+    proof::{Jti, Peeked, Proof, ProofError, Verified, peek},
     secret::Secret,
     time::{Timestamp, unix_seconds},
 };
@@ -140,7 +140,7 @@ impl App {
 }
 
 /// Peeks at a proof, with its refusal in the form of the device API.
-pub(super) fn peek_at<P: DeviceRequest>(
+pub(super) fn peek_at<P: Proof>(
     realm: &Realm,
     call: &DeviceCall,
     now: Timestamp,

@@ -10,7 +10,10 @@ use countersign_store::{
     outbox::{self as messages, Depth, Leased},
 };
 
-use super::{App, Call, Fault};
+use super::{
+    App, Call, Fault,
+    deliver_push::{Delivery, Report, given_up, settle},
+};
 
 /// What a worker has to do, and when it must look again at the latest.
 pub(crate) struct Due {
@@ -56,20 +59,22 @@ impl App {
     /// message is sent again.
     pub(crate) async fn send_message(&self, leased: Leased) -> Result<(), Fault> {
         let (message, rules) = (&leased.message, &self.settings.outbox);
+        let mut report = None;
         let tried = message.may_be_tried(leased.attempt, rules, self.now());
         let next = if let Err(given_up) = tried {
             Next::GiveUp(given_up)
         } else {
-            let outcome = self.attempt(&leased).await;
+            let delivery = self.attempt(&leased).await;
             let random = u64::from_be_bytes(random(self.entropy.as_ref()));
-            message.after((leased.attempt, outcome), rules, self.now(), random)
+            report = delivery.report;
+            message.after((leased.attempt, delivery.outcome), rules, self.now(), random)
         };
         if let Next::GiveUp(why) = next {
             let (kind, why) = (message.content.name(), why.name());
             tracing::warn!(kind, why, correlation = %message.correlation, message = %message.id, "gave up a message");
         }
         let call = self.call(message.environment, &message.correlation);
-        let is_ours = self.store.write(Settle { call, leased, next }).await?;
+        let is_ours = self.store.write(Settle { call, leased, next, report }).await?;
         if !is_ours {
             tracing::warn!("a message took longer than its lease, and may have been sent twice");
         }
@@ -77,17 +82,27 @@ impl App {
     }
 
     /// One attempt. What the server itself cannot do now is tried again like what the receiver cannot.
-    async fn attempt(&self, leased: &Leased) -> Outcome {
+    async fn attempt(&self, leased: &Leased) -> Delivery {
         let message = &leased.message;
-        let outcome = match message.content {
+        let delivered = match message.content {
             Content::LogoutToken { application, user, session } => {
-                self.send_logout_token(message.environment, application, (user, session)).await
+                let session = (user, session);
+                let sent = self.send_logout_token(message.environment, application, session).await;
+                sent.map(|outcome| Delivery { outcome, report: None })
+            }
+            Content::Challenge { challenge, .. } | Content::Cancellation { challenge } => {
+                self.deliver_push(message, challenge).await
+            }
+            Content::Unpairing { device, since, .. } => {
+                let call = self.call(message.environment, &message.correlation);
+                let ended = self.end_grace(call, (device, since)).await;
+                ended.map(|()| Delivery { outcome: Outcome::Delivered, report: None })
             }
         };
-        outcome.unwrap_or_else(|error| {
+        delivered.unwrap_or_else(|error| {
             let (kind, attempt) = (message.content.name(), leased.attempt);
             tracing::warn!(%error, kind, attempt, message = %message.id, "cannot send a message");
-            Outcome::Failed
+            Delivery { outcome: Outcome::Failed, report: None }
         })
     }
 }
@@ -135,35 +150,42 @@ struct Settle {
     call: Call,
     leased: Leased,
     next: Next,
+    report: Option<Report>,
 }
 
 /// The output says whether the message was still this worker's. If not, nothing is told: another settles it.
 impl Work for Settle {
     type Output = bool;
-    type Error = StoreError;
+    type Error = Fault;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-        match self.next {
-            Next::Forget => messages::delete(tx, &self.leased).await,
-            Next::Retry { at } => messages::postpone(tx, &self.leased, at).await,
-            Next::GiveUp(why) => {
-                let is_ours = messages::delete(tx, &self.leased).await?;
-                if is_ours {
-                    self.tell(tx, why).await?;
-                }
-                Ok(is_ours)
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let is_ours = match self.next {
+            Next::Forget | Next::GiveUp(_) => messages::delete(tx, &self.leased).await?,
+            Next::Retry { at } => messages::postpone(tx, &self.leased, at).await?,
+        };
+        if is_ours {
+            let over = !matches!(self.next, Next::Retry { .. });
+            if let Some(report) = &self.report {
+                settle(tx, &self.call, report, over).await?;
+            }
+            if let Next::GiveUp(why) = self.next {
+                self.tell(tx, why).await?;
             }
         }
+        Ok(is_ours)
     }
 }
 
 impl Settle {
-    async fn tell(&self, tx: &mut Tx<'_>, why: GivenUp) -> Result<(), StoreError> {
+    async fn tell(&self, tx: &mut Tx<'_>, why: GivenUp) -> Result<(), Fault> {
         match self.leased.message.content {
             Content::LogoutToken { application, user, .. } => {
                 let failed = audit::Event::failed(audit::Action::LogoutTokenFailed, why.name());
-                self.call.audit(tx, failed.through(application).about(user)).await
+                Ok(self.call.audit(tx, failed.through(application).about(user)).await?)
             }
+            Content::Challenge { challenge, .. } => given_up(tx, &self.call, challenge).await,
+            // A question that is over, and a phone that may be asked once more: nobody waits for either.
+            Content::Cancellation { .. } | Content::Unpairing { .. } => Ok(()),
         }
     }
 }

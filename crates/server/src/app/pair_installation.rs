@@ -5,34 +5,38 @@ use std::sync::Arc;
 use countersign_domain::{
     application::Application,
     audit::{self, Mentionable},
-    device::{Device, State as DeviceState},
+    device::{AddressState, Device, State as DeviceState},
     id::Id,
     installation::Installation,
     pairing::{self, Effect, Event, NoOffer, State, Ticket},
-    user::User,
+    user::{Name as UserName, User},
 };
 use countersign_protocol::{
+    challenge::{VerificationKey, VerificationKeyError},
     device_api::DeviceRequest,
     entropy::random,
     jose::Part,
     jwk::EcPublicKey,
+    mobile_payload::PushService,
     otp,
     pairing::{
         Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
         PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
     },
-    proof::{Peeked, ProofError},
+    proof::{Peeked, ProofError, Verified},
     secret::Secret,
     seed::{self, Seed},
+    time::Timestamp,
 };
 use countersign_store::{
     StoreError, Tx, Versioned, Work, application, device, mfa_policy, mfa_settings,
-    pairing as tickets, user,
+    pairing as tickets, push_credentials, user,
 };
 use serde::Deserialize;
 
 use super::{
     App, DeviceCall, DeviceCallError, Fault, Realm,
+    deliver_push::{MISSING_DEVICE_TOKEN, MISSING_PUSH_CREDENTIALS, PUSH_DISABLED},
     installation::{Proved, answer, open_seed, peek_at, seed_place, spend},
     realm::split_handle,
 };
@@ -44,6 +48,9 @@ pub enum PairError {
     /// The proof does not count.
     #[error(transparent)]
     Call(#[from] DeviceCallError),
+    /// The user-verification key has not shown itself.
+    #[error("proof.verification {0}")]
+    Verification(VerificationKeyError),
     /// No such ticket.
     #[error("proof.ticket is not one of this environment")]
     UnknownTicket,
@@ -86,11 +93,12 @@ impl App {
         let peeked = peek_at::<PairingRequest>(realm, &request, self.now())?;
         let key = self.key_of_ticket(realm, &peeked).await?;
         let proof = self.verify(realm, peeked, &key)?;
+        let verification = verification_key(realm, &proof, self.now())?;
         let call = self.call(realm.environment, &request.correlation);
         let (device, secret) = (call.new_id(), Secret::new(random::<20>(self.entropy.as_ref())));
         let proved = Proved { realm: Arc::clone(realm), call, proof };
         let (app, call) = (Arc::clone(self), proved.call.clone());
-        let paired = self.store.write(Approve { app, proved, device, secret }).await;
+        let paired = self.store.write(Approve { app, proved, verification, device, secret }).await;
         // The transaction of a refusal is gone; the audit log shall know all the same.
         match &paired {
             Err(PairError::NoOffer(why)) => {
@@ -142,6 +150,20 @@ impl App {
     }
 }
 
+/// The user-verification key that a pairing request brings, if it is one.
+fn verification_key(
+    realm: &Realm,
+    proof: &Verified<PairingRequest>,
+    now: Timestamp,
+) -> Result<Option<EcPublicKey>, PairError> {
+    let body = proof.body();
+    let Some(jws) = &body.verification else { return Ok(None) };
+    let of = (proof.thumbprint(), body.nonce.as_str());
+    let address = PairingRequest::address(&realm.device_base);
+    let key = VerificationKey::verify(jws, of, &address, now);
+    key.map(Some).map_err(PairError::Verification)
+}
+
 struct FindTicket {
     realm: Arc<Realm>,
     value: Secret<String>,
@@ -171,6 +193,8 @@ async fn load(
 struct Approve {
     app: Arc<App>,
     proved: Proved<PairingRequest>,
+    /// The key that signs for the person, which has shown itself.
+    verification: Option<EcPublicKey>,
     device: Id<Device>,
     secret: Secret<[u8; 20]>,
 }
@@ -280,6 +304,9 @@ impl Approve {
             environment,
             user: user.id,
             installation,
+            verification: self.verification,
+            address: AddressState::Live,
+            contact_at: None,
             nickname: None,
             seed,
             passcode_step_seconds: step_seconds,
@@ -329,18 +356,30 @@ impl Approve {
             device: Reference { id: device.id.to_string() },
             environment: Reference { id: device.environment.to_string() },
             user: user_facts(&user),
-            authenticators: vec![self.push(), self.passcode(step_seconds)],
+            authenticators: vec![self.push(tx, device).await?, self.passcode(step_seconds)],
             seed: Some(seed::seal(&seed, &body.agreement, self.app.entropy.as_ref())),
         })
     }
 
-    fn push(&self) -> Authenticator {
-        let (code, message) = match &self.proved.proof.body().push {
-            None => ("MissingDeviceToken", "the app has given no push address"),
-            Some(push) if !push.enabled => ("PushDisabled", "the app has switched push off"),
-            Some(_) => ("MissingPushCredentials", "the application has no push credentials"),
+    /// Whether the phone can be asked by push, as far as that is known without asking it.
+    async fn push(&self, tx: &mut Tx<'_>, device: &Device) -> Result<Authenticator, PairError> {
+        let push = self.proved.proof.body().push.as_ref();
+        let (code, message) = match push {
+            None => (MISSING_DEVICE_TOKEN, "the app has given no push address"),
+            Some(push) if !push.enabled => (PUSH_DISABLED, "the app has switched push off"),
+            Some(_) if device.verification.is_none() => {
+                ("MissingVerificationKey", "the phone has no key that asks its user")
+            }
+            Some(push) => {
+                let native = device.installation.application;
+                let services = push_credentials::list_services(tx, native).await?;
+                if push.service == PushService::Direct || services.contains(&push.service) {
+                    return Ok(completed(AuthenticatorKind::Push));
+                }
+                (MISSING_PUSH_CREDENTIALS, "the application has no push credentials")
+            }
         };
-        failed(AuthenticatorKind::Push, code, message)
+        Ok(failed(AuthenticatorKind::Push, code, message))
     }
 
     fn passcode(&self, step_seconds: i64) -> Authenticator {
@@ -350,9 +389,7 @@ impl Approve {
             passcode_proof_holds(ticket, step_seconds, windows, &body.passcode, now)
         };
         if holds(PASSCODE_GRACE_STEPS) {
-            let (kind, status) =
-                (AuthenticatorKind::OneTimePasscode, AuthenticatorStatus::Completed);
-            return Authenticator { kind, status, error_code: None, error_message: None };
+            return completed(AuthenticatorKind::OneTimePasscode);
         }
         let (code, message) = if holds(u8::MAX) {
             ("UnSynchronizedClock", "the clock of the device is off by more than a passcode allows")
@@ -365,6 +402,11 @@ impl Approve {
 
 /// How many steps the clock of a phone may be off at pairing. Tighter than later checks, since clocks drift apart.
 const PASSCODE_GRACE_STEPS: u8 = 1;
+
+const fn completed(kind: AuthenticatorKind) -> Authenticator {
+    let status = AuthenticatorStatus::Completed;
+    Authenticator { kind, status, error_code: None, error_message: None }
+}
 
 fn failed(kind: AuthenticatorKind, code: &str, message: &str) -> Authenticator {
     Authenticator {
@@ -382,7 +424,7 @@ pub(super) fn user_facts(user: &User) -> UserFacts {
 }
 
 /// A name as a phone may show it.
-pub(super) fn name(name: &user::Name) -> Name {
+pub(super) fn name(name: &UserName) -> Name {
     Name { given: name.given.clone(), family: name.family.clone() }
 }
 

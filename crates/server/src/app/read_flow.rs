@@ -137,7 +137,8 @@ impl App {
                 return Ok(view);
             }
             let micros = until.micros().saturating_sub(self.now().micros()).max(0);
-            let next = Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+            let next =
+                Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(left.min(next)) => {}

@@ -1,10 +1,11 @@
 //! A realm: an environment as an issuer, with its addresses and its keys in memory.
 
+use aws_lc_rs::constant_time;
 use countersign_domain::{
-    device_code::DeviceCode, environment::Environment, flow::Flow, grant::Grant, id::Id,
-    pairing::Ticket, pushed_request::PushedRequest, session::Session,
+    challenge::Challenge, device_code::DeviceCode, environment::Environment, flow::Flow,
+    grant::Grant, id::Id, pairing::Ticket, pushed_request::PushedRequest, session::Session,
 };
-use countersign_protocol::{encoding, secret::Secret};
+use countersign_protocol::{encoding, push::PushNonce, secret::Secret};
 
 use crate::keys::{EnvironmentKeys, Purpose};
 

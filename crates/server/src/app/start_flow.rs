@@ -24,6 +24,7 @@ use countersign_store::{
 
 use super::{
     App, Call, Fault, FlowView, Realm,
+    challenge::withdraw,
     fault::faults,
     read_flow::view,
     resolve_request::Resolved,
@@ -130,6 +131,12 @@ impl Work for Start {
         begin(tx, call, &mut flow, known, &mut seen).await?;
         self.identify_by_hint(tx, &mut flow, &mut seen).await?;
         if let Some(refusal) = unanswered(&flow) {
+            // There is no flow that could hear an answer, so nobody is asked.
+            if let State::Push { challenge, .. } | State::Verification { challenge, .. } =
+                flow.state
+            {
+                withdraw(tx, call, &flow, challenge).await?;
+            }
             return Ok(Err(refusal));
         }
         flows::insert(tx, &flow).await?;
@@ -259,7 +266,12 @@ fn unanswered(flow: &Flow) -> Option<StartError> {
         State::PasswordChange { .. } => {
             (ErrorCode::InteractionRequired, "the user must change the password")
         }
-        State::Deciding { .. } | State::DeviceSelection { .. } | State::Passcode { .. } => {
+        State::Deciding { .. }
+        | State::DeviceSelection { .. }
+        | State::Passcode { .. }
+        | State::Verification { .. }
+        | State::Push { .. }
+        | State::PushTimedOut { .. } => {
             (ErrorCode::InteractionRequired, "the user must pass an MFA step")
         }
     };

@@ -103,11 +103,11 @@ pub(crate) async fn unpair(
 }
 
 /// An answer as it was kept with its proof.
-fn json_text(status: StatusCode, text: String) -> Response {
+pub(super) fn json_text(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-fn call_error(error: DeviceCallError) -> Response {
+pub(super) fn call_error(error: DeviceCallError) -> Response {
     let message = error.to_string();
     let invalid = |code, target: &str| {
         let detail = Detail::new(code, target, message.clone());
@@ -142,6 +142,7 @@ fn pair_error(error: PairError) -> Response {
             ("TICKET_INVALID", "proof.ticket")
         }
         PairError::OtherApplication => ("INVALID_VALUE", "proof.app.id"),
+        PairError::Verification(_) => ("INVALID_VALUE", "proof.verification"),
         PairError::Ticket(Refusal::Expired) => ("TICKET_EXPIRED", "proof.ticket"),
         PairError::Ticket(Refusal::Spent) | PairError::NoOffer(NoOffer::AlreadyPaired) => {
             ("TICKET_SPENT", "proof.ticket")

@@ -1,12 +1,12 @@
 //! `/{environment}/flows/{flow}`: the flow API, for apps that draw their own screens (platform API, section 8).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Path, Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState, id::Id};
@@ -38,25 +38,43 @@ const PASSWORD_RESET: &str = "password.reset";
 const USER_LOOKUP: &str = "user.lookup";
 const DEVICE_SELECT: &str = "device.select";
 const OTP_CHECK: &str = "otp.check";
+const PUSH_CANCEL: &str = "cancel.push.authentication";
 const SESSION_RESET: &str = "session.reset";
 
-/// `GET /{environment}/flows/{flow}`
+/// `GET /{environment}/flows/{flow}`. With `Prefer: wait=SECONDS` (RFC 7240, section 4.3) a flow that waits for a phone is
+/// answered once it waits no more, or when the time is over.
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     At(realm): At,
     browser: Browser,
     Correlation(correlation): Correlation,
     Path((_, flow)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Response {
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
-    match app.read_flow(&realm, handle).await {
+    let read = match preferred_wait(&headers) {
+        Some(wait) => {
+            let most = wait.min(app.settings().longest_wait());
+            app.await_flow(&realm, handle, most).await
+        }
+        None => app.read_flow(&realm, handle).await,
+    };
+    match read {
         Ok(view) => match flow_json(&app, &realm, &view, &correlation).await {
-            Ok(flow) => Json(flow).into_response(),
+            Ok(flow) => with_session(Json(flow).into_response(), &app, &realm, &view.flow),
             Err(fault) => FaultResponse(fault).into_response(),
         },
         Err(ReadFlowError::NotFound) => not_found().into_response(),
         Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
     }
+}
+
+/// How long the caller is ready to wait, if it says so.
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    let seconds = preferences.find_map(|preference| preference.strip_prefix("wait="))?;
+    seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
 }
 
 /// `POST /{environment}/flows/{flow}`: the media type says what to do.
@@ -85,6 +103,7 @@ pub(crate) async fn act(
         Some(OTP_CHECK) => call.check_passcode(&body).await,
         Some(USER_LOOKUP) => call.look_up(&body).await,
         Some(DEVICE_SELECT) => call.select_device(&body).await,
+        Some(PUSH_CANCEL) => call.cancel_push(&body).await,
         Some(SESSION_RESET) => call.advance(Choice::Reset).await,
         Some(_) | None => Err(unknown_action()),
     };
@@ -125,8 +144,15 @@ fn not_now(action: &str) -> Refusal {
 }
 
 fn unknown_action() -> Refusal {
-    let known =
-        [PASSWORD_CHECK, PASSWORD_RESET, USER_LOOKUP, DEVICE_SELECT, OTP_CHECK, SESSION_RESET];
+    let known = [
+        PASSWORD_CHECK,
+        PASSWORD_RESET,
+        USER_LOOKUP,
+        DEVICE_SELECT,
+        OTP_CHECK,
+        PUSH_CANCEL,
+        SESSION_RESET,
+    ];
     let known = known.map(|name| format!("{VENDOR}{name}+json"));
     let message = format!("Content-Type must be one of {}", known.join(", "));
     Refusal::Problem(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message))
@@ -158,6 +184,12 @@ struct NewPassword {
 #[serde(expecting = "an object")]
 struct Passcode {
     otp: Option<Secret<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
+struct CancelPush {
+    reason: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -286,10 +318,20 @@ impl Call {
         self.advance(Choice::Device { device }).await
     }
 
+    /// The person wants another way than the question on the phone (platform API, section 8.3).
+    async fn cancel_push(&self, body: &[u8]) -> Result<FlowView, Refusal> {
+        let CancelPush { reason } = parse(body)?;
+        match required(reason, "reason")?.as_str() {
+            "CHANGE_DEVICE" => self.advance(Choice::AnotherDevice).await,
+            _ => Err(invalid("INVALID_VALUE", "reason", "reason must be CHANGE_DEVICE", None)),
+        }
+    }
+
     async fn advance(&self, choice: Choice) -> Result<FlowView, Refusal> {
         let name = match choice {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
+            Choice::Passcode | Choice::AnotherDevice => PUSH_CANCEL,
             Choice::Reset | Choice::Cancel => SESSION_RESET,
         };
         let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
@@ -374,8 +416,15 @@ pub(crate) async fn flow_json(
     if let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) {
         set("session", json!({ "id": session }));
     }
-    if let FlowState::Passcode { device, .. } = &flow.state {
+    if let FlowState::Passcode { device, .. }
+    | FlowState::Verification { device, .. }
+    | FlowState::Push { device, .. }
+    | FlowState::PushTimedOut { device, .. } = &flow.state
+    {
         set("selectedDevice", json!({ "id": device }));
+    }
+    if let Some(number) = &view.number {
+        set("numberMatching", json!({ "number": number }));
     }
     if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);
@@ -401,6 +450,20 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
             ("OTP_REQUIRED", vec![OTP_CHECK, DEVICE_SELECT, SESSION_RESET])
         }
         FlowState::Passcode { .. } => ("OTP_REQUIRED", vec![OTP_CHECK, SESSION_RESET]),
+        FlowState::Verification { .. } => ("PUSH_CONFIRMATION_REQUIRED", vec![SESSION_RESET]),
+        FlowState::Push { .. } => {
+            let mut actions = vec![PUSH_CANCEL];
+            actions.extend(view.takes_passcode().then_some(OTP_CHECK));
+            actions.extend((view.devices.len() > 1).then_some(DEVICE_SELECT));
+            actions.push(SESSION_RESET);
+            ("PUSH_CONFIRMATION_REQUIRED", actions)
+        }
+        FlowState::PushTimedOut { .. } => {
+            let mut actions = vec![DEVICE_SELECT];
+            actions.extend(view.takes_passcode().then_some(OTP_CHECK));
+            actions.push(SESSION_RESET);
+            ("PUSH_CONFIRMATION_TIMED_OUT", actions)
+        }
         FlowState::Completed { .. } => ("COMPLETED", vec![]),
         // Never stored, so never shown.
         FlowState::Failed { .. } | FlowState::Deciding { .. } => ("FAILED", vec![]),
@@ -416,7 +479,8 @@ fn embedded(view: &FlowView) -> Value {
         embedded.insert("user".to_owned(), user);
     }
     if !view.devices.is_empty() {
-        let devices: Vec<Value> = view.devices.iter().map(device_json).collect();
+        let devices: Vec<Value> =
+            view.devices.iter().map(|choice| device_json(&choice.device)).collect();
         embedded.insert("devices".to_owned(), devices.into());
     }
     Value::Object(embedded)

@@ -56,6 +56,27 @@ pub enum Screen<'a> {
     /// Asks for `passcode` of the device with this name. Actions: `passcode`, `reset`, and
     /// `devices` to choose another if `can_choose`.
     Passcode { form: Form<'a>, device: &'a str, can_choose: bool, problem: Option<Problem> },
+    /// A phone is asked. Actions: `use_passcode` if `can_type`, `devices` if `can_choose`, and `reset`. `wait` is where the
+    /// status of the flow is read, which is `PUSH_CONFIRMATION_REQUIRED` for as long as this page is true.
+    Waiting {
+        form: Form<'a>,
+        device: &'a str,
+        number: Option<&'a str>,
+        silent: bool,
+        can_type: bool,
+        can_choose: bool,
+        wait: &'a str,
+        problem: Option<Problem>,
+    },
+    /// The phone has not answered in time. Actions: `resend` if `can_resend`, and those of [`Self::Waiting`].
+    TimedOut {
+        form: Form<'a>,
+        device: &'a str,
+        can_resend: bool,
+        can_type: bool,
+        can_choose: bool,
+        problem: Option<Problem>,
+    },
     /// Asks for `user_code`, the code that a device shows. Action: `verify`, and no `cancel`: nothing has begun.
     UserCode { form: Form<'a>, user_code: &'a str, problem: Option<Problem> },
     /// Asks whether a device may act for this user. Actions: `allow` and `refuse`.
@@ -134,6 +155,10 @@ pub enum FailureText {
     MfaDisabled,
     /// The phone says that it is rooted.
     Compromised,
+    /// The person has said no on the phone, or has given the wrong number.
+    PushDenied,
+    /// Too many pushes went without a yes.
+    PushesStopped,
     /// The phone did not answer the silent push that the policy insists on.
     ExtraVerificationFailed,
     /// The person gave up.
@@ -158,6 +183,14 @@ impl Page<'_> {
 }
 
 impl Screen<'_> {
+    /// Where the page finds out that it is no longer true.
+    const fn wait(&self) -> Option<&str> {
+        match self {
+            Self::Waiting { wait, .. } => Some(wait),
+            _ => None,
+        }
+    }
+
     const fn heading(&self) -> &'static str {
         match self {
             Self::Login { .. } | Self::Identifier { .. } => "Sign in",
@@ -165,6 +198,8 @@ impl Screen<'_> {
             Self::PasswordChange { .. } => "Choose a new password",
             Self::DeviceSelection { .. } => "Choose a device",
             Self::Passcode { .. } => "Enter your passcode",
+            Self::Waiting { .. } => "Check your phone",
+            Self::TimedOut { .. } => "No answer yet",
             Self::UserCode { .. } => "Connect a device",
             Self::DeviceConsent { .. } => "Allow this device?",
             Self::DeviceDone { allowed: true } => "You can go back to your device",
@@ -188,6 +223,8 @@ impl Screen<'_> {
             | Self::PasswordChange { problem, .. }
             | Self::DeviceSelection { problem, .. }
             | Self::Passcode { problem, .. }
+            | Self::Waiting { problem, .. }
+            | Self::TimedOut { problem, .. }
             | Self::UserCode { problem, .. } => *problem,
             Self::DeviceConsent { .. }
             | Self::DeviceDone { .. }
@@ -301,6 +338,14 @@ impl fmt::Display for FailureText {
             Self::ExtraVerificationFailed => {
                 "We could not reach your phone to check that it is you. \
                  Make sure that it is online, then start again."
+            }
+            Self::PushDenied => {
+                "The sign-on was refused on your phone. If it was not you who refused, \
+                 or not you who signed in, tell your administrator."
+            }
+            Self::PushesStopped => {
+                "Your phone was asked several times without a yes, so it is not asked for a while. \
+                 Wait a little, then start again."
             }
             Self::OtherUser => {
                 "The application asked for another user. Start again and sign in as that one."

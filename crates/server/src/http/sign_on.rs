@@ -18,7 +18,7 @@ use countersign_protocol::secret::Secret;
 use url::Url;
 
 use super::{
-    authorize::{Named, PageAt, gone, knows, resume_url, see, sign_on_url},
+    authorize::{Named as NamedFlow, PageAt, gone, knows, resume_url, see, sign_on_url},
     caller::Browser,
     correlation::Correlation,
     form::{FormError, Members},
@@ -28,8 +28,8 @@ use super::{
 };
 use crate::app::{
     AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
-    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
-    PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
+    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Choosable, Fault, FlowHandle,
+    FlowView, PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
 };
 
 /// `GET /{environment}/signon?flowId=`
@@ -72,7 +72,7 @@ impl FromRequestParts<Arc<App>> for Visit {
             Browser::from_request_parts(parts, app).await;
         let correlation = Correlation::from_request_parts(parts, app).await;
         let Correlation(correlation) = correlation.map_err(IntoResponse::into_response)?;
-        let named = Query::<Named>::from_request_parts(parts, app).await.map_err(|_| gone())?;
+        let named = Query::<NamedFlow>::from_request_parts(parts, app).await.map_err(|_| gone())?;
         let (flow, cookie) = named.id().zip(cookie).ok_or_else(gone)?;
         let app = Arc::clone(app);
         Ok(Self { app, realm, flow, cookie, known_browser, from_own_page, correlation })
@@ -129,6 +129,8 @@ impl Visit {
                 Err(response) => response,
             },
             Some("passcode") => self.passcode(members).await,
+            Some("use_passcode") => self.choose(Choice::Passcode).await,
+            Some("resend") => self.resend().await,
             Some("reset") => self.choose(Choice::Reset).await,
             Some("cancel") => self.choose(Choice::Cancel).await,
             Some(_) | None => self.again(Problem::NotNow).await,
@@ -213,6 +215,17 @@ impl Visit {
         }
     }
 
+    /// The device that has not answered is asked once more.
+    async fn resend(&self) -> Response {
+        match self.read().await.map(|view| view.flow.state) {
+            Ok(FlowState::PushTimedOut { device, .. }) => {
+                self.choose(Choice::Device { device }).await
+            }
+            Ok(_) => self.again(Problem::NotNow).await,
+            Err(response) => response,
+        }
+    }
+
     async fn choose(&self, choice: Choice) -> Response {
         let cancels = choice == Choice::Cancel;
         let (handle, correlation) = (self.handle(), self.correlation.clone());
@@ -267,8 +280,14 @@ impl Visit {
             None => StatusCode::OK,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        let choices: Vec<Choosable> = (1..).zip(&view.devices).map(Choosable::of).collect();
-        let devices: Vec<DeviceChoice<'_>> = choices.iter().map(Choosable::choice).collect();
+        let choices: Vec<Named> = (1..).zip(&view.devices).map(Named::of).collect();
+        let devices: Vec<DeviceChoice<'_>> = choices.iter().map(Named::choice).collect();
+        let name_of = |device: &Id<Device>| {
+            let chosen = choices.iter().find(|choice| choice.id == device.to_string());
+            chosen.map_or("your phone", |choice| choice.name.as_str())
+        };
+        let (can_type, can_choose) = (view.takes_passcode(), devices.len() > 1);
+        let wait = format!("/{}/flows/{}", flow.environment, flow.id);
         let known = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
         let screen = match &flow.state {
             FlowState::Login { .. } => Screen::Login { form, username: hint, problem },
@@ -285,12 +304,31 @@ impl Visit {
                 Screen::DeviceSelection { form, devices: &devices, problem }
             }
             FlowState::Passcode { device, .. } => {
-                let chosen = choices.iter().find(|choice| choice.id == device.to_string());
-                let device = chosen.map(|choice| choice.name.as_str()).unwrap_or_default();
-                Screen::Passcode { form, device, can_choose: devices.len() > 1, problem }
+                Screen::Passcode { form, device: name_of(device), can_choose, problem }
             }
             FlowState::DeviceSelection { .. } => {
                 Screen::DeviceSelection { form, devices: &devices, problem }
+            }
+            FlowState::Verification { device, .. } | FlowState::Push { device, .. } => {
+                let (device, number) = (name_of(device), view.number.as_deref());
+                let silent = matches!(flow.state, FlowState::Verification { .. });
+                let wait = wait.as_str();
+                Screen::Waiting {
+                    form,
+                    device,
+                    number,
+                    silent,
+                    can_type,
+                    can_choose,
+                    wait,
+                    problem,
+                }
+            }
+            FlowState::PushTimedOut { device, .. } => {
+                let same = view.devices.iter().find(|choice| choice.device.id == *device);
+                let can_resend = same.is_some_and(|choice| choice.push_seconds.is_some());
+                let device = name_of(device);
+                Screen::TimedOut { form, device, can_resend, can_type, can_choose, problem }
             }
             FlowState::Failed { why, .. } => {
                 Screen::Failed { reason: failure_text(*why), continue_url: &resume }
@@ -306,14 +344,14 @@ impl Visit {
 }
 
 /// A device as a person knows it.
-struct Choosable {
+struct Named {
     id: String,
     name: String,
     detail: String,
 }
 
-impl Choosable {
-    fn of((place, device): (u32, &Device)) -> Self {
+impl Named {
+    fn of((place, Choosable { device, .. }): (u32, &Choosable)) -> Self {
         let id = device.id.to_string();
         let known = device.nickname.clone().or_else(|| device.installation.device.model.clone());
         let Some(name) = known else {
@@ -342,6 +380,8 @@ const fn failure_text(why: Failure) -> FailureText {
             Reason::MfaDisabled => FailureText::MfaDisabled,
             Reason::Compromised => FailureText::Compromised,
             Reason::ExtraVerificationFailed => FailureText::ExtraVerificationFailed,
+            Reason::PushDenied => FailureText::PushDenied,
+            Reason::PushesStopped => FailureText::PushesStopped,
         },
     }
 }
@@ -354,7 +394,7 @@ pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) 
     };
     let beyond = leads_to.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
          form-action 'self'{beyond}; frame-ancestors 'none'; base-uri 'none'"
     );
     let mut response = (status, text).into_response();

@@ -11,6 +11,8 @@ use crate::{app::App, passwords::Passwords};
 
 /// What an MFA step came to: decision, reason.
 pub(crate) const MFA_DECISIONS: &str = "mfa_decisions";
+/// What came of messages to push services: service, outcome.
+pub(crate) const PUSHES: &str = "pushes";
 /// Tokens that were issued: grant type.
 pub(crate) const TOKENS_ISSUED: &str = "tokens_issued";
 
@@ -69,6 +71,10 @@ fn outcomes(tally: &Tally) -> Vec<Family> {
         "countersign_mfa_decisions_total",
         "What MFA steps came to when they began, by decision and reason.",
     );
+    let mut pushes = Family::counter(
+        "countersign_pushes_total",
+        "Messages that were given to push services, by service and outcome.",
+    );
     for told in tally.iter() {
         let [first, second, third] = told.labels.each_ref().map(String::as_str);
         let count = number(told.count.get());
@@ -81,6 +87,7 @@ fn outcomes(tally: &Tally) -> Vec<Family> {
             MFA_DECISIONS => {
                 decisions = decisions.with([("decision", first), ("reason", second)], count);
             }
+            PUSHES => pushes = pushes.with([("service", first), ("outcome", second)], count),
             _ => {}
         }
     }
@@ -88,7 +95,7 @@ fn outcomes(tally: &Tally) -> Vec<Family> {
         "countersign_tally_overflow_total",
         "Outcomes that were counted here alone, because there were too many kinds of them: a defect.",
     );
-    vec![records, tokens, decisions, overflow.is(number(tally.overflow()))]
+    vec![records, tokens, decisions, pushes, overflow.is(number(tally.overflow()))]
 }
 
 /// Name, meaning, and what each action of the audit log is called in it.

@@ -8,7 +8,8 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, grant as grants, lockout, machine, revoked_token, spent_jwt, spent_proof,
+    StoreError, Tx, Work, challenge, grant as grants, lockout, machine, push_health, push_limit,
+    revoked_token, spent_jwt, spent_proof, wakes,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -38,6 +39,9 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
         }
     }
 }
+
+/// How long it is kept what other nodes may wait for, in seconds; they look several times a second.
+const WAKES_SECONDS: i64 = 60;
 
 /// The most batches of one sweep, so that it ends even while rows come as fast as they go.
 const MAX_BATCHES: u32 = 1_000;
@@ -85,6 +89,10 @@ impl Work for Sweep {
             spent_jwt::delete_expired(tx, now, batch).await?,
             revoked_token::delete_expired(tx, now, batch).await?,
             lockout::delete_expired(tx, now, batch).await?,
+            challenge::delete_expired(tx, now, batch).await?,
+            push_limit::delete_expired(tx, now, batch).await?,
+            push_health::delete_expired(tx, now, batch).await?,
+            wakes::delete_before(tx, now.minus_seconds(WAKES_SECONDS), batch).await?,
         ];
         let full = all.iter().any(|rows| i64::try_from(*rows).is_ok_and(|rows| rows >= batch));
         Ok(Forgotten { rows: all.iter().sum(), full })

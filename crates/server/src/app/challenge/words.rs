@@ -16,12 +16,14 @@ struct Language {
     tag: &'static str,
     sign_on: (&'static str, &'static str),
     transaction: (&'static str, &'static str),
+    hint: (&'static str, &'static str),
 }
 
 const ENGLISH: Language = Language {
     tag: "en",
     sign_on: ("Sign in?", "Somebody signs in to {application}. Is it you?"),
     transaction: ("Approve?", "{application} asks for your approval."),
+    hint: ("Is it you?", "Open the app to answer."),
 };
 
 const OTHERS: [Language; 4] = [
@@ -29,23 +31,38 @@ const OTHERS: [Language; 4] = [
         tag: "de",
         sign_on: ("Anmelden?", "Jemand meldet sich bei {application} an. Sind Sie das?"),
         transaction: ("Zustimmen?", "{application} bittet um Ihre Zustimmung."),
+        hint: ("Sind Sie das?", "Öffnen Sie die App, um zu antworten."),
     },
     Language {
         tag: "fr",
         sign_on: ("Se connecter ?", "Quelqu’un se connecte à {application}. Est-ce vous ?"),
         transaction: ("Approuver ?", "{application} demande votre accord."),
+        hint: ("Est-ce vous ?", "Ouvrez l’application pour répondre."),
     },
     Language {
         tag: "es",
         sign_on: ("¿Iniciar sesión?", "Alguien inicia sesión en {application}. ¿Es usted?"),
         transaction: ("¿Aprobar?", "{application} pide su aprobación."),
+        hint: ("¿Es usted?", "Abra la aplicación para responder."),
     },
     Language {
         tag: "lt",
         sign_on: ("Prisijungti?", "Kažkas jungiasi prie {application}. Ar tai jūs?"),
         transaction: ("Patvirtinti?", "{application} prašo jūsų patvirtinimo."),
+        hint: ("Ar tai jūs?", "Atidarykite programėlę ir atsakykite."),
     },
 ];
+
+/// Title and text of the push message itself, which travels through the hands of a push service: they name nobody.
+pub fn hint(locale: &str) -> (&'static str, &'static str) {
+    language(locale).hint
+}
+
+fn language(locale: &str) -> &'static Language {
+    let primary = locale.split(['-', '_']).next().unwrap_or_default();
+    let known = OTHERS.iter().find(|language| language.tag.eq_ignore_ascii_case(primary));
+    known.unwrap_or(&ENGLISH)
+}
 
 /// The most variables of a template that are shown, and the most characters of one.
 const MAX_VARIABLES: usize = 10;
@@ -54,9 +71,7 @@ const MAX_VARIABLE_CHARACTERS: usize = 100;
 /// The words for a phone with this language tag (BCP 47). `template` is `pi.template` of the request: of its names,
 /// `transaction` has words of its own, and its variables are shown as they came.
 pub fn of(locale: &str, template: Option<&str>, application: &str) -> Words {
-    let primary = locale.split(['-', '_']).next().unwrap_or_default();
-    let language = OTHERS.iter().find(|language| language.tag.eq_ignore_ascii_case(primary));
-    let language = language.unwrap_or(&ENGLISH);
+    let language = language(locale);
     let template: Map<String, Value> =
         template.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let is_transaction = template.get("name").and_then(Value::as_str) == Some("transaction");
@@ -85,9 +100,12 @@ mod tests {
 
     #[test]
     fn the_language_of_the_phone_is_spoken_where_it_is_known() {
-        for (locale, title) in
-            [("en-GB", "Sign in?"), ("DE", "Anmelden?"), ("fr_CA", "Se connecter ?"), ("tlh", "Sign in?")]
-        {
+        for (locale, title) in [
+            ("en-GB", "Sign in?"),
+            ("DE", "Anmelden?"),
+            ("fr_CA", "Se connecter ?"),
+            ("tlh", "Sign in?"),
+        ] {
             assert_eq!(of(locale, None, "Bank").title, title, "{locale}");
         }
         assert_eq!(of("en", None, "Bank").message, "Somebody signs in to Bank. Is it you?");

@@ -31,10 +31,16 @@ pub(super) static SUBMIT: LazyLock<Asset> = LazyLock::new(|| {
     }
 });
 
+/// Lets the page of a question to a phone go on by itself.
+pub(super) static WAIT: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../../assets/wait.js");
+    Asset { path: path("wait", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
+});
+
 /// The asset at this path, if there is one.
 #[must_use]
 pub fn asset(path: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*SUBMIT].into_iter().find(|asset| asset.path == path)
+    [&*STYLESHEET, &*SUBMIT, &*WAIT].into_iter().find(|asset| asset.path == path)
 }
 
 /// Nine bytes of the hash tell all versions of a file apart and make twelve letters without padding.

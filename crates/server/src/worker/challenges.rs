@@ -1,0 +1,73 @@
+//! Ends challenges that nobody has answered in time, and wakes who waits for what other nodes have changed.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use countersign_domain::audit::Part;
+use countersign_protocol::time::Timestamp;
+use countersign_store::{Engine, StoreError, Topic, Tx, Work, wakes};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::{App, Origin};
+
+/// How often overdue challenges are looked for. Whoever waits for one ends it to the moment; this is for those that nobody
+/// waits for.
+const OVERDUE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often changes of other nodes are looked for: whoever waits goes on within 250 ms of them.
+const WAKE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How far back they are looked for, in seconds: clocks of nodes differ, and commits take their time. Who is woken twice looks
+/// twice.
+const WAKE_SECONDS: i64 = 3;
+
+/// Works until `stopped`.
+pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
+    let mut stopped = pin!(stopped);
+    let mut overdue = interval(OVERDUE_INTERVAL);
+    let mut woken = interval(WAKE_INTERVAL);
+    overdue.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    woken.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let meter = app.metrics().worker("challenges");
+    let shares = app.store().engine() == Engine::Postgres;
+    loop {
+        let work = async {
+            tokio::select! {
+                _ = overdue.tick() => {
+                    let ended = Origin::part(Part::Worker).scope(app.end_all_overdue()).await;
+                    match ended {
+                        Ok(ended) => meter.ran(app.now(), ended),
+                        Err(error) => {
+                            meter.failed();
+                            tracing::warn!(%error, "cannot end challenges that are overdue");
+                        }
+                    }
+                }
+                _ = woken.tick(), if shares => {
+                    let since = app.now().minus_seconds(WAKE_SECONDS);
+                    match app.store().read(List { since }).await {
+                        Ok(topics) => app.store().wake(&topics),
+                        Err(error) => tracing::warn!(%error, "cannot see what other nodes change"),
+                    }
+                }
+            }
+        };
+        // What is under way is dropped: it is committed or it is not.
+        tokio::select! {
+            () = &mut stopped => return,
+            () = work => {}
+        }
+    }
+}
+
+struct List {
+    since: Timestamp,
+}
+
+impl Work for List {
+    type Output = Vec<Topic>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Topic>, StoreError> {
+        wakes::list(tx, self.since).await
+    }
+}
