@@ -71,8 +71,10 @@ fn failure(response: &Response) -> Failure {
     if let Some(server_time) = body.details.iter().find_map(server_time) {
         return Failure::Skew(server_time.to_owned());
     }
-    if let Some(reason) = body.details.iter().find_map(|detail| refusal(detail.code)) {
-        return Error::PairingRefused { reason, correlation_id }.into();
+    let mut details = body.details.iter();
+    if let Some(error) = details.find_map(|detail| refusal(detail.code, correlation_id.as_deref()))
+    {
+        return error.into();
     }
     let detail = body.details.first().map(|detail| detail.message.as_str());
     let message = detail.unwrap_or(&body.message).to_owned();
@@ -84,19 +86,28 @@ fn server_time(detail: &ErrorDetail) -> Option<&str> {
     inner.server_time.as_deref()
 }
 
-const fn refusal(code: DetailCode) -> Option<PairingRefusal> {
-    match code {
-        DetailCode::TicketInvalid => Some(PairingRefusal::TicketInvalid),
-        DetailCode::TicketExpired => Some(PairingRefusal::TicketExpired),
-        DetailCode::TicketSpent => Some(PairingRefusal::TicketSpent),
-        DetailCode::LimitExceeded => Some(PairingRefusal::LimitExceeded),
-        DetailCode::PairingDisabled => Some(PairingRefusal::PairingDisabled),
+/// What the platform refuses, although the proof is good.
+fn refusal(code: DetailCode, correlation_id: Option<&str>) -> Option<Error> {
+    let correlation_id = correlation_id.map(str::to_owned);
+    let reason = match code {
+        DetailCode::TicketInvalid => PairingRefusal::TicketInvalid,
+        DetailCode::TicketExpired => PairingRefusal::TicketExpired,
+        DetailCode::TicketSpent => PairingRefusal::TicketSpent,
+        DetailCode::LimitExceeded => PairingRefusal::LimitExceeded,
+        DetailCode::PairingDisabled => PairingRefusal::PairingDisabled,
+        DetailCode::ChallengeInvalid => return Some(Error::ChallengeInvalid { correlation_id }),
+        DetailCode::ChallengeExpired => return Some(Error::ChallengeExpired { correlation_id }),
+        DetailCode::ChallengeCancelled => {
+            return Some(Error::ChallengeCancelled { correlation_id });
+        }
+        DetailCode::ChallengeAnswered => return Some(Error::ChallengeAnswered { correlation_id }),
         DetailCode::InvalidValue
         | DetailCode::RequiredValue
         | DetailCode::ClockSkew
         | DetailCode::Replayed
-        | DetailCode::Unknown => None,
-    }
+        | DetailCode::Unknown => return None,
+    };
+    Some(Error::PairingRefused { reason, correlation_id })
 }
 
 #[cfg(test)]

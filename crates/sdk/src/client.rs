@@ -13,6 +13,7 @@ use crate::installation::{Installation, lock};
 use crate::pairing::{self, PairingInfo, PairingObject, PairingOutcome};
 use crate::passcode::OneTimePasscode;
 use crate::platform::Platform;
+use crate::push_address;
 use crate::state::Offer;
 
 /// How long ago an ID token may have been issued to be processed.
@@ -21,7 +22,7 @@ const MAX_ID_TOKEN_AGE_SECONDS: i64 = 600;
 /// One installation of an app. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Countersign {
-    installation: Arc<Installation>,
+    pub(crate) installation: Arc<Installation>,
     outcome: Arc<Mutex<PairingOutcome>>,
 }
 
@@ -41,12 +42,13 @@ impl Countersign {
     /// given up.
     pub async fn generate_mobile_payload(&self) -> Result<String, Error> {
         self.installation.check_clock().await;
+        push_address::register_quietly(&self.installation).await;
         let settings = &self.installation.settings;
         let payload = MobilePayload {
             cnf: Confirmation { jwk: self.installation.public_keys().await?.possession },
             app: settings.app.clone(),
             dev: settings.device.clone(),
-            push: None,
+            push: self.installation.read(|state| state.push.address()),
         };
         let proof = self.installation.sign(&settings.issuer, payload).await?;
         Ok(proof.jws.expose().clone())
@@ -63,7 +65,7 @@ impl Countersign {
             Some(PairingClaim::Disabled) => (PairingOutcome::Disabled, None),
             Some(PairingClaim::Compromised) => (PairingOutcome::Compromised, None),
             Some(PairingClaim::Offered { ticket, jkt, expires_at, step_seconds }) => {
-                if jkt != self.installation.public_keys().await?.possession.thumbprint() {
+                if jkt != self.installation.thumbprint().await? {
                     return Err(Error::OtherInstallation);
                 }
                 if expires_at <= self.installation.now() {
@@ -107,6 +109,7 @@ impl Countersign {
     /// The users of this installation as the platform knows them; empty when it knows none. The
     /// stored pairings follow.
     pub async fn info(&self) -> Result<Vec<PairedUser>, Error> {
+        push_address::register_quietly(&self.installation).await;
         refresh(&self.installation).await
     }
 

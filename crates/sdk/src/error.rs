@@ -1,9 +1,12 @@
 //! What can go wrong, and what the app can do about it.
 
+use countersign_protocol::challenge::StatementError;
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
+use countersign_protocol::mobile_payload::Unfit;
 
 use crate::config::ConfigError;
+use crate::device_token::DeviceTokenError;
 use crate::platform::{KeyStoreError, StorageError, TransportError};
 
 /// Why a call of the SDK did not do what it says.
@@ -98,15 +101,78 @@ pub enum Error {
     /// The user is paired, but without one-time passcodes.
     #[error("there are no one-time passcodes for this user")]
     NoPasscodes,
+    /// The device token breaks a rule of its push service.
+    #[error("the device token is wrong: {0}")]
+    DeviceToken(#[from] DeviceTokenError),
+    /// What the platform is said to ask is not signed by it for this installation.
+    #[error("the challenge is not trusted: {0}")]
+    Statement(#[from] StatementError),
+    /// The platform knows no such challenge, or not for this installation.
+    #[error("the platform knows no such challenge")]
+    ChallengeInvalid {
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The answer comes too late.
+    #[error("the challenge has expired")]
+    ChallengeExpired {
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The platform has withdrawn the question.
+    #[error("the challenge was cancelled")]
+    ChallengeCancelled {
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// Another answer has counted.
+    #[error("the challenge was answered elsewhere")]
+    ChallengeAnswered {
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The notification was approved or denied before, or is being so.
+    #[error("the notification was answered before")]
+    NotificationUsed,
+    /// The number was not the one that the sign-on page shows. The platform takes it as a no.
+    #[error("the number was wrong")]
+    WrongNumber,
+    /// The challenge demands a number, and none was given.
+    #[error("number must be given")]
+    NumberMissing,
+    /// The number is none that can be right: not among the options, too long, or not asked for.
+    #[error("number must be one that was offered")]
+    NumberNotOffered,
+    /// The name of the authentication method breaks a rule.
+    #[error("authentication_method is wrong: {0}")]
+    AuthenticationMethod(#[from] Unfit),
+    /// The person refused to be verified, or was not recognised.
+    #[error("the person was not verified")]
+    UserNotVerified,
+    /// This phone has no way to verify its user, so nothing is approved on it.
+    #[error("this phone cannot verify its user")]
+    NoUserVerification,
+    /// Another test of the way to this app is under way.
+    #[error("another test is running")]
+    TestRunning,
     /// The keys cannot be used.
     #[error(transparent)]
-    KeyStore(#[from] KeyStoreError),
+    KeyStore(KeyStoreError),
     /// The state cannot be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The stored state was written by a later version, or is not whole.
     #[error("the stored state cannot be read: {0}")]
     State(String),
+}
+
+impl From<KeyStoreError> for Error {
+    fn from(error: KeyStoreError) -> Self {
+        match error {
+            KeyStoreError::NotVerified => Self::UserNotVerified,
+            KeyStoreError::Failed(_) => Self::KeyStore(error),
+        }
+    }
 }
 
 /// Why the platform does not pair although the proof is good.
@@ -157,12 +223,18 @@ impl Error {
             | Self::Server { .. }
             | Self::Rejected { .. }
             | Self::Answer(_) => Category::Server,
-            Self::Config(_) | Self::AmbiguousUser => Category::Input,
+            Self::Config(_)
+            | Self::AmbiguousUser
+            | Self::DeviceToken(_)
+            | Self::NumberMissing
+            | Self::NumberNotOffered
+            | Self::AuthenticationMethod(_) => Category::Input,
             Self::Transport(TransportError::NotTrusted(_))
             | Self::IdToken(_)
             | Self::OtherInstallation
             | Self::Discovery(_)
-            | Self::ServerTime(_) => Category::Security,
+            | Self::ServerTime(_)
+            | Self::Statement(_) => Category::Security,
             Self::PairingRefused {
                 reason: PairingRefusal::LimitExceeded | PairingRefusal::PairingDisabled,
                 ..
@@ -175,6 +247,15 @@ impl Error {
             | Self::OfferExpired
             | Self::Clock
             | Self::NoPasscodes
+            | Self::ChallengeInvalid { .. }
+            | Self::ChallengeExpired { .. }
+            | Self::ChallengeCancelled { .. }
+            | Self::ChallengeAnswered { .. }
+            | Self::NotificationUsed
+            | Self::WrongNumber
+            | Self::UserNotVerified
+            | Self::NoUserVerification
+            | Self::TestRunning
             | Self::KeyStore(_)
             | Self::Storage(_)
             | Self::State(_) => Category::State,
@@ -190,6 +271,8 @@ impl Error {
                 | Self::Unavailable { .. }
                 | Self::Server { .. }
                 | Self::PairingAlreadyRunning
+                | Self::UserNotVerified
+                | Self::TestRunning
                 | Self::KeyStore(_)
                 | Self::Storage(_)
         )
@@ -212,6 +295,10 @@ impl Error {
             | Self::Server { correlation_id, .. }
             | Self::Rejected { correlation_id, .. }
             | Self::NotPaired { correlation_id }
+            | Self::ChallengeInvalid { correlation_id }
+            | Self::ChallengeExpired { correlation_id }
+            | Self::ChallengeCancelled { correlation_id }
+            | Self::ChallengeAnswered { correlation_id }
             | Self::PairingRefused { correlation_id, .. } => correlation_id.as_deref(),
             _ => None,
         }
@@ -240,7 +327,18 @@ impl Error {
             | Self::IdToken(_)
             | Self::OtherInstallation
             | Self::Discovery(_)
-            | Self::ServerTime(_) => "countersign.error.not_trusted",
+            | Self::ServerTime(_)
+            | Self::Statement(_) => "countersign.error.not_trusted",
+            Self::ChallengeExpired { .. } => "countersign.error.challenge_expired",
+            Self::ChallengeCancelled { .. } => "countersign.error.challenge_cancelled",
+            Self::ChallengeInvalid { .. }
+            | Self::ChallengeAnswered { .. }
+            | Self::NotificationUsed => "countersign.error.challenge_over",
+            Self::WrongNumber => "countersign.error.wrong_number",
+            Self::NumberMissing | Self::NumberNotOffered => "countersign.error.number_needed",
+            Self::UserNotVerified => "countersign.error.not_verified",
+            Self::NoUserVerification => "countersign.error.no_screen_lock",
+            Self::TestRunning => "countersign.error.test_running",
             Self::Transport(TransportError::TooLong)
             | Self::Server { .. }
             | Self::Rejected { .. }
@@ -248,6 +346,8 @@ impl Error {
             Self::Config(_)
             | Self::OtherEnvironment
             | Self::AmbiguousUser
+            | Self::DeviceToken(_)
+            | Self::AuthenticationMethod(_)
             | Self::KeyStore(_)
             | Self::Storage(_)
             | Self::State(_) => "countersign.error.internal",
@@ -261,9 +361,17 @@ impl Error {
             Self::Answer(_)
             | Self::Rejected { .. }
             | Self::AmbiguousUser
+            | Self::NotificationUsed
+            | Self::WrongNumber
+            | Self::NumberMissing
+            | Self::NumberNotOffered
+            | Self::AuthenticationMethod(_)
+            | Self::UserNotVerified
+            | Self::NoUserVerification
             | Self::KeyStore(_)
             | Self::Storage(_)
             | Self::State(_) => 10_000,
+            Self::DeviceToken(_) => 10_001,
             Self::Transport(TransportError::TooLong)
             | Self::Unavailable { .. }
             | Self::Server { .. } => 10_003,
@@ -278,16 +386,20 @@ impl Error {
             | Self::OfferUsed
             | Self::OfferExpired => 10_005,
             Self::NotPaired { .. } => 10_008,
+            Self::ChallengeExpired { .. } => 10_009,
             Self::NoPasscodes | Self::Clock => 10_010,
             Self::PairingRefused { .. } => 10_012,
             Self::PairingAlreadyRunning => 10_013,
+            Self::TestRunning => 10_016,
             Self::Transport(TransportError::NotTrusted(_))
             | Self::IdToken(_)
             | Self::Discovery(_)
-            | Self::ServerTime(_) => 10_017,
+            | Self::ServerTime(_)
+            | Self::Statement(_) => 10_017,
             Self::Config(_) => 10_018,
             Self::OtherEnvironment => 10_019,
-            Self::OtherInstallation => 10_023,
+            Self::ChallengeCancelled { .. } | Self::ChallengeAnswered { .. } => 10_020,
+            Self::OtherInstallation | Self::ChallengeInvalid { .. } => 10_023,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use countersign_protocol::device_api::{
     DeviceRequest, NONCE_PATH, NonceResponse, ProofBody, ServerTime, TimeResponse,
 };
-use countersign_protocol::jwk::JwkSet;
+use countersign_protocol::jwk::{JwkSet, Thumbprint};
 use countersign_protocol::platform_token::TokenError;
 use countersign_protocol::proof::{Jti, Proof, Unsigned};
 use countersign_protocol::secret::Secret;
@@ -18,7 +18,10 @@ use crate::answer::{self, Failure};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::keys::{KeySetError, PlatformKeys};
+
 use crate::platform::{Method, Platform, PublicKeys, Request, Response, TransportError};
+use crate::push_test::PushTests;
+use crate::remote_notification::ShownNotifications;
 use crate::state::{SignedProof, State};
 
 /// Name of the blob in which the SDK keeps its state.
@@ -32,6 +35,8 @@ pub struct Installation {
     pub settings: Settings,
     pub platform: Platform,
     pub keys: PlatformKeys,
+    pub shown: ShownNotifications,
+    pub push_tests: PushTests,
     state: Mutex<State>,
     is_pairing: AtomicBool,
 }
@@ -48,6 +53,8 @@ impl Installation {
             keys: PlatformKeys::new(&settings.issuer),
             settings,
             platform,
+            shown: ShownNotifications::default(),
+            push_tests: PushTests::default(),
             state: Mutex::new(state),
             is_pairing: AtomicBool::new(false),
         })
@@ -79,7 +86,8 @@ impl Installation {
     pub async fn reset(&self) -> Result<(), Error> {
         self.platform.storage.delete(STATE_BLOB)?;
         self.platform.key_store.wipe().await?;
-        let installation = self.public_keys().await?.possession.thumbprint();
+        let installation = self.thumbprint().await?;
+        self.shown.clear();
         *lock(&self.state) =
             State::new(&self.settings.issuer, &self.settings.application, installation);
         Ok(())
@@ -87,6 +95,17 @@ impl Installation {
 
     pub async fn public_keys(&self) -> Result<PublicKeys, Error> {
         Ok(self.platform.key_store.ensure().await?)
+    }
+
+    /// The name of the installation: the possession key's thumbprint.
+    pub async fn thumbprint(&self) -> Result<Thumbprint, Error> {
+        Ok(self.public_keys().await?.possession.thumbprint())
+    }
+
+    /// The name of the user-verification key.
+    pub async fn verification_thumbprint(&self) -> Result<Thumbprint, Error> {
+        let key = self.public_keys().await?.verification.ok_or(Error::NoUserVerification)?;
+        Ok(key.thumbprint())
     }
 
     /// Lets one pairing run at a time.
@@ -99,12 +118,31 @@ impl Installation {
 
     /// Signs `body` for `audience` at the corrected time.
     pub async fn sign<P: Proof>(&self, audience: &str, body: P) -> Result<SignedProof, Error> {
-        let kid = self.public_keys().await?.possession.thumbprint();
-        let jti = Jti::new(self.platform.entropy.as_ref());
-        let unsigned = Unsigned::new(kid, audience, body, self.now(), jti);
+        let unsigned = self.unsigned(self.thumbprint().await?, audience, body);
         let signature = self.platform.key_store.sign(unsigned.signing_input().as_bytes()).await?;
-        let jws = Secret::new(unsigned.signed(&signature));
-        Ok(SignedProof { jws, jti, expires_at: unsigned.expires_at() })
+        Ok(signed(&unsigned, &signature))
+    }
+
+    /// Signs `body` for `audience` with the user-verification key, which asks the person for `reason`.
+    pub async fn sign_verified<P: Proof>(
+        &self,
+        audience: &str,
+        body: P,
+        reason: &str,
+    ) -> Result<SignedProof, Error> {
+        let unsigned = self.unsigned(self.verification_thumbprint().await?, audience, body);
+        let input = unsigned.signing_input().as_bytes();
+        let signature = self.platform.key_store.sign_verified(input, reason).await?;
+        // A person who takes longer than the proof lives would have to be asked again.
+        if unsigned.expires_at() <= self.now() {
+            return Err(Error::UserNotVerified);
+        }
+        Ok(signed(&unsigned, &signature))
+    }
+
+    fn unsigned<P: Proof>(&self, kid: Thumbprint, audience: &str, body: P) -> Unsigned {
+        let jti = Jti::new(self.platform.entropy.as_ref());
+        Unsigned::new(kid, audience, body, self.now(), jti)
     }
 
     /// Signs `body` for its address.
@@ -112,34 +150,56 @@ impl Installation {
         self.sign(&R::address(&self.settings.device_base), body).await
     }
 
-    /// States `body` to the platform, once more with the right time when the clock was wrong.
+    /// States `body` to the platform at its address.
     pub async fn call<R: DeviceRequest + Clone>(&self, body: R) -> Result<R::Response, Error> {
-        let proof = self.sign_request(body.clone()).await?;
-        match self.deliver::<R>(&proof).await {
+        self.state_to(&R::address(&self.settings.device_base), body, 0).await
+    }
+
+    /// States `body` to the platform at `address`, once more with the right time when the clock was wrong. The platform
+    /// may hold its answer back for `wait_seconds`.
+    pub async fn state_to<P: Proof + Clone, T: DeserializeOwned>(
+        &self,
+        address: &str,
+        body: P,
+        wait_seconds: u8,
+    ) -> Result<T, Error> {
+        let proof = self.sign(address, body.clone()).await?;
+        match self.post(address, &proof, wait_seconds).await {
             Ok(answer) => Ok(answer),
             Err(Failure::Error(error)) => Err(error),
             Err(Failure::Skew(server_time)) => {
-                self.correct_clock(&server_time, proof.jti).await?;
-                let proof = self.sign_request(body).await?;
-                self.deliver::<R>(&proof).await.map_err(Failure::into_error)
+                self.correct_clock(&server_time, (self.thumbprint().await?, proof.jti)).await?;
+                let proof = self.sign(address, body).await?;
+                self.post(address, &proof, wait_seconds).await.map_err(Failure::into_error)
             }
         }
     }
 
-    /// Sends a proof and reads the answer. Sending the same proof again has no second effect, so
-    /// lost answers are asked for again.
+    /// Sends a proof to its address and reads the answer.
     pub async fn deliver<R: DeviceRequest>(
         &self,
         proof: &SignedProof,
     ) -> Result<R::Response, Failure> {
+        self.post(&R::address(&self.settings.device_base), proof, 0).await
+    }
+
+    /// Sends a proof and reads the answer. Sending the same proof again has no second effect, so
+    /// lost answers are asked for again, as long as it lives.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        address: &str,
+        proof: &SignedProof,
+        wait_seconds: u8,
+    ) -> Result<T, Failure> {
         let body = ProofBody { proof: proof.jws.expose().clone() };
         let request = Request {
             method: Method::Post,
-            url: R::address(&self.settings.device_base),
+            url: address.to_owned(),
             headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
             body: serde_json::to_vec(&body).map_err(|error| Error::State(error.to_string()))?,
+            wait_seconds,
         };
-        answer::read(&self.send(request).await?)
+        answer::read(&self.send(request, || self.now() < proof.expires_at).await?)
     }
 
     pub async fn nonce(&self) -> Result<String, Error> {
@@ -148,14 +208,19 @@ impl Installation {
     }
 
     pub async fn fetch<T: DeserializeOwned>(&self, url: String) -> Result<T, Error> {
-        answer::read(&self.send(get(url)).await?).map_err(Failure::into_error)
+        answer::read(&self.send(get(url), || true).await?).map_err(Failure::into_error)
     }
 
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+    /// Sends `request`, and again while no answer comes and `is_good` holds.
+    async fn send(
+        &self,
+        request: Request,
+        is_good: impl Fn() -> bool,
+    ) -> Result<Response, TransportError> {
         let mut tries = 1;
         loop {
             match self.platform.transport.send(request.clone()).await {
-                Err(TransportError::NoAnswer(_)) if tries < MAX_TRIES => tries += 1,
+                Err(TransportError::NoAnswer(_)) if tries < MAX_TRIES && is_good() => tries += 1,
                 result => return result,
             }
         }
@@ -170,24 +235,28 @@ impl Installation {
         }
     }
 
-    async fn ask_time(&self) -> Result<(), Error> {
-        let kid = self.public_keys().await?.possession.thumbprint();
+    /// Asks the platform what time it is, and believes it.
+    pub async fn ask_time(&self) -> Result<(), Error> {
+        let kid = self.thumbprint().await?;
         let jti = Jti::new(self.platform.entropy.as_ref());
         let request = get(ServerTime::address(&self.settings.device_base, (kid, jti)));
         // Once only: somebody waits to sign in.
         let response = self.platform.transport.send(request).await?;
         let answer: TimeResponse = answer::read(&response).map_err(Failure::into_error)?;
-        self.correct_clock(&answer.server_time, jti).await
+        self.correct_clock(&answer.server_time, (kid, jti)).await
     }
 
-    /// Learns the platform's time from its answer, just received, to the request `jti`.
-    pub async fn correct_clock(&self, server_time: &str, jti: Jti) -> Result<(), Error> {
+    /// Learns the platform's time from its answer, just received, to the request `jti` of the key `kid`.
+    pub async fn correct_clock(
+        &self,
+        server_time: &str,
+        (kid, jti): (Thumbprint, Jti),
+    ) -> Result<(), Error> {
         // Before the keys are fetched, which takes time.
         let own = self.platform.clock.now();
-        let aud = self.public_keys().await?.possession.thumbprint();
         let theirs = self
             .with_platform_keys(|keys| {
-                ServerTime::verify(server_time, keys, &self.settings.issuer, (aud, jti))
+                ServerTime::verify(server_time, keys, &self.settings.issuer, (kid, jti))
             })
             .await?;
         self.update(|state| state.learn_time(theirs, own))
@@ -225,7 +294,15 @@ impl fmt::Debug for Installation {
 }
 
 const fn get(url: String) -> Request {
-    Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() }
+    Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new(), wait_seconds: 0 }
+}
+
+fn signed(unsigned: &Unsigned, signature: &[u8]) -> SignedProof {
+    SignedProof {
+        jws: Secret::new(unsigned.signed(signature)),
+        jti: unsigned.jti(),
+        expires_at: unsigned.expires_at(),
+    }
 }
 
 /// The right to pair, given back when dropped.

@@ -1,6 +1,7 @@
 //! Key stores in software, for desktops and tests. Phones use the one of their hardware.
 
 mod memory;
+mod person;
 mod software;
 
 pub use memory::MemoryKeyStore;
@@ -11,11 +12,12 @@ use countersign_protocol::private_key::EcPrivateKey;
 
 use crate::platform::PublicKeys;
 
-/// Both keys of an installation.
+/// All keys of an installation.
 #[derive(Debug)]
 struct PrivateKeys {
     possession: EcPrivateKey,
     agreement: EcPrivateKey,
+    verification: EcPrivateKey,
 }
 
 impl PrivateKeys {
@@ -23,10 +25,15 @@ impl PrivateKeys {
         Self {
             possession: EcPrivateKey::generate(entropy),
             agreement: EcPrivateKey::generate(entropy),
+            verification: EcPrivateKey::generate(entropy),
         }
     }
 
     const fn public(&self) -> PublicKeys {
-        PublicKeys { possession: self.possession.public(), agreement: self.agreement.public() }
+        PublicKeys {
+            possession: self.possession.public(),
+            agreement: self.agreement.public(),
+            verification: Some(self.verification.public()),
+        }
     }
 }

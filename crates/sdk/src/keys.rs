@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use countersign_protocol::challenge::StatementError;
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
 use countersign_protocol::jwk::JwkSet;
@@ -111,6 +112,15 @@ impl KeySetError for ServerTimeError {
         match self {
             Self::Token(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl KeySetError for StatementError {
+    fn token(&self) -> Option<&TokenError> {
+        match self {
+            Self::Token(error) => Some(error),
+            Self::Compact(_) | Self::NotOurs => None,
         }
     }
 }

@@ -38,13 +38,18 @@
 mod answer;
 mod client;
 mod config;
+mod device_token;
 mod error;
 mod installation;
 pub mod key_store;
 mod keys;
+mod notification;
 mod pairing;
 mod passcode;
 mod platform;
+mod push_address;
+mod push_test;
+mod remote_notification;
 mod sealed_file;
 mod state;
 pub mod storage;
@@ -54,14 +59,20 @@ pub use countersign_protocol as protocol;
 
 pub use crate::client::Countersign;
 pub use crate::config::{App, Config, ConfigError, Device};
+pub use crate::device_token::DeviceTokenError;
 pub use crate::error::{Category, Error, PairingRefusal};
 pub use crate::installation::STATE_BLOB;
+pub use crate::notification::{NotificationObject, NumberMatchingType};
 pub use crate::pairing::{PairingInfo, PairingObject, PairingOutcome};
 pub use crate::passcode::OneTimePasscode;
 pub use crate::platform::{
-    KeyStore, KeyStoreError, MAX_BODY_BYTES, Method, Platform, PublicKeys, Request, Response,
-    Storage, StorageError, Transport, TransportError,
+    KeyStore, KeyStoreError, MAX_BODY_BYTES, Method, PAIRING_REASON, Platform, PublicKeys, Request,
+    Response, Storage, StorageError, Transport, TransportError,
 };
+pub use crate::push_test::{NotificationTest, NotificationTestReport, TestResult, TestType};
+pub use crate::remote_notification::RemoteNotification;
+pub use countersign_protocol::challenge::RefusalReason as DenyReason;
+pub use countersign_protocol::mobile_payload::{PushEnvironment, PushService};
 
 #[cfg(test)]
 mod tests;

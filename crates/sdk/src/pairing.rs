@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_protocol::device_api::PairedUser;
+use countersign_protocol::challenge::VerificationKey;
+use countersign_protocol::device_api::{DeviceRequest, PairedUser};
 use countersign_protocol::encoding;
+use countersign_protocol::mobile_payload::Confirmation;
 use countersign_protocol::pairing::{
     Authenticator, AuthenticatorKind, AuthenticatorStatus, PairingDenial, PairingRequest,
     PairingResponse, Reference, UserFacts, passcode_proof,
@@ -16,6 +18,7 @@ use crate::answer::Failure;
 use crate::client;
 use crate::error::{Error, PairingRefusal};
 use crate::installation::Installation;
+use crate::platform::PAIRING_REASON;
 use crate::state::{Offer, Pairing, PasscodeSeed, PendingPairing, SignedProof};
 
 /// What became of the mobile payload, as the last processed ID token says.
@@ -126,7 +129,8 @@ async fn pair(installation: &Installation, offer: &Offer) -> Result<PairingInfo,
     };
     let answer = match installation.deliver::<PairingRequest>(&proof).await {
         Err(Failure::Skew(server_time)) => {
-            installation.correct_clock(&server_time, proof.jti).await?;
+            let name = installation.thumbprint().await?;
+            installation.correct_clock(&server_time, (name, proof.jti)).await?;
             let proof = sign(installation, offer).await?;
             installation.deliver::<PairingRequest>(&proof).await
         }
@@ -156,21 +160,40 @@ async fn sign(installation: &Installation, offer: &Offer) -> Result<SignedProof,
     let nonce = installation.nonce().await?;
     let agreement = installation.public_keys().await?.agreement;
     let ticket = offer.ticket.expose().as_bytes();
+    let verification = sign_verification_key(installation, &nonce).await?;
     let request = PairingRequest {
         nonce,
         ticket: offer.ticket.clone(),
         agreement,
-        verification: None,
+        verification,
         // The phone's own clock: a corrected one would hide that its passcodes will be wrong.
         passcode: passcode_proof(ticket, offer.step_seconds, installation.platform.clock.now()),
         app: installation.settings.app.clone(),
         dev: installation.settings.device.clone(),
-        push: None,
+        push: installation.read(|state| state.push.address()),
     };
     let proof = installation.sign_request(request).await?;
     let pending = PendingPairing { offer: offer.clone(), proof: proof.clone() };
-    installation.update(|state| state.pending = Some(pending))?;
+    installation.update(|state| state.begin_pairing(pending))?;
     Ok(proof)
+}
+
+/// Lets the user-verification key, if there is one, say for itself that it belongs to this installation. So the person is
+/// verified once already here, and a key that cannot be used is noticed before anybody relies on it.
+async fn sign_verification_key(
+    installation: &Installation,
+    nonce: &str,
+) -> Result<Option<String>, Error> {
+    let keys = installation.public_keys().await?;
+    let Some(jwk) = keys.verification else { return Ok(None) };
+    let statement = VerificationKey {
+        cnf: Confirmation { jwk },
+        installation: keys.possession.thumbprint(),
+        nonce: nonce.to_owned(),
+    };
+    let audience = PairingRequest::address(&installation.settings.device_base);
+    let proof = installation.sign_verified(&audience, statement, PAIRING_REASON).await?;
+    Ok(Some(proof.jws.expose().clone()))
 }
 
 async fn complete(

@@ -17,7 +17,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub struct Platform {
     /// Sends requests.
     pub transport: Arc<dyn Transport>,
-    /// Holds the two keys of the installation.
+    /// Holds the keys of the installation.
     pub key_store: Arc<dyn KeyStore>,
     /// Keeps what must survive a restart.
     pub storage: Arc<dyn Storage>,
@@ -34,7 +34,7 @@ impl fmt::Debug for Platform {
 }
 
 /// Sends HTTP requests. Follows no redirect, checks certificates, reads at most [`MAX_BODY_BYTES`],
-/// and gives up after a while: the SDK itself never waits.
+/// and gives up after a while, which [`Request::wait_seconds`] makes longer: the SDK itself never waits.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends `request` once.
@@ -52,6 +52,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Empty for GET.
     pub body: Vec<u8>,
+    /// For how many seconds the platform was asked to hold its answer back. The transport's time limit is longer by them.
+    pub wait_seconds: u8,
 }
 
 /// An HTTP method.
@@ -97,7 +99,7 @@ pub enum TransportError {
     TooLong,
 }
 
-/// Holds the two P-256 keys of the installation; the private halves need never leave it.
+/// Holds the P-256 keys of the installation; the private halves need never leave it.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// The public halves. Makes the keys when there are none.
@@ -107,10 +109,19 @@ pub trait KeyStore: Send + Sync {
     /// 3.4). Asks nobody.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
 
+    /// The ES256 signature of `message` by the user-verification key, in the form of that of [`Self::sign`], once the store
+    /// itself has verified the person: by finger, face or the code of the phone.
+    ///
+    /// `reason` is what to show meanwhile: the text of the challenge, in the language of the phone, or [`PAIRING_REASON`].
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NotVerified`] when the person refused, failed or did nothing for too long.
+    async fn sign_verified(&self, message: &[u8], reason: &str) -> Result<Vec<u8>, KeyStoreError>;
+
     /// What the agreement key and `peer` agree on: the x coordinate (SEC 1 section 3.3.1).
     async fn agree(&self, peer: &EcPublicKey) -> Result<Secret<[u8; 32]>, KeyStoreError>;
 
-    /// Forgets both keys. The next [`Self::ensure`] makes another installation.
+    /// Forgets all keys. The next [`Self::ensure`] makes another installation.
     async fn wipe(&self) -> Result<(), KeyStoreError>;
 }
 
@@ -121,12 +132,25 @@ pub struct PublicKeys {
     pub possession: EcPublicKey,
     /// What the platform seals to.
     pub agreement: EcPublicKey,
+    /// Signs approvals, when the person was verified; `None` when the phone cannot verify its user. Then nothing is approved
+    /// on it.
+    pub verification: Option<EcPublicKey>,
 }
 
-/// A key store that cannot do what it is asked to.
+/// The reason that a key store is given at pairing. The SDK has no texts of its own, so a store for people knows this one and
+/// shows the app's in its place.
+pub const PAIRING_REASON: &str = "countersign.reason.pairing";
+
+/// Why a key store does not do what it is asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the key store failed: {0}")]
-pub struct KeyStoreError(pub String);
+pub enum KeyStoreError {
+    /// It cannot.
+    #[error("the key store failed: {0}")]
+    Failed(String),
+    /// It could not verify the person.
+    #[error("the person was not verified")]
+    NotVerified,
+}
 
 /// Keeps small named blobs. They hold passcode seeds, so an implementation encrypts them at rest.
 ///

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::passcode::OneTimePasscode;
+use crate::push_address::PushState;
 
 /// A difference up to this is left alone: telling the time takes time itself.
 const TOLERATED_CLOCK_OFFSET_SECONDS: i64 = 5;
@@ -36,6 +37,8 @@ pub struct State {
     /// A pairing that was approved and of which the answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<PendingPairing>,
+    #[serde(default, skip_serializing_if = "PushState::is_default")]
+    pub push: PushState,
 }
 
 /// One user that this installation vouches for.
@@ -104,6 +107,7 @@ impl State {
             clock_learnt_at: None,
             pairings: Vec::new(),
             pending: None,
+            push: PushState::default(),
         }
     }
 
@@ -147,6 +151,17 @@ impl State {
         // A clock that was set back makes the age negative.
         let is_recent = |at| (0..MAX_CLOCK_AGE_SECONDS).contains(&own.seconds_since(at));
         self.clock_offset_seconds == 0 && self.clock_learnt_at.is_some_and(is_recent)
+    }
+
+    /// Whether this installation vouches for anybody.
+    pub const fn is_paired(&self) -> bool {
+        !self.pairings.is_empty()
+    }
+
+    /// Remembers an approval that is about to be sent. It carries the push address, but only to the device that it makes.
+    pub fn begin_pairing(&mut self, pending: PendingPairing) {
+        self.push.is_pending &= self.is_paired();
+        self.pending = Some(pending);
     }
 
     pub fn add_pairing(&mut self, pairing: Pairing) {

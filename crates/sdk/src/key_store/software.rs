@@ -12,6 +12,7 @@ use countersign_protocol::secret::{self, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::PrivateKeys;
+use super::person::Person;
 use crate::installation::lock;
 use crate::platform::{KeyStore, KeyStoreError, PublicKeys};
 use crate::sealed_file::SealedFolder;
@@ -23,9 +24,10 @@ pub struct SoftwareKeyStore {
     folder: SealedFolder,
     keys: Mutex<Option<PrivateKeys>>,
     entropy: Arc<dyn Entropy>,
+    person: Person,
 }
 
-/// The stored form: the two scalars, 32 bytes each, base64url.
+/// The stored form: the scalars, 32 bytes each, base64url.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "version")]
 enum Stored {
@@ -35,6 +37,8 @@ enum Stored {
         possession: Secret<String>,
         #[serde(serialize_with = "secret::reveal")]
         agreement: Secret<String>,
+        #[serde(serialize_with = "secret::reveal")]
+        verification: Secret<String>,
     },
 }
 
@@ -48,7 +52,13 @@ impl SoftwareKeyStore {
         let folder = SealedFolder::open(folder, key, Arc::clone(&entropy)).map_err(failed)?;
         let keys =
             folder.read(FILE).map_err(failed)?.map(|text| read(text.expose())).transpose()?;
-        Ok(Self { folder, keys: Mutex::new(keys), entropy })
+        Ok(Self { folder, keys: Mutex::new(keys), entropy, person: Person::default() })
+    }
+
+    /// From now on the person refuses to be verified, or does not. Nobody is asked in either case: the store stands in for the
+    /// person too.
+    pub fn let_person_refuse(&self, refuses: bool) {
+        self.person.let_refuse(refuses);
     }
 
     fn with<T>(&self, use_keys: impl FnOnce(&PrivateKeys) -> T) -> Result<T, KeyStoreError> {
@@ -63,24 +73,32 @@ impl SoftwareKeyStore {
 }
 
 fn read(text: &[u8]) -> Result<PrivateKeys, KeyStoreError> {
-    let Stored::V1 { possession, agreement } = serde_json::from_slice(text).map_err(failed)?;
+    let Stored::V1 { possession, agreement, verification } =
+        serde_json::from_slice(text).map_err(failed)?;
     let key = |text: &Secret<String>| {
         let scalar = Secret::new(encoding::decode_array(text.expose()).map_err(failed)?);
         EcPrivateKey::from_scalar(scalar.expose()).map_err(failed)
     };
-    Ok(PrivateKeys { possession: key(&possession)?, agreement: key(&agreement)? })
+    Ok(PrivateKeys {
+        possession: key(&possession)?,
+        agreement: key(&agreement)?,
+        verification: key(&verification)?,
+    })
 }
 
 fn write(keys: &PrivateKeys) -> Result<Secret<Vec<u8>>, KeyStoreError> {
     let scalar = |key: &EcPrivateKey| encoding::encode(key.scalar().expose()).into();
-    let stored =
-        Stored::V1 { possession: scalar(&keys.possession), agreement: scalar(&keys.agreement) };
+    let stored = Stored::V1 {
+        possession: scalar(&keys.possession),
+        agreement: scalar(&keys.agreement),
+        verification: scalar(&keys.verification),
+    };
     serde_json::to_vec(&stored).map(Secret::new).map_err(failed)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
 fn failed(error: impl ToString) -> KeyStoreError {
-    KeyStoreError(error.to_string())
+    KeyStoreError::Failed(error.to_string())
 }
 
 #[async_trait]
@@ -91,6 +109,11 @@ impl KeyStore for SoftwareKeyStore {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
         self.with(|keys| keys.possession.sign(message).to_vec())
+    }
+
+    async fn sign_verified(&self, message: &[u8], _reason: &str) -> Result<Vec<u8>, KeyStoreError> {
+        self.person.verify()?;
+        self.with(|keys| keys.verification.sign(message).to_vec())
     }
 
     async fn agree(&self, peer: &EcPublicKey) -> Result<Secret<[u8; 32]>, KeyStoreError> {
@@ -122,8 +145,23 @@ mod tests {
         assert_eq!(store.ensure().await.unwrap(), first);
         let signature = store.sign(b"message").await.unwrap();
         assert!(first.possession.verify(b"message", &signature));
+        let verified = store.sign_verified(b"message", "reason").await.unwrap();
+        assert!(first.verification.unwrap().verify(b"message", &verified));
+        assert!(!first.possession.verify(b"message", &verified));
         store.wipe().await.unwrap();
         assert_ne!(store.ensure().await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_signed_for_a_person_who_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), 1);
+        store.let_person_refuse(true);
+        let refused = store.sign_verified(b"message", "reason").await;
+        assert_eq!(refused, Err(KeyStoreError::NotVerified));
+        assert!(store.sign(b"message").await.is_ok());
+        store.let_person_refuse(false);
+        assert!(store.sign_verified(b"message", "reason").await.is_ok());
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ fn all() -> Vec<Error> {
         Error::Clock,
         Error::AmbiguousUser,
         Error::NoPasscodes,
-        Error::KeyStore(KeyStoreError(text())),
+        Error::KeyStore(KeyStoreError::Failed(text())),
         Error::Storage(StorageError(text())),
         Error::State(text()),
     ]

@@ -28,7 +28,6 @@ impl ReqwestTransport {
     pub fn new(extra_roots: &[u8]) -> Result<Self, CertificateError> {
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
             // The addresses are fixed by the protocol; whoever redirects a proof wants to have it.
             .redirect(redirect::Policy::none())
             .tls_certs_merge(Certificate::from_pem_bundle(extra_roots)?)
@@ -44,11 +43,13 @@ impl Transport for ReqwestTransport {
             Method::Get => self.client.get(&request.url),
             Method::Post => self.client.post(&request.url).body(request.body),
         };
+        let wait = Duration::from_secs(request.wait_seconds.into());
         let with_headers = request
             .headers
             .iter()
             .fold(builder, |builder, (name, value)| builder.header(name, value));
-        let mut answer = with_headers.send().await.map_err(|error| classify(&error))?;
+        let mut answer =
+            with_headers.timeout(TIMEOUT + wait).send().await.map_err(|error| classify(&error))?;
         let headers = answer
             .headers()
             .iter()
@@ -110,6 +111,7 @@ mod tests {
             url: url.to_owned(),
             headers: vec![("X-Test".to_owned(), "1".to_owned())],
             body: Vec::new(),
+            wait_seconds: 0,
         }
     }
 
