@@ -4,6 +4,7 @@
 //! is pushed to it. `countersign emulator` runs both for an operator; [`admin`] is then the way to the phones and the faults.
 //! docs/emulator.md explains all of it.
 
+pub mod admin;
 pub mod apns;
 pub mod authority;
 pub mod credentials;

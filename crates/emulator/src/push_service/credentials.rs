@@ -113,7 +113,10 @@ impl FcmCredentials {
 
 /// As Apple names teams and keys.
 fn ten_characters(entropy: &dyn Entropy) -> String {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let letters = random::<10>(entropy).map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
-    letters.iter().map(|letter| char::from(*letter)).collect()
+    const LETTERS: [char; 32] = [
+        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T',
+        'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7', '8', '9',
+    ];
+    let letters = random::<10>(entropy);
+    letters.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32))).collect()
 }

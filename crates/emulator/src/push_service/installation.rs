@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_protocol::encoding;
 use countersign_protocol::entropy::{Entropy, random};
 use countersign_protocol::time::{Clock, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::fault::Fault;
 use super::mailbox::{Mailbox, Message};
@@ -42,11 +42,18 @@ pub enum State {
     Installed,
     /// The app was removed, or installed again under another token.
     Uninstalled {
-        /// When, in microseconds.
+        /// When.
+        #[serde(serialize_with = "rfc3339")]
         at: Timestamp,
     },
     /// The service has let the token expire.
     Expired,
+}
+
+/// Writes a time for people.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(super) fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_millis())
 }
 
 /// What a service knows of a token.

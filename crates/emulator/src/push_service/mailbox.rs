@@ -27,7 +27,8 @@ pub enum Kind {
 pub struct Message {
     /// The `apns-id`, or the name that FCM gives it.
     pub id: String,
-    /// When it was accepted, in microseconds.
+    /// When it was accepted.
+    #[serde(serialize_with = "super::installation::rfc3339")]
     pub accepted_at: Timestamp,
     /// Whether it is seen.
     pub kind: Kind,

@@ -11,7 +11,7 @@ use super::super::mailbox::Kind;
 use super::provider_token::Team;
 use super::reason::Reason;
 
-/// A body may have so many bytes, and so many for VoIP.
+/// A body may have so many bytes, and so many for `VoIP`.
 const MAX_BODY: usize = 4_096;
 const MAX_VOIP_BODY: usize = 5_120;
 
@@ -105,7 +105,7 @@ pub fn fields(headers: &HeaderMap) -> Result<Fields, Reason> {
             return Err(Reason::DuplicateHeaders);
         }
         if of_apns {
-            let value = headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+            let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
             all.insert(name.as_str().to_owned(), String::from_utf8_lossy(value).into_owned());
         }
     }

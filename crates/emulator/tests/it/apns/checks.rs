@@ -119,6 +119,7 @@ async fn a_voip_message_may_be_larger() {
 
 #[tokio::test]
 async fn an_earlier_check_hides_a_later_fault() {
+    type Mend<'a> = &'a dyn Fn(Push) -> Push;
     let world = World::new().await;
     // Everything is wrong, and is mended step by step.
     let mut push = Push { method: "GET", ..world.request() }
@@ -129,7 +130,6 @@ async fn an_earlier_check_hides_a_later_fault() {
         .header("apns-push-type", "background")
         .json(&json!({ "aps": { "content-available": 1 }, "much": "x".repeat(5_000) }));
     let connection = world.connect().await;
-    type Mend<'a> = &'a dyn Fn(Push) -> Push;
     let steps: [(&str, Mend<'_>); 9] = [
         ("BadPath", &|push| push.to("00")),
         ("MethodNotAllowed", &|push| Push { method: "POST", ..push }),
