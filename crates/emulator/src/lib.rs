@@ -1,9 +1,10 @@
-//! Stand-ins for what cannot run on a development machine: phones built on the real SDK, a browser, and a clock that can
-//! be put forward.
+//! Stand-ins for what cannot run on a development machine: phones built on the real SDK, push services that reach them, a
+//! browser, and a clock that can be put forward.
 
 mod browser;
 mod clock;
 mod phone;
+pub mod push_service;
 
 pub use browser::{Browser, BrowserError, Page};
 pub use clock::ShiftedClock;
