@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign_protocol::mobile_payload::PushService;
 use countersign_protocol::time::Clock;
+use reqwest::Client;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
@@ -16,8 +17,9 @@ pub use classify::classify;
 pub(crate) use service_account::ServiceAccount;
 
 use crate::access_token::{AccessToken, AccessTokens, TokenRequest};
-use crate::answer::Answer;
+use crate::answer::{Answer, Outcome, Trouble};
 use crate::call::{self, Limits};
+use crate::egress::Egress;
 use crate::gateway::{Gateway, Push, check_size};
 use crate::payload;
 use crate::reply::Reply;
@@ -35,6 +37,7 @@ pub(crate) struct Fcm {
     send_url: String,
     /// Set by the operator; else the account's own is called, which a stranger has named.
     token_url: Option<Url>,
+    egress: Egress,
     trust: Arc<Trust>,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -50,9 +53,9 @@ impl Fcm {
         let base = settings.endpoints.fcm.as_str().trim_end_matches('/');
         let send_url = format!("{base}/v1/projects/{}/messages:send", account.project_id);
         let limits = Limits { timeout: settings.request_timeout, max_body_bytes: MAX_BODY_BYTES };
-        let token_url = settings.endpoints.fcm_token.clone();
+        let (token_url, egress) = (settings.endpoints.fcm_token.clone(), settings.egress);
         let (tokens, trust) = (AccessTokens::default(), Arc::clone(trust));
-        Self { account, tokens, send_url, token_url, trust, limits, clock }
+        Self { account, tokens, send_url, token_url, egress, trust, limits, clock }
     }
 
     async fn deliver(&self, push: &Push<'_>) -> Result<Answer, Answer> {
@@ -83,16 +86,31 @@ impl Fcm {
         push: &Push<'_>,
         refused: Option<&AccessToken>,
     ) -> Result<AccessToken, Answer> {
-        let (client, url) = match &self.token_url {
-            Some(url) => (self.trust.client_of_operator().await, url),
-            None => (self.trust.client_of_strangers().await, &self.account.token_url),
-        };
-        let request = TokenRequest {
-            client: client.map_err(no_client)?,
-            url,
-            form: &|| self.account.form(self.clock.now()),
-            limits: &self.limits,
-        };
+        if let Some(url) = &self.token_url {
+            let client = self.trust.client_of_operator().await.map_err(no_client)?;
+            return self.ask(push, refused, client, url).await;
+        }
+        let url = &self.account.token_url;
+        if !self.egress.allows(url) {
+            return Err(foreign_token_uri());
+        }
+        let client = self.trust.client_of_strangers().await.map_err(no_client)?;
+        let asked = self.ask(push, refused, client, url).await;
+        asked.map_err(|answer| match answer.outcome {
+            Outcome::Misconfigured(Trouble::Address) => foreign_token_uri(),
+            _ => answer,
+        })
+    }
+
+    async fn ask(
+        &self,
+        push: &Push<'_>,
+        refused: Option<&AccessToken>,
+        client: &Client,
+        url: &Url,
+    ) -> Result<AccessToken, Answer> {
+        let form = || self.account.form(self.clock.now());
+        let request = TokenRequest { client, url, form: &form, limits: &self.limits };
         self.tokens.get(refused, &request, push, &*self.clock).await
     }
 }
@@ -107,6 +125,12 @@ impl Gateway for Fcm {
 /// A client cannot be made: the certificates that the operator added are at fault.
 pub(crate) fn no_client(error: reqwest::Error) -> Answer {
     Answer::unreachable(&call::shown(error))
+}
+
+/// An administrator's word must not reach what only this machine or its network can reach.
+fn foreign_token_uri() -> Answer {
+    let outcome = Outcome::Misconfigured(Trouble::Credentials);
+    Answer::of_our_own(outcome, "the service account's token_uri must not be called")
 }
 
 fn check_data(push: &Push<'_>) -> Result<(), Answer> {
