@@ -14,6 +14,7 @@ use crate::{
     installation::Installation,
     mfa::{Decision, Reason, Verification},
     mfa_policy::{ExtraVerification, MfaPolicy},
+    password::Password,
     session::Session,
     sign_on_policy::ActionKind,
     user::User,
@@ -684,6 +685,13 @@ impl Identity {
     #[must_use]
     pub const fn named(user: Id<User>) -> Self {
         Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+    }
+
+    /// Whether it rests on a password that was changed since, or must be: who knew that one may be somebody else.
+    #[must_use]
+    pub fn is_outdated_by(&self, password: &Password) -> bool {
+        let changed = Some(password.changed_at) > self.authenticated_at;
+        self.methods.contains(&Method::Pwd) && (password.must_change || changed)
     }
 
     /// Whether it was shown that the user has something.

@@ -1,9 +1,9 @@
 //! A server that is killed under load, again and again: what it has said yes to is there at its next start, and nothing that
 //! counts once counts twice.
 //!
-//! Customers enrol phones, sign on with them, use passcodes and unpair, all at once, until the server is killed at a moment that
-//! the seed decides. Each customer keeps a ledger of what was acknowledged and of what was asked and never answered. The
-//! next server is held against it.
+//! Customers enrol phones, sign on with them, use passcodes, refresh their tokens and unpair, all at once, until the server is
+//! killed at a moment that the seed decides. Each customer keeps a ledger of what was acknowledged and of what was asked and
+//! never answered. The next server is held against it.
 
 mod check;
 mod customer;
@@ -70,6 +70,8 @@ pub struct Verdict {
     pub codes: u64,
     /// Passcodes that counted, and were refused afterwards.
     pub passcodes: u64,
+    /// Refresh tokens that were used for the next, and refused afterwards.
+    pub refreshes: u64,
     /// Phones that were paired, and known afterwards.
     pub pairings: u64,
     /// Phones that were unpaired, and unknown afterwards.

@@ -24,6 +24,10 @@ pub trait Work: Send + Sync + 'static {
     /// Why there is nothing to commit.
     type Error: From<StoreError> + Send + 'static;
 
+    /// Whether a read looks up a few rows by their keys and no more. On `SQLite` that takes microseconds, less than to wake a
+    /// thread that may block, so it runs where it is asked for.
+    const IS_BRIEF: bool = false;
+
     /// Runs the body. `Ok` commits, `Err` rolls back.
     fn run(
         &self,

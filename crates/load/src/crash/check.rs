@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{
     Verdict,
-    customer::{Code, Customer, Ledger, Standing},
-    session::{Session, code_of, id_token_of, status},
+    customer::{Code, Customer, Family, Ledger, Standing},
+    session::{Answer, Session, code_of, id_token_of, refresh_token_of, status},
 };
 use crate::LoadError;
 
@@ -17,7 +17,13 @@ impl Customer {
         verdict.pairings += ledger.pairings;
         verdict.unpairings += ledger.unpairings;
         self.verify_payloads(&ledger, verdict).await?;
+        let last = self.verify_family(verdict).await?;
         verify_codes(&ledger, verdict).await?;
+        if let Some((session, token)) = last
+            && refreshes(&session, &token).await?.is_some()
+        {
+            verdict.violations.push("a refresh token outlives its code".to_owned());
+        }
         self.verify_passcodes(&ledger, verdict).await?;
         self.verify_standing(verdict).await?;
         for violation in &mut self.ledger.violations.drain(..) {
@@ -57,6 +63,38 @@ impl Customer {
             return Ok(false);
         }
         Err(LoadError::other(format!("a payload is refused for another reason: {answer}")))
+    }
+
+    /// What was given counts, what was used does not, and what was never answered counts once at most. Gives a token that
+    /// counts as long as nothing is presented twice.
+    async fn verify_family(
+        &mut self,
+        verdict: &mut Verdict,
+    ) -> Result<Option<(Session, String)>, LoadError> {
+        let Some(Family { session, current, spent, is_in_doubt }) = self.family.take() else {
+            return Ok(None);
+        };
+        verdict.refreshes += spent.len() as u64;
+        let next = refreshes(&session, &current).await?;
+        if is_in_doubt {
+            verdict.in_doubt += 1;
+            if next.is_some() && refreshes(&session, &current).await?.is_some() {
+                verdict.violations.push("an unanswered refresh counted twice".to_owned());
+            }
+            return Ok(None);
+        }
+        let Some(next) = next else {
+            verdict.violations.push("a refresh token that was given is lost".to_owned());
+            return Ok(None);
+        };
+        let Some(used) = spent.last() else { return Ok(Some((session, next))) };
+        if refreshes(&session, used).await?.is_some() {
+            verdict.violations.push("a refresh token counted again".to_owned());
+        }
+        if refreshes(&session, &next).await?.is_some() {
+            verdict.violations.push("a refresh token outlives the reuse of another".to_owned());
+        }
+        Ok(None)
     }
 
     async fn verify_passcodes(
@@ -157,6 +195,17 @@ async fn verify_codes(ledger: &Ledger, verdict: &mut Verdict) -> Result<(), Load
     Ok(())
 }
 
+/// Presents a refresh token, and gives its successor if it counts.
+async fn refreshes(session: &Session, token: &str) -> Result<Option<String>, LoadError> {
+    let answer = answered(session.refresh(token).await)?;
+    let next = refresh_token_of(&answer);
+    if next.is_none() && answer.get("error").and_then(Value::as_str) != Some("invalid_grant") {
+        let why = format!("a refresh token is refused for another reason: {answer}");
+        return Err(LoadError::other(why));
+    }
+    Ok(next)
+}
+
 async fn times_that_count(code: &Code, tries: u32) -> Result<u32, LoadError> {
     let mut times = 0;
     for _ in 0..tries {
@@ -172,6 +221,8 @@ async fn times_that_count(code: &Code, tries: u32) -> Result<u32, LoadError> {
     Ok(times)
 }
 
-fn answered(answer: Option<Value>) -> Result<Value, LoadError> {
-    answer.ok_or_else(|| LoadError::other("the server that was just started does not answer"))
+fn answered(answer: Answer) -> Result<Value, LoadError> {
+    answer.map_err(|why| {
+        LoadError::other(format!("the server that was just started does not answer: {why}"))
+    })
 }

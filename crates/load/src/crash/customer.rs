@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::{
     Progress,
-    session::{Session, browser, code_of, id_token_of, status},
+    session::{Session, Unanswered, browser, code_of, id_token_of, refresh_token_of, status},
     site::Site,
 };
 use crate::LoadError;
@@ -32,6 +32,17 @@ pub(super) enum Standing {
 pub(super) struct Code {
     pub session: Session,
     pub code: String,
+}
+
+/// The refresh tokens that came of one code, one after another.
+pub(super) struct Family {
+    pub session: Session,
+    /// The last that was given.
+    pub current: String,
+    /// Those that were used before it.
+    pub spent: Vec<String>,
+    /// Whether the last was presented and not answered.
+    pub is_in_doubt: bool,
 }
 
 /// What was said since the last server was looked at.
@@ -63,6 +74,10 @@ pub(super) struct Customer {
     pub browser: Browser,
     pub standing: Standing,
     pub ledger: Ledger,
+    /// The refresh tokens of the last code. The check of the next server ends them, because it presents the code again.
+    pub family: Option<Family>,
+    /// Only a phone that stays paired into the next period shows a passcode that counts.
+    unpairs: bool,
     /// From when on the passcode was good that was tried last, or shown at pairing: none counts twice.
     tried: Option<Timestamp>,
     rng: Rng,
@@ -72,6 +87,12 @@ pub(super) struct Customer {
 /// There was no answer: the server is gone.
 pub(super) struct Gone;
 
+impl From<Unanswered> for Gone {
+    fn from(_: Unanswered) -> Self {
+        Self
+    }
+}
+
 type Step<T = ()> = Result<T, Gone>;
 
 impl Customer {
@@ -79,7 +100,7 @@ impl Customer {
         site: &Site,
         username: String,
         phone: Phone,
-        (rng, progress): (Rng, Progress),
+        (mut rng, progress): (Rng, Progress),
     ) -> Result<Self, LoadError> {
         Ok(Self {
             site: site.clone(),
@@ -88,6 +109,8 @@ impl Customer {
             browser: browser()?,
             standing: Standing::Unpaired,
             ledger: Ledger::default(),
+            family: None,
+            unpairs: rng.bool(),
             tried: None,
             rng,
             progress,
@@ -103,8 +126,9 @@ impl Customer {
     async fn step(&mut self) -> Step {
         match (&self.standing, self.rng.u8(0..10)) {
             (Standing::Unpaired, _) => self.enrol().await,
-            (Standing::Paired { .. }, 0..2) => self.unpair().await,
-            (Standing::Paired { .. }, 2..5) => self.use_passcode().await,
+            (Standing::Paired { .. }, 0..2) if self.unpairs => self.unpair().await,
+            (Standing::Paired { .. }, 2..4) => self.use_passcode().await,
+            (Standing::Paired { .. }, 4..7) if self.family.is_some() => self.refresh().await,
             (Standing::Paired { .. } | Standing::Blocked { .. }, _) => self.sign_on().await,
             // Only the next server can tell.
             (Standing::Pairing | Standing::Unpairing { .. }, _) => Err(Gone),
@@ -119,7 +143,7 @@ impl Customer {
     async fn code(&mut self) -> Step<Option<Code>> {
         let session = self.session(true);
         let payload = self.phone.sdk().generate_mobile_payload().await.map_err(|_| Gone)?;
-        let Some(flow) = session.begin(Some(&payload)).await else {
+        let Ok(flow) = session.begin(Some(&payload)).await else {
             self.ledger.unanswered_payloads.push(payload);
             return Err(Gone);
         };
@@ -129,7 +153,7 @@ impl Customer {
         }
         self.ledger.payloads.push(payload);
         self.progress.advance();
-        let done = session.password(&flow, &self.username).await.ok_or(Gone)?;
+        let done = session.password(&flow, &self.username).await?;
         Ok(code_of(&done).map(|code| Code { session, code }))
     }
 
@@ -188,16 +212,38 @@ impl Customer {
             self.ledger.fresh_codes.push(code);
             return Ok(String::new());
         }
-        let Some(answer) = code.session.redeem(&code.code).await else {
+        let Ok(answer) = code.session.redeem(&code.code).await else {
             self.ledger.unanswered_codes.push(code);
             return Err(Gone);
         };
+        self.family = refresh_token_of(&answer).map(|current| Family {
+            session: code.session.clone(),
+            current,
+            spent: Vec::new(),
+            is_in_doubt: false,
+        });
         self.ledger.codes.push(code);
         self.progress.advance();
         id_token_of(&answer).ok_or_else(|| {
             self.ledger.violations.push(format!("a new code gives no tokens: {answer}"));
             Gone
         })
+    }
+
+    /// Gets the next refresh token for the last.
+    async fn refresh(&mut self) -> Step {
+        let Some(family) = &mut self.family else { return Ok(()) };
+        family.is_in_doubt = true;
+        let answer = family.session.refresh(&family.current).await?;
+        family.is_in_doubt = false;
+        let Some(next) = refresh_token_of(&answer) else {
+            let violation = format!("a refresh token that was given does not count: {answer}");
+            self.ledger.violations.push(violation);
+            return Err(Gone);
+        };
+        family.spent.push(std::mem::replace(&mut family.current, next));
+        self.progress.advance();
+        Ok(())
     }
 
     /// Presents a code twice at the same moment: it counts once at most.
@@ -226,15 +272,15 @@ impl Customer {
             return self.sign_on().await;
         }
         let session = self.session(false);
-        let flow = session.begin(None).await.ok_or(Gone)?;
-        let flow = session.password(&flow, &self.username).await.ok_or(Gone)?;
+        let flow = session.begin(None).await?;
+        let flow = session.password(&flow, &self.username).await?;
         if status(&flow) != "OTP_REQUIRED" {
             self.ledger.violations.push(format!("no passcode is asked for: {flow}"));
             return Err(Gone);
         }
         self.tried = Some(shown.valid_from);
         let passcode = shown.passcode.expose().to_owned();
-        let done = session.passcode(&flow, &passcode).await.ok_or(Gone)?;
+        let done = session.passcode(&flow, &passcode).await?;
         if status(&done) == "COMPLETED" {
             self.ledger.passcodes.push(passcode);
             self.progress.advance();

@@ -116,7 +116,7 @@ async fn begins(customer: &mut Customer) -> Result<bool, LoadError> {
     let payload = customer.phone.sdk().generate_mobile_payload().await;
     let payload = payload.map_err(|error| LoadError::other(error.to_string()))?;
     let session = Session::new(&customer.browser, &customer.site, true);
-    if session.begin(Some(&payload)).await.is_some() {
+    if session.begin(Some(&payload)).await.is_ok() {
         customer.ledger.payloads.push(payload);
         return Ok(true);
     }

@@ -196,6 +196,7 @@ pub(super) struct LoadApplication {
 impl Work for LoadApplication {
     type Output = Option<Application>;
     type Error = StoreError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Application>, StoreError> {
         let application = application::load(tx, self.environment, self.id).await?;

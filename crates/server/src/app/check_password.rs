@@ -124,6 +124,7 @@ struct Claimed {
 impl Work for Claim {
     type Output = Claimed;
     type Error = CheckPasswordError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Claimed, CheckPasswordError> {
         let flow = load_own(tx, &self.realm, &self.handle, self.now).await?;

@@ -14,8 +14,10 @@ use countersign_protocol::time::Timestamp;
 use countersign_store::{Tx, Work, device_code as codes};
 
 use super::{
-    App, Call, Fault, FlowHandle, FlowView, Realm, fault::faults, read_flow::view, run_flow::Seen,
-    run_flow::load_own,
+    App, Call, Fault, FlowHandle, FlowView, Realm,
+    fault::faults,
+    read_flow::view,
+    run_flow::{Seen, is_outdated, load_own},
 };
 
 /// A decision; none: only to see how it stands.
@@ -93,6 +95,10 @@ impl Work for Decide {
             return Err(DecideDeviceError::NotFound);
         };
         let identity = match &flow.state {
+            // The password may have been set anew since the sign-on.
+            FlowState::Completed { identity } if is_outdated(tx, identity).await? => {
+                return Ok(DeviceDecision::Failed);
+            }
             FlowState::Completed { identity } => identity.clone(),
             FlowState::Failed { .. } => return Ok(DeviceDecision::Failed),
             FlowState::Identifier { .. }

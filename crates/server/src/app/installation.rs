@@ -215,6 +215,7 @@ struct FindKey {
 impl Work for FindKey {
     type Output = Option<EcPublicKey>;
     type Error = StoreError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<EcPublicKey>, StoreError> {
         let devices = device::list_of_installation(tx, self.environment, self.thumbprint).await?;

@@ -123,6 +123,7 @@ impl Work for Authenticate {
     /// The application, and the key that its token is bound to.
     type Output = (Application, Option<Thumbprint>);
     type Error = ClientTokenError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, ClientTokenError> {
         let application = self.app.authenticate_client(tx, &self.realm, &self.client).await?;

@@ -172,6 +172,7 @@ struct FindTicket {
 impl Work for FindTicket {
     type Output = Option<Versioned<Ticket>>;
     type Error = StoreError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
         load(tx, &self.realm, &self.value).await

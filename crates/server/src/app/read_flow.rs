@@ -173,6 +173,7 @@ struct Read {
 impl Work for Read {
     type Output = FlowView;
     type Error = ReadFlowError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, ReadFlowError> {
         let flow = load_own(tx, &self.realm, &self.handle, self.now).await?;

@@ -77,6 +77,7 @@ struct Read {
 impl Work for Read {
     type Output = UserInfo;
     type Error = ReadUserInfoError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<UserInfo, ReadUserInfoError> {
         if let Some(proof) = &self.dpop

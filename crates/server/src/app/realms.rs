@@ -207,6 +207,7 @@ struct Version {
 impl Work for Version {
     type Output = Option<i64>;
     type Error = StoreError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
         signing_key::version(tx, self.id).await

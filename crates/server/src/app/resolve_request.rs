@@ -230,6 +230,7 @@ struct ReadPushed {
 impl Work for ReadPushed {
     type Output = Option<PushedRequest>;
     type Error = StoreError;
+    const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<PushedRequest>, StoreError> {
         let request = pushed_requests::load(tx, self.environment, self.id).await?;

@@ -7,7 +7,7 @@ use countersign_domain::{
     claims,
     device::Device,
     environment::Environment,
-    flow::{self, Effect, Event, Failure, Flow, Known, State, Step},
+    flow::{self, Effect, Event, Failure, Flow, Identity, Known, Method, State, Step},
     grant::{self, Grant},
     id::Id,
     mfa::{self, Decision, Reach, Verification},
@@ -18,7 +18,7 @@ use countersign_domain::{
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
     Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
-    mfa_policy, push_credentials, push_limit, user,
+    mfa_policy, password as passwords, push_credentials, push_limit, user,
 };
 
 use super::{
@@ -118,6 +118,9 @@ impl Seen {
 }
 
 /// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
+///
+/// A flow that rests on a password of before begins again instead. This is asked before each proof, so that a second factor
+/// cannot make up for the first.
 pub(super) async fn run(
     tx: &mut Tx<'_>,
     call: &Call,
@@ -125,8 +128,29 @@ pub(super) async fn run(
     event: Event,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
+    let event = match &flow.state {
+        State::DeviceSelection { identity, .. }
+        | State::Passcode { identity, .. }
+        | State::Verification { identity, .. }
+        | State::Push { identity, .. }
+        | State::PushTimedOut { identity, .. }
+            if event != Event::Cancelled && is_outdated(tx, identity).await? =>
+        {
+            Event::Reset
+        }
+        _ => event,
+    };
     step(tx, call, flow, event, seen).await?;
     settle(tx, call, flow, seen).await
+}
+
+/// Whether a person has proved to be somebody by a password that is no longer the one.
+pub(super) async fn is_outdated(tx: &mut Tx<'_>, identity: &Identity) -> Result<bool, StoreError> {
+    if !identity.methods.contains(&Method::Pwd) {
+        return Ok(false);
+    }
+    let password = passwords::load(tx, identity.user).await?;
+    Ok(password.is_some_and(|password| identity.is_outdated_by(&password)))
 }
 
 /// Begins a flow with what is known of the person, and runs it until it waits for somebody or ends. The caller stores it.

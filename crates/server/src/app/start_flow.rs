@@ -6,7 +6,7 @@ use countersign_domain::{
     application::Application,
     audit,
     authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Refusal},
-    flow::{Flow, Identity, Known, Method, State},
+    flow::{Flow, Identity, Known, State},
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
     user::User,
@@ -18,8 +18,7 @@ use countersign_protocol::{
     time::Timestamp,
 };
 use countersign_store::{
-    Tx, Work, application, flow as flows, password as passwords, sign_on_policy, spent_proof,
-    spent_proof::Spending, user,
+    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending, user,
 };
 
 use super::{
@@ -28,7 +27,7 @@ use super::{
     fault::faults,
     read_flow::view,
     resolve_request::Resolved,
-    run_flow::{RunError, Seen, begin, identify, run},
+    run_flow::{RunError, Seen, begin, identify, is_outdated, run},
     session::{self, Found},
 };
 
@@ -240,17 +239,6 @@ fn counts(
         && request.prompt != Prompt::Login
         && request.user.is_none_or(|named| named == user.id)
         && request.login_hint.as_ref().is_none_or(hinted)
-}
-
-/// Whether the session rests on a password that was changed since, or must be: who knew that one may be somebody else.
-async fn is_outdated(tx: &mut Tx<'_>, identity: &Identity) -> Result<bool, StartError> {
-    if !identity.methods.contains(&Method::Pwd) {
-        return Ok(false);
-    }
-    let password = passwords::load(tx, identity.user).await?;
-    Ok(password.is_some_and(|password| {
-        password.must_change || Some(password.changed_at) > identity.authenticated_at
-    }))
 }
 
 /// With `prompt=none` a flow that waits for somebody is not begun: the application is told, and nobody is asked.

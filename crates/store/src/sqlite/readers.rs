@@ -1,4 +1,4 @@
-//! Read-only connections, each on one snapshot at a time, on the runtime's blocking threads.
+//! Read-only connections, each on one snapshot at a time: on the runtime's blocking threads, or where a brief read is asked for.
 
 use std::{
     path::Path,
@@ -45,6 +45,12 @@ impl Readers {
 
     pub async fn read<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let place = self.callers.admit()?;
+        // Where no connection is idle, the read waits for its turn like any other.
+        if W::IS_BRIEF
+            && let Ok(_turn) = self.turns.try_acquire()
+        {
+            return self.read_here(&work);
+        }
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| lost())?;
         let (idle, meters) = (Arc::clone(&self.idle), Arc::clone(&self.meters));
         // A caller that goes away leaves the connection to this closure, which puts it back.
@@ -56,6 +62,14 @@ impl Readers {
             result
         });
         reading.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+
+    /// Reads on the caller's own thread. The caller has a turn.
+    fn read_here<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
+        let mut connection = locked(&self.idle).pop().ok_or_else(lost)?;
+        let result = read(&mut connection, work, &self.meters.tally);
+        locked(&self.idle).push(connection);
+        result
     }
 
     pub fn queue(&self) -> Queue {

@@ -8,10 +8,11 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Waker},
+    thread::{self, ThreadId},
 };
 
-use countersign_store::{Settings, Store, StoreError, Tx};
-use tokio::task::JoinHandle;
+use countersign_store::{Settings, Store, StoreError, Tx, Work};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
     engines::{Answer, Body, Database, Statement, body},
@@ -32,6 +33,8 @@ mod sqlite {
         nobody_else_may_read_the_files,
         the_log_does_not_outlive_a_closed_store,
         a_long_read_does_not_stop_writes,
+        a_brief_read_runs_where_it_is_asked_for,
+        a_brief_read_waits_for_its_turn,
     );
 }
 
@@ -204,6 +207,50 @@ async fn a_long_read_does_not_stop_writes(database: &mut Database) {
     keeper.open();
     assert_eq!(reading.await.unwrap().unwrap(), (0, 0));
     assert_eq!(database.number(COUNT).await, 20);
+}
+
+/// Tells on which thread it reads.
+struct Whereabouts<const BRIEF: bool>;
+
+impl<const BRIEF: bool> Work for Whereabouts<BRIEF> {
+    type Output = ThreadId;
+    type Error = StoreError;
+    const IS_BRIEF: bool = BRIEF;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<ThreadId, StoreError> {
+        tx.query(COUNT, &[]).await?;
+        Ok(thread::current().id())
+    }
+}
+
+async fn a_brief_read_runs_where_it_is_asked_for(database: &mut Database) {
+    let here = thread::current().id();
+    assert_eq!(database.store.read(Whereabouts::<true>).await.unwrap(), here);
+    assert_ne!(database.store.read(Whereabouts::<false>).await.unwrap(), here);
+}
+
+async fn a_brief_read_waits_for_its_turn(database: &mut Database) {
+    let (gate, mut keeper) = gate();
+    let mut readers = JoinSet::new();
+    for _ in 0..database.settings.connections {
+        let (store, gate) = (database.store.clone(), gate.clone());
+        let reads = body(move |tx| {
+            let gate = gate.clone();
+            Box::pin(async move {
+                gate.pass(tx.engine()).await;
+                Ok::<_, StoreError>(())
+            })
+        });
+        readers.spawn(async move { store.read(reads).await });
+        keeper.arrival().await;
+    }
+    let mut brief = pin!(database.store.read(Whereabouts::<true>));
+    assert!(brief.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    for _ in 0..database.settings.connections {
+        keeper.open();
+    }
+    assert_ne!(brief.await.unwrap(), thread::current().id());
+    assert!(readers.join_all().await.into_iter().all(|read| read.is_ok()));
 }
 
 /// A body that counts how often it runs and fails for its first `failures` runs by this statement.

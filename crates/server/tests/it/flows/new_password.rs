@@ -11,6 +11,8 @@ on_both_engines!(
     a_password_that_must_be_changed_is_changed_before_anything_else,
     a_new_password_that_cannot_be_one_is_refused_by_name,
     a_flow_whose_password_was_set_anew_changes_nothing,
+    a_flow_whose_password_was_set_anew_begins_again_at_the_second_factor,
+    a_flow_whose_password_must_be_changed_begins_again_at_the_second_factor,
 );
 
 const NEW: &str = "pear tram lantern";
@@ -205,5 +207,58 @@ async fn the_second_factor_comes_after_the_new_password() {
     assert_eq!(sign_on.status(), "OTP_REQUIRED");
     sign_on.passcode(&phone.passcode()).await.must_be(200);
     assert_eq!(sign_on.tokens().await.id_claims()["amr"], json!(["pwd", "otp", "mfa"]));
+    w.end().await;
+}
+
+/// A flow in which ann has given her password, and is asked for a passcode.
+async fn at_second_factor(w: &World) -> SignOn {
+    let mut sign_on = w.site().begin().await;
+    sign_on.password("ann", PASSWORD).await.must_be(200);
+    assert_eq!(sign_on.status(), "OTP_REQUIRED");
+    w.advance(30);
+    sign_on
+}
+
+async fn set_anew(w: &World) {
+    let (environment, ann) = (w.bank.environment.id, w.bank.ann.id);
+    w.server.set_password(environment, ann, &Secret::new(NEW.to_owned())).await.unwrap();
+}
+
+async fn a_flow_whose_password_was_set_anew_begins_again_at_the_second_factor(w: &mut World) {
+    let phone = w.phone_paired_to("ann").await;
+    let mut sign_on = at_second_factor(w).await;
+    set_anew(w).await;
+    w.advance(30);
+    sign_on.passcode(&phone.passcode()).await.must_be(200);
+    assert_eq!(sign_on.status(), "USERNAME_PASSWORD_REQUIRED");
+    sign_on.password("ann", PASSWORD).await.must_be(400);
+    sign_on.password("ann", NEW).await.must_be(200);
+    w.advance(30);
+    sign_on.passcode(&phone.passcode()).await.must_be(200);
+    sign_on.tokens().await;
+}
+
+async fn a_flow_whose_password_must_be_changed_begins_again_at_the_second_factor(w: &mut World) {
+    let phone = w.phone_paired_to("ann").await;
+    let mut sign_on = at_second_factor(w).await;
+    must_change(w).await;
+    sign_on.passcode(&phone.passcode()).await.must_be(200);
+    assert_eq!(sign_on.status(), "USERNAME_PASSWORD_REQUIRED");
+    sign_on.password("ann", PASSWORD).await.must_be(200);
+    assert_eq!(sign_on.status(), "MUST_CHANGE_PASSWORD");
+}
+
+#[tokio::test]
+async fn a_flow_whose_password_was_set_anew_can_be_cancelled() {
+    let w = World::new().await;
+    w.phone_paired_to("ann").await;
+    let mut site = w.site();
+    let page = site.browser.open(&site.authorize_url(&site.request())).await;
+    let fields = [("username", "ann"), ("password", PASSWORD)];
+    let page = site.browser.press(&page, "login", &fields).await;
+    w.advance(30);
+    set_anew(&w).await;
+    let page = site.browser.press(&page, "cancel", &[]).await;
+    assert_eq!(page.returned("error").as_deref(), Some("access_denied"));
     w.end().await;
 }

@@ -1,6 +1,7 @@
 //! The device authorization grant: `/{environment}/as/device_authorization`, `/{environment}/device` and the polls.
 
 use countersign_domain::application::{DeviceGrantRules, GrantType};
+use countersign_protocol::secret::Secret;
 use tokio::task::JoinSet;
 
 use crate::world::{
@@ -279,4 +280,19 @@ async fn who_may_no_longer_sign_in_gives_a_device_nothing() {
     television.allow(&w).await;
     w.bank.disable_ann(&w.server).await;
     Television::is_told(television.poll().await, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_password_that_was_set_anew_since_the_sign_on_allows_no_device() {
+    let w = World::new().await;
+    let television = Television::on(&w).await;
+    let mut browser = w.browser();
+    let question = television.sign_on(&mut browser).await;
+    w.advance(1);
+    let new = Secret::new("pear tram lantern".to_owned());
+    w.server.set_password(w.bank.environment.id, w.bank.ann.id, &new).await.unwrap();
+    let page = browser.press(&question, "allow", &[]).await;
+    assert_eq!(page.heading(), "Connect a device");
+    w.advance(5);
+    Television::is_told(television.poll().await, "authorization_pending");
 }
