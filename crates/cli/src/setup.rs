@@ -7,6 +7,7 @@ use countersign_domain::{
     lockout::Limit,
     mfa_policy::{
         DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
+        PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
@@ -100,6 +101,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
         pairing_disabled: false,
+        push: PushRules::default(),
     };
     NewMfaPolicy {
         name: "Bank MFA".to_owned(),

@@ -10,7 +10,9 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     lockout::Limit,
-    mfa_policy::{DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication},
+    mfa_policy::{
+        DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication, PushRules,
+    },
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::Name,
 };
@@ -150,6 +152,7 @@ async fn device_first_policy(
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
         pairing_disabled: false,
+        push: PushRules::default(),
     });
     let mfa = NewMfaPolicy {
         name: "Paired phones pass".to_owned(),

@@ -7,7 +7,9 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     lockout::Limit,
-    mfa_policy::{DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication},
+    mfa_policy::{
+        DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication, PushRules,
+    },
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::Name,
 };
@@ -136,6 +138,7 @@ async fn policies(
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
         pairing_disabled: false,
+        push: PushRules::default(),
     };
     let mfa = NewMfaPolicy {
         name: "Phones".to_owned(),

@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     application::Application,
-    device::{Device, State},
+    device::{AddressState, Device, State},
     environment::Environment,
     id::Id,
     installation::Installation,
@@ -122,6 +122,9 @@ impl Maker {
                 environment: self.environment,
                 user: user.id,
                 installation: self.installation(number, application, is_driven)?,
+                verification: None,
+                address: AddressState::Live,
+                contact_at: None,
                 nickname: None,
                 seed: Sealed::new(vec![7; SEALED_BYTES]),
                 passcode_step_seconds: 30,

@@ -14,6 +14,7 @@ use countersign_domain::{
     lockout::Limit,
     mfa_policy::{
         DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
+        PushRules,
     },
     pairing::{State, Ticket},
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -329,6 +330,7 @@ async fn set_up(app: &App, name: &str) -> Bank {
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
         pairing_disabled: false,
+        push: PushRules::default(),
     };
     let mobile = MobileMethod {
         enabled: true,
