@@ -258,7 +258,7 @@ impl ChallengeRequest for Approval {
 }
 
 /// The person does not agree. Signed by the possession key, so that a no never needs a finger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Why.
     pub reason: RefusalReason,

@@ -3,8 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use countersign_domain::audit::Part;
-use countersign_protocol::time::Timestamp;
-use countersign_store::{Engine, StoreError, Topic, Tx, Work, wakes};
+use countersign_store::Engine;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::{App, Origin};
@@ -15,10 +14,6 @@ const OVERDUE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often changes of other nodes are looked for: whoever waits goes on within 250 ms of them.
 const WAKE_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How far back they are looked for, in seconds: clocks of nodes differ, and commits take their time. Who is woken twice looks
-/// twice.
-const WAKE_SECONDS: i64 = 3;
 
 /// Works until `stopped`.
 pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
@@ -43,10 +38,8 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
                     }
                 }
                 _ = woken.tick(), if shares => {
-                    let since = app.now().minus_seconds(WAKE_SECONDS);
-                    match app.store().read(List { since }).await {
-                        Ok(topics) => app.store().wake(&topics),
-                        Err(error) => tracing::warn!(%error, "cannot see what other nodes change"),
+                    if let Err(error) = app.wake_for_others().await {
+                        tracing::warn!(%error, "cannot see what other nodes change");
                     }
                 }
             }
@@ -56,18 +49,5 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
             () = &mut stopped => return,
             () = work => {}
         }
-    }
-}
-
-struct List {
-    since: Timestamp,
-}
-
-impl Work for List {
-    type Output = Vec<Topic>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Topic>, StoreError> {
-        wakes::list(tx, self.since).await
     }
 }

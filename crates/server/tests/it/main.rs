@@ -21,5 +21,6 @@ mod fuzz;
 mod keys;
 mod listener;
 mod oidc;
+mod push;
 mod signon;
 mod telemetry;

@@ -6,6 +6,7 @@ mod client;
 #[macro_use]
 mod engines;
 mod phone;
+mod push_service;
 mod receiver;
 mod signer;
 #[macro_use]
@@ -16,7 +17,10 @@ mod wire;
 use std::sync::Arc;
 
 use countersign_domain::{
-    application::{GrantType, RefreshRules},
+    application::{Application, GrantType, RefreshRules},
+    audit::Record,
+    lockout::Limit,
+    mfa_settings::MfaSettings,
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Clock};
@@ -33,6 +37,7 @@ pub use self::{
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
+    push_service::PushWorld,
     receiver::{Behaviour, Receiver},
     signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
@@ -84,8 +89,12 @@ impl World {
     }
 
     pub async fn with(settings: Settings, engine: Engine) -> Self {
+        Self::at_time(settings, engine, Arc::new(SetClock::new(START))).await
+    }
+
+    /// A world whose clock others share.
+    async fn at_time(settings: Settings, engine: Engine, clock: Arc<SetClock>) -> Self {
         let database = Database::new(engine).await;
-        let clock = Arc::new(SetClock::new(START));
         let entropy = Arc::new(Seeded::new(1));
         let key_encryption_key = Secret::new([7; 32]);
         let parts = (&clock, &entropy, &key_encryption_key);
@@ -124,6 +133,32 @@ impl World {
         self.key_encryption_key = new;
         (self.server, self.wire) = self.another_node().await;
         Ok(changed)
+    }
+
+    /// The audit records of an action, the oldest first.
+    pub async fn audit_of(&self, action: &str) -> Vec<Record> {
+        let environment = self.bank.environment.id;
+        let records = self.server.list_audit(environment, None, 1_000).await.unwrap();
+        let mut found: Vec<_> = records
+            .into_iter()
+            .filter(|record| record.entry.event.action.name() == action)
+            .collect();
+        found.sort_by_key(|record| record.id);
+        found
+    }
+
+    /// Changes the bank's app, as no use case does yet.
+    pub async fn change_native(&self, change: impl FnOnce(&mut Application)) {
+        let mut native = self.bank.native.clone();
+        change(&mut native);
+        self.server.store().write(bank::Replace(native)).await.unwrap();
+    }
+
+    /// Lets so many failures over all devices lock the MFA of a user.
+    pub async fn lock_accounts_after(&self, failures: u8) {
+        let lockout = Some(Limit { failures, lock_seconds: 600 });
+        let settings = MfaSettings { lockout, ..MfaSettings::default() };
+        self.server.put_mfa_settings(self.bank.environment.id, settings).await.unwrap();
     }
 
     /// Ends the world and removes what it kept.

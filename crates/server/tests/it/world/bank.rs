@@ -49,7 +49,11 @@ impl Bank {
     pub async fn open(app: &App, name: &str) -> Self {
         let environment = app.create_environment(name).await.unwrap();
         let id = environment.id;
-        let mobile = Mobile { package_name: Some("org.bank.app".to_owned()), ..Mobile::default() };
+        let mobile = Mobile {
+            package_name: Some("org.bank.app".to_owned()),
+            bundle_id: Some("org.bank.app".to_owned()),
+            ..Mobile::default()
+        };
         let native = NewApplication {
             mobile: Some(mobile),
             kind: Kind::Native,
@@ -212,6 +216,21 @@ impl Work for Insert {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         application::insert(tx, &self.0).await
+    }
+}
+
+/// An application in place of what it was.
+pub struct Replace(pub Application);
+
+impl Work for Replace {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        tx.needs_no_audit("a test stands in for the administrator");
+        let data = serde_json::to_string(&self.0).unwrap();
+        let row = [self.0.id.into(), data.into()];
+        tx.execute("UPDATE applications SET data = $2 WHERE id = $1", &row).await.map(drop)
     }
 }
 

@@ -244,6 +244,12 @@ impl SignOn {
         self.client.browser.send(get(&self.url())).await
     }
 
+    /// Reads the flow as it is now, and goes on from there.
+    pub async fn refresh(&mut self) -> &str {
+        self.flow = self.read().await.must_be(200).json();
+        self.status()
+    }
+
     /// A member of the authorization response.
     pub fn response(&self, name: &str) -> &str {
         self.flow["authorizeResponse"][name].as_str().unwrap_or_default()

@@ -59,6 +59,17 @@ impl Phone {
         unsigned.signed(&signature)
     }
 
+    /// A proof signed by its user-verification key, for any address.
+    pub async fn verified_proof<P: Proof>(&self, audience: &str, body: P) -> String {
+        let Platform { key_store, clock, entropy, .. } = &self.platform;
+        let keys = key_store.ensure().await.unwrap();
+        let kid = keys.verification.expect("a verification key").thumbprint();
+        let unsigned = Unsigned::new(kid, audience, body, clock.now(), Jti::new(entropy.as_ref()));
+        let input = unsigned.signing_input().as_bytes();
+        let signature = key_store.sign_verified(input, "test").await.unwrap();
+        unsigned.signed(&signature)
+    }
+
     /// Approves the offer to pair of a sign-on.
     pub async fn approve(&self, tokens: &Tokens) -> PairingInfo {
         let offer = self.sdk.process_id_token(&tokens.id_token).await.unwrap();

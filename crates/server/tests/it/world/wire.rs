@@ -151,6 +151,13 @@ impl Answer {
         self
     }
 
+    /// It is one that says no.
+    #[track_caller]
+    pub fn must_be_refused(self) -> Self {
+        assert!(self.status.is_client_error(), "{self:?}");
+        self
+    }
+
     fn keeps_promises(&self) {
         let id = self.header("correlation-id");
         assert!(id.len() == 36, "no Correlation-Id: {self:?}");

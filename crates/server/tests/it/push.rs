@@ -1,0 +1,6 @@
+//! Phones that are reached: silent pushes, questions to the person, and phones that are gone.
+
+mod attacks;
+mod silent;
+mod unpairing;
+mod visible;
