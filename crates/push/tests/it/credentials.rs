@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::{APNS_KEY, GOOGLE_KEY, apns_credentials, fcm_credentials, hms_credentials};
 
+const KEY: &str = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
+
 /// The field that is at fault, after looking that the error says nothing that the credentials said.
 fn fault(credentials: &Credentials, secret: &str) -> Option<&'static str> {
     let shown = format!("{credentials:?}");
@@ -20,7 +22,7 @@ fn fault(credentials: &Credentials, secret: &str) -> Option<&'static str> {
 #[test]
 fn good_credentials_are_taken() {
     let web_push = Credentials::WebPush {
-        private_key: Secret::new("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw".to_owned()),
+        private_key: Secret::new(KEY.to_owned()),
         subject: "https://bank.example/contact".to_owned(),
     };
     for credentials in [
@@ -112,7 +114,6 @@ fn each_rule_of_the_other_credentials_is_told() {
         let credentials = Credentials::Hms { client_id: client_id.to_owned(), client_secret };
         assert_eq!(fault(&credentials, secret), Some(field), "{client_id}");
     }
-    const KEY: &str = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
     for (key, subject, field) in [
         ("", "mailto:a@b.example", "private_key"),
         ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "mailto:a@b.example", "private_key"),

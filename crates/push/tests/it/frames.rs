@@ -110,18 +110,14 @@ impl Connection {
                 (SETTINGS, 0) => self.write(SETTINGS, ACK, 0, &[]).await?,
                 (PING, 0) => self.write(PING, ACK, 0, &payload).await?,
                 (PING, ACK) => self.answer_waiting().await?,
-                (HEADERS, _) => {
-                    if !self.begin(stream).await? {
-                        return Ok(());
-                    }
-                }
+                (HEADERS, _) => self.begin(stream).await?,
                 _ => (),
             }
         }
     }
 
-    /// Plays the script for a new stream. Whether the connection goes on.
-    async fn begin(&mut self, stream: u32) -> std::io::Result<bool> {
+    /// Plays the script for a new stream.
+    async fn begin(&mut self, stream: u32) -> std::io::Result<()> {
         let begun = {
             let streams = &mut self.log.lock().unwrap().streams[self.number];
             streams.push(stream);
@@ -143,10 +139,10 @@ impl Connection {
                 Act::Refuse(stream) => {
                     self.write(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await?;
                 }
-                Act::Close => return Ok(false),
+                Act::Close => return Err(std::io::ErrorKind::ConnectionAborted.into()),
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     async fn answer_waiting(&mut self) -> std::io::Result<()> {

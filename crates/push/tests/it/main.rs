@@ -1,5 +1,7 @@
 //! Gateways against small servers that speak as the push services do.
 
+#![cfg(test)]
+
 mod apns;
 mod apns_connection;
 mod apns_token;
