@@ -6,6 +6,7 @@ mod apns;
 mod apns_connection;
 mod apns_token;
 mod credentials;
+mod emulator;
 mod fcm;
 mod frames;
 mod gateways;
