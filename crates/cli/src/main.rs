@@ -6,6 +6,7 @@ mod backup;
 mod config;
 mod demo;
 mod doctor;
+mod emulator;
 mod key_file;
 mod keys;
 mod operator;
@@ -20,7 +21,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin::AdminCommand, audit::AuditCommand, config::Place, keys::KeysCommand, telemetry::QUIET,
+    admin::AdminCommand, audit::AuditCommand, config::Place, emulator::Emulator, keys::KeysCommand,
+    telemetry::QUIET,
 };
 
 /// Let your own app be the second factor.
@@ -92,6 +94,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Be APNs and FCM on this machine, with phones that are managed by HTTP and with faults on demand.
+    ///
+    /// A folder is filled with what an operator would download from Apple and Google, and with the certificate to trust, so that
+    /// a platform can push to phones that do not exist. docs/emulator.md describes phones and faults.
+    Emulator(Emulator),
 }
 
 #[derive(Subcommand)]
@@ -132,6 +139,10 @@ fn main() -> ExitCode {
             Command::Tour { database, json } => {
                 telemetry::log_to_stderr(QUIET)?;
                 tour::run(database, json).await
+            }
+            Command::Emulator(emulator) => {
+                telemetry::log_to_stderr(QUIET)?;
+                emulator.run().await
             }
         }
     });

@@ -16,7 +16,8 @@ pub mod mailbox;
 
 use std::sync::Arc;
 
-use countersign_protocol::{entropy::Entropy, time::Clock};
+use countersign_protocol::entropy::{Entropy, random};
+use countersign_protocol::time::Clock;
 
 use self::authority::{Authority, AuthorityError};
 
@@ -62,10 +63,5 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A random UUID (RFC 9562 section 5.4).
 fn uuid(entropy: &dyn Entropy) -> String {
-    let mut bytes: [u8; 16] = countersign_protocol::entropy::random(entropy);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let text = hex(&bytes);
-    let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
-    parts.map(|(from, to)| text.get(from..to).unwrap_or_default()).join("-")
+    uuid::Builder::from_random_bytes(random(entropy)).into_uuid().to_string()
 }

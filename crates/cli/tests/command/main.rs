@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod durability;
+mod emulator;
 mod operations;
 mod restart;
 mod server;

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use countersign_protocol::mobile_payload::PushEnvironment;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,7 +26,7 @@ use super::StartError;
 use super::apns::ApnsServer;
 use super::fault::{Faults, Order};
 use super::fcm::FcmServer;
-use super::installation::{Environment, Installation, Installations, ReinstallError};
+use super::installation::{Installation, Installations, ReinstallError};
 use super::listener::Listener;
 
 /// A body may have so many bytes.
@@ -132,7 +135,7 @@ impl From<Refusal> for Answer {
 
 async fn answer(services: &Services, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    check_origin(&parts.headers)?;
+    check_origin(&parts)?;
     let path: Vec<_> = parts.uri.path().trim_start_matches('/').split('/').collect();
     let service = match path.as_slice() {
         ["__admin"] if parts.method == Method::GET => {
@@ -172,8 +175,10 @@ async fn answer(services: &Services, request: Request<Incoming>) -> Result<Answe
 }
 
 /// Refuses what a web page in the browser of this machine could send.
-fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+fn check_origin(Parts { uri, headers, .. }: &Parts) -> Result<(), Refusal> {
+    // HTTP/2 names the host in the address (RFC 9113 section 8.3.1).
+    let field = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = field.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let name = name.trim_start_matches('[').trim_end_matches(']');
     let local = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
@@ -187,7 +192,7 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
 #[serde(deny_unknown_fields)]
 struct Install {
     app: String,
-    environment: Option<Environment>,
+    environment: Option<PushEnvironment>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ mod relay;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use countersign_protocol::mobile_payload::PushEnvironment;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::Connection;
@@ -19,7 +20,6 @@ use super::{Host, Service, StartError};
 
 pub use self::provider_token::{ProviderKey, Team};
 pub use self::reason::Reason;
-pub use super::installation::Environment;
 
 /// How the service is set up.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct ApnsSettings {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Which of Apple's worlds it is.
-    pub environment: Environment,
+    pub environment: PushEnvironment,
     /// Who may push.
     pub teams: Vec<Team>,
     /// More messages to one token within a minute are too many requests. Nothing: no limit.
@@ -44,7 +44,7 @@ impl ApnsSettings {
     pub const fn new(teams: Vec<Team>) -> Self {
         Self {
             listen: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            environment: Environment::Production,
+            environment: PushEnvironment::Production,
             teams,
             messages_per_minute: None,
             first_streams: 1,

@@ -34,12 +34,18 @@ pub struct Authority {
 impl Authority {
     /// A new authority for [`NAMES`].
     pub fn new() -> Result<Self, AuthorityError> {
-        Self::with_key(KeyPair::generate()?, &[])
+        Self::open(&Self::new_key()?, &[])
     }
 
-    /// The authority of this key, for [`NAMES`] and `further_names`. Its certificate is made anew, but what it has signed before
+    /// The private key of a new authority, in PEM.
+    pub fn new_key() -> Result<String, AuthorityError> {
+        Ok(KeyPair::generate()?.serialize_pem())
+    }
+
+    /// The authority of this private key, for [`NAMES`] and `further_names`. Its certificate is made anew, but what it has signed before
     /// is valid under the new one too, and the other way round.
-    pub fn with_key(key: KeyPair, further_names: &[String]) -> Result<Self, AuthorityError> {
+    pub fn open(key: &str, further_names: &[String]) -> Result<Self, AuthorityError> {
+        let key = KeyPair::from_pem(key)?;
         let names: Vec<_> =
             NAMES.into_iter().map(str::to_owned).chain(further_names.iter().cloned()).collect();
         let mut parameters = CertificateParams::default();

@@ -15,6 +15,9 @@ pub const MAX_ORDERS: usize = 100;
 /// One order is for so many requests at most.
 pub const MAX_TIMES: u32 = 100_000;
 
+/// Debug data of GOAWAY has at most so many bytes.
+pub const MAX_DEBUG: usize = 1_024;
+
 /// The longest delay.
 pub const MAX_DELAY_MS: u64 = 600_000;
 
@@ -240,6 +243,9 @@ pub enum OrderError {
     /// No stream could ever be opened.
     #[error("fault.streams: must be at least 1")]
     Streams,
+    /// Too long for a frame that is read at once.
+    #[error("fault.debug: must be at most {MAX_DEBUG} bytes")]
+    Debug,
     /// A header field cannot hold it.
     #[error("fault.content_type: must be printable ASCII")]
     ContentType,
@@ -317,6 +323,9 @@ impl Faults {
         }
         match fault {
             Fault::Delay { milliseconds } if *milliseconds > MAX_DELAY_MS => Err(OrderError::Delay),
+            Fault::GoAway { debug: Some(debug), .. } if debug.len() > MAX_DEBUG => {
+                Err(OrderError::Debug)
+            }
             Fault::MaxConcurrentStreams { streams: 0 } => Err(OrderError::Streams),
             Fault::Answer { content_type: Some(text), .. }
                 if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) =>

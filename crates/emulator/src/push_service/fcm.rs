@@ -8,6 +8,7 @@ mod request;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use countersign_protocol::mobile_payload::PushEnvironment;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -16,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::account::AccessTokens;
 use super::fault::{Fault, Faults, Stage};
-use super::installation::{Environment, Installations};
+use super::installation::Installations;
 use super::listener::{HANDSHAKE_LIMIT, Listener};
 use super::{Host, Service, StartError};
 
@@ -28,8 +29,8 @@ pub use self::error::ErrorCode;
 pub struct FcmSettings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Its base URL for others, when that is not the address that it listens on.
-    pub base_url: Option<String>,
+    /// The name by which others reach it, when that is not the address that it listens on.
+    pub name: Option<String>,
     /// Who may send.
     pub accounts: Vec<ServiceAccount>,
     /// An access token lives so long.
@@ -44,7 +45,7 @@ impl FcmSettings {
     pub const fn new(accounts: Vec<ServiceAccount>) -> Self {
         Self {
             listen: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            base_url: None,
+            name: None,
             accounts,
             access_token_seconds: 3_599,
             messages_per_minute: None,
@@ -73,13 +74,16 @@ impl FcmServer {
     pub async fn start(settings: FcmSettings, host: Host) -> Result<Self, StartError> {
         let acceptor = TlsAcceptor::from(host.authority.tls(&["h2", "http/1.1"])?);
         let socket = Listener::bind(settings.listen).await?;
-        let base_url = settings.base_url.clone().unwrap_or_else(|| format!("https://{}", socket.1));
+        let base_url = match &settings.name {
+            Some(name) => format!("https://{name}:{}", socket.1.port()),
+            None => format!("https://{}", socket.1),
+        };
         let fcm = Arc::new(Fcm {
             base_url,
             tokens: AccessTokens::default(),
             installations: Arc::new(Installations::new(
                 Service::Fcm,
-                Environment::Production,
+                PushEnvironment::Production,
                 &host,
             )),
             faults: Arc::new(Faults::new(Service::Fcm)),

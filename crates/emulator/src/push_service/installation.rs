@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use countersign_protocol::encoding;
 use countersign_protocol::entropy::{Entropy, random};
+use countersign_protocol::mobile_payload::PushEnvironment;
 use countersign_protocol::time::{Clock, Timestamp};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::fault::Fault;
 use super::mailbox::{Mailbox, Message};
@@ -22,17 +23,6 @@ const MAX_STORED: usize = 100;
 
 /// FCM keeps messages of so many collapse keys for a phone that is offline.
 const MAX_COLLAPSE_KEYS: usize = 4;
-
-/// Which of Apple's two worlds a token is of. FCM has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Environment {
-    /// `api.push.apple.com`.
-    #[default]
-    Production,
-    /// `api.sandbox.push.apple.com`.
-    Sandbox,
-}
 
 /// What has become of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,8 +51,8 @@ pub(super) fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S:
 pub struct Installation {
     /// The topic of APNs, the project of FCM.
     pub app: String,
-    /// Apple's world.
-    pub environment: Environment,
+    /// Which of Apple's two worlds it is of. FCM has one.
+    pub environment: PushEnvironment,
     /// Whether the app is there.
     #[serde(flatten)]
     pub state: State,
@@ -100,7 +90,7 @@ struct Entry {
 /// All installations of a service.
 pub struct Installations {
     service: Service,
-    environment: Environment,
+    environment: PushEnvironment,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     entries: Mutex<BTreeMap<String, Entry>>,
@@ -117,7 +107,7 @@ pub struct Full;
 pub struct UnknownToken;
 
 impl Installations {
-    pub(super) fn new(service: Service, environment: Environment, host: &Host) -> Self {
+    pub(super) fn new(service: Service, environment: PushEnvironment, host: &Host) -> Self {
         Self {
             service,
             environment,
@@ -133,7 +123,7 @@ impl Installations {
     }
 
     /// The same in the environment that is named: a token of the other one is a bad token.
-    pub fn install_in(&self, environment: Environment, app: &str) -> Result<String, Full> {
+    pub fn install_in(&self, environment: PushEnvironment, app: &str) -> Result<String, Full> {
         let token = match self.service {
             Service::Apns => hex(&random::<32>(&*self.entropy)),
             Service::Fcm => {

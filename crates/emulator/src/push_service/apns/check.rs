@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_protocol::mobile_payload::PushEnvironment;
 use countersign_protocol::time::Timestamp;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
@@ -210,7 +211,7 @@ pub fn notification(fields: &Fields, body: Option<&[u8]>) -> Result<Notification
 pub fn token(
     token: &str,
     found: Option<&Installation>,
-    expected: (super::Environment, &str),
+    expected: (PushEnvironment, &str),
 ) -> Result<(), Refusal> {
     if token.is_empty() {
         return Err(Reason::MissingDeviceToken.into());

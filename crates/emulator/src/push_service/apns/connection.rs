@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_protocol::mobile_payload::PushEnvironment;
 use countersign_protocol::time::Timestamp;
 use h2::server::SendResponse;
 use h2::{Reason as Code, RecvStream};
@@ -20,11 +21,11 @@ use super::super::fault::{Fault, Stage, Stamp};
 use super::super::listener::HANDSHAKE_LIMIT;
 use super::super::mailbox::Message;
 use super::super::uuid;
+use super::Apns;
 use super::check::{self, Refusal};
 use super::provider_token::Proved;
 use super::reason::Reason;
 use super::relay::{self, Word};
-use super::{Apns, Environment};
 
 /// So much of a body is read.
 const MAX_READ: usize = 64 * 1_024;
@@ -59,6 +60,13 @@ struct GoesAway {
     unprocessed: u32,
     code: u32,
     debug: Bytes,
+}
+
+impl GoesAway {
+    /// So many are opened before it is said.
+    const fn streams(&self) -> u32 {
+        self.processed.saturating_add(self.unprocessed)
+    }
 }
 
 /// What comes of a request.
@@ -125,7 +133,7 @@ impl Connection {
     async fn streams(self: Arc<Self>, io: DuplexStream) {
         let mut settings = h2::server::Builder::new();
         settings.max_header_list_size(MAX_HEADER_LIST);
-        if self.goes_away.as_ref().is_some_and(|fault| fault.processed + fault.unprocessed == 0) {
+        if self.goes_away.as_ref().is_some_and(|fault| fault.streams() == 0) {
             self.go_away(0).await;
         }
         let Ok(mut connection) = settings.handshake(io).await else { return };
@@ -148,7 +156,7 @@ impl Connection {
                 handlers.spawn(Arc::clone(&self).handle(request, respond));
             }
             let Some(fault) = &self.goes_away else { continue };
-            if opened == fault.processed + fault.unprocessed {
+            if opened == fault.streams() {
                 self.go_away(self.last_stream_id.load(Ordering::Relaxed)).await;
             }
         }
@@ -302,7 +310,7 @@ impl Connection {
     fn accepted(&self, id: &HeaderValue) -> Box<Response<Bytes>> {
         let mut answer = Response::new(Bytes::new());
         answer.headers_mut().insert("apns-id", id.clone());
-        if self.apns.settings.environment == Environment::Sandbox {
+        if self.apns.settings.environment == PushEnvironment::Sandbox {
             let unique = value(&uuid(&*self.apns.host.entropy));
             answer.headers_mut().insert("apns-unique-id", unique);
         }

@@ -3,10 +3,10 @@
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use countersign_protocol::jose::{self, Compact};
 use countersign_protocol::json;
+use countersign_protocol::mobile_payload::PushEnvironment;
 use countersign_protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::super::installation::Environment;
 use super::reason::Reason;
 
 /// A token is good for so long.
@@ -37,7 +37,7 @@ pub struct ProviderKey {
     /// The uncompressed point on P-256.
     pub public_key: Vec<u8>,
     /// It is for one of Apple's worlds alone.
-    pub only: Option<Environment>,
+    pub only: Option<PushEnvironment>,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +65,7 @@ impl Proved {
         &mut self,
         token: &str,
         teams: &'a [Team],
-        environment: Environment,
+        environment: PushEnvironment,
         now: Timestamp,
     ) -> Result<&'a Team, Reason> {
         let (team, key) = verify(token, teams, now)?;

@@ -1,9 +1,9 @@
 //! What is refused, and why: in the order of the checks.
 
 use bytes::Bytes;
-use countersign_emulator::push_service::apns::Environment;
 use countersign_emulator::push_service::credentials::ApnsCredentials;
 use countersign_protocol::entropy::SystemEntropy;
+use countersign_protocol::mobile_payload::PushEnvironment;
 use countersign_protocol::time::Clock;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ async fn what_is_accepted_has_an_empty_body_and_its_id() {
 
 #[tokio::test]
 async fn the_sandbox_gives_a_unique_id() {
-    let world = World::with(|settings| settings.environment = Environment::Sandbox).await;
+    let world = World::with(|settings| settings.environment = PushEnvironment::Sandbox).await;
     assert!(world.send(world.request()).await.head.headers.contains_key("apns-unique-id"));
 }
 
@@ -206,7 +206,7 @@ async fn a_connection_is_of_one_key() {
 #[tokio::test]
 async fn a_key_may_be_for_one_environment() {
     let world = World::with(|settings| {
-        settings.teams[0].keys[0].only = Some(Environment::Sandbox);
+        settings.teams[0].keys[0].only = Some(PushEnvironment::Sandbox);
     })
     .await;
     let answer = world.send(world.request()).await;
@@ -217,7 +217,7 @@ async fn a_key_may_be_for_one_environment() {
 async fn a_token_is_of_one_environment_and_one_topic() {
     let world = World::with(|settings| settings.teams[0].topics.clear()).await;
     let installations = world.server.installations();
-    let sandbox = installations.install_in(Environment::Sandbox, TOPIC).unwrap();
+    let sandbox = installations.install_in(PushEnvironment::Sandbox, TOPIC).unwrap();
     assert_eq!(world.send(world.request().to(&sandbox)).await.reason(), "BadDeviceToken");
     let other = installations.install("org.other.app").unwrap();
     assert_eq!(world.send(world.request().to(&other)).await.reason(), "DeviceTokenNotForTopic");

@@ -267,6 +267,15 @@ async fn an_order_that_makes_no_sense_is_refused() {
         (Order::from(new(Some(99))), OrderError::Status),
         (Order::from(Fault::Refuse {}).for_token("a"), OrderError::Token),
         (Order::from(Fault::MaxConcurrentStreams { streams: 0 }), OrderError::Streams),
+        (
+            Order::from(Fault::GoAway {
+                processed: u32::MAX,
+                unprocessed: u32::MAX,
+                code: 0,
+                debug: Some("x".repeat(1_025)),
+            }),
+            OrderError::Debug,
+        ),
         (Order::from(Fault::Delay { milliseconds: 600_001 }), OrderError::Delay),
         (
             Order::from(Fault::TokenRefused { status: 400, error: "x".to_owned() }),
