@@ -144,7 +144,7 @@ pub enum Error {
     #[error("number must be one that was offered")]
     NumberNotOffered,
     /// The name of the authentication method breaks a rule.
-    #[error("authentication_method is wrong: {0}")]
+    #[error("authentication_{0}")]
     AuthenticationMethod(#[from] Unfit),
     /// The person refused to be verified, or was not recognised.
     #[error("the person was not verified")]

@@ -9,8 +9,14 @@
 //!    authorize request.
 //! 3. [`Countersign::process_id_token`] after it. When that gives a [`PairingObject`], ask the
 //!    user, and call [`PairingObject::approve`] or [`PairingObject::deny`].
-//! 4. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
+//! 4. [`Countersign::set_device_token`] at every start, and [`Countersign::process_remote_notification`]
+//!    for every push message. When that gives a [`NotificationObject`], show it, and call
+//!    [`NotificationObject::approve`] or [`NotificationObject::deny`].
+//!    [`Countersign::pending_notifications`] whenever the app comes to the front.
+//! 5. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
 //!    time.
+//!
+//! `docs/sdk.md` has it all with examples.
 //!
 //! # Errors
 //!
@@ -32,6 +38,18 @@
 //! | `OtherInstallation` | Security | | 10023 | do not go on |
 //! | `Clock`, `NoPasscodes` | State | | 10010 | ask to set the clock; pair again |
 //! | `AmbiguousUser` | Input | | 10000 | say which user |
+//! | `DeviceToken` | Input | | 10001 | mend the call |
+//! | `Statement` | Security | | 10017 | do not go on |
+//! | `ChallengeExpired` | State | | 10009 | say that it was too late |
+//! | `ChallengeCancelled`, `ChallengeAnswered` | State | | 10020 | take the question down |
+//! | `ChallengeInvalid` | State | | 10023 | take the question down |
+//! | `NotificationUsed` | State | | 10000 | nothing: it was answered |
+//! | `WrongNumber` | State | | 10000 | say so; sign in again |
+//! | `NumberMissing`, `NumberNotOffered` | Input | | 10000 | ask for the number |
+//! | `AuthenticationMethod` | Input | | 10000 | mend the call |
+//! | `UserNotVerified` | State | yes | 10000 | let the person try again, or deny |
+//! | `NoUserVerification` | State | | 10000 | ask to set a screen lock; deny |
+//! | `TestRunning` | State | yes | 10016 | wait |
 //! | `KeyStore`, `Storage` | State | yes | 10000 | try again, then report |
 //! | `State` | State | | 10000 | delete the stored state |
 

@@ -3,7 +3,11 @@
 mod clock;
 mod errors;
 mod id_token;
+mod notifications;
 mod pairing;
 pub mod platform;
+mod pull;
+mod push_address;
+mod push_test;
 mod users;
 mod world;

@@ -65,6 +65,18 @@ fn a_detail_says_more_than_the_code() {
     assert!(matches!(read_error(&unsigned), Error::Rejected { .. }));
     let spent = error(400, ErrorCode::RequestFailed, Some((DetailCode::TicketSpent, None)));
     assert!(matches!(read_error(&spent), Error::PairingRefused { .. }));
+    for (code, expected) in [
+        (DetailCode::ChallengeInvalid, 10_023),
+        (DetailCode::ChallengeExpired, 10_009),
+        (DetailCode::ChallengeCancelled, 10_020),
+    ] {
+        let over = read_error(&error(400, ErrorCode::RequestFailed, Some((code, None))));
+        assert_eq!(over.pingone_code(), expected);
+        assert_eq!(over.correlation_id(), Some("correlation"));
+    }
+    let answered = (DetailCode::ChallengeAnswered, None);
+    let answered = read_error(&error(400, ErrorCode::RequestFailed, Some(answered)));
+    assert!(matches!(answered, Error::ChallengeAnswered { .. }));
     let invalid = error(400, ErrorCode::InvalidRequest, Some((DetailCode::InvalidValue, None)));
     assert!(read_error(&invalid).to_string().contains("the detail"));
     assert!(read_error(&error(404, ErrorCode::NotFound, None)).to_string().contains("the error"));

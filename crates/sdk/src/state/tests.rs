@@ -1,9 +1,11 @@
 //! The stored form, and the pure rules on it.
 
+use countersign_protocol::mobile_payload::PushService;
 use countersign_protocol::pairing::Name;
 use proptest::prelude::*;
 
 use super::*;
+use crate::device_token::DeviceToken;
 use crate::tests::platform::{APPLICATION, ISSUER, START, Seeded};
 
 fn state() -> State {
@@ -25,6 +27,11 @@ fn state() -> State {
                 expires_at: START,
             },
         }),
+        push: PushState {
+            token: Some(DeviceToken::new(PushService::Fcm, "token", None).unwrap()),
+            is_refused: true,
+            is_pending: true,
+        },
         ..State::new(ISSUER, APPLICATION, installation)
     }
 }

@@ -1,15 +1,22 @@
 //! What an app learns of each error. The table in the crate's documentation follows this one.
 
+use countersign_protocol::challenge::{Approval, ShownHash, StatementError};
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
 
-use crate::{ConfigError, Error, KeyStoreError, PairingRefusal, StorageError, TransportError};
+use crate::protocol::proof::Proof;
+use crate::{
+    ConfigError, DeviceTokenError, Error, KeyStoreError, PairingRefusal, StorageError,
+    TransportError,
+};
 
 fn text() -> String {
     "x".to_owned()
 }
 
 fn all() -> Vec<Error> {
+    let method = Approval { shown: ShownHash::of(b"{}"), method: String::new(), number: None };
+    let correlation_id = Some("c".to_owned());
     let refused = |reason| Error::PairingRefused { reason, correlation_id: Some("c".to_owned()) };
     vec![
         Error::Config(ConfigError::Insecure),
@@ -37,6 +44,20 @@ fn all() -> Vec<Error> {
         Error::Clock,
         Error::AmbiguousUser,
         Error::NoPasscodes,
+        Error::DeviceToken(DeviceTokenError::NotHexadecimal),
+        Error::Statement(StatementError::NotOurs),
+        Error::ChallengeInvalid { correlation_id: correlation_id.clone() },
+        Error::ChallengeExpired { correlation_id: correlation_id.clone() },
+        Error::ChallengeCancelled { correlation_id: correlation_id.clone() },
+        Error::ChallengeAnswered { correlation_id },
+        Error::NotificationUsed,
+        Error::WrongNumber,
+        Error::NumberMissing,
+        Error::NumberNotOffered,
+        Error::AuthenticationMethod(method.check().unwrap_err()),
+        Error::UserNotVerified,
+        Error::NoUserVerification,
+        Error::TestRunning,
         Error::KeyStore(KeyStoreError::Failed(text())),
         Error::Storage(StorageError(text())),
         Error::State(text()),

@@ -14,13 +14,14 @@ use countersign_protocol::device_api::{
 use countersign_protocol::entropy::{Entropy, random};
 use countersign_protocol::jose::{self, Algorithm, Header};
 use countersign_protocol::jwk::{EcPublicKey, JwkSet, PublicJwk, PublicKey, Thumbprint};
-use countersign_protocol::mobile_payload;
+use countersign_protocol::mobile_payload::{self, PushAddress};
 use countersign_protocol::pairing::{
     Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
     PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
 };
 use countersign_protocol::private_key::EcPrivateKey;
-use countersign_protocol::proof::{self, Jti, Proof, Verified};
+use countersign_protocol::proof::{self, Jti, Peeked, Proof, Verified};
+use countersign_protocol::push::PushMessage;
 use countersign_protocol::secret::Secret;
 use countersign_protocol::seed::{self, Seed};
 use countersign_protocol::time::{Clock, Timestamp};
@@ -31,6 +32,10 @@ use url::Url;
 
 use crate::installation::lock;
 use crate::platform::{Method, Request, Response, Transport, TransportError};
+
+mod challenges;
+
+pub use challenges::{Challenge, LIFE_SECONDS, push};
 
 pub const ORIGIN: &str = "https://id.example";
 pub const ISSUER: &str = "https://id.example/e/as";
@@ -81,6 +86,8 @@ impl Clock for SetClock {
 pub enum Fate {
     /// It never arrives.
     LoseRequest,
+    /// It never arrives, and nobody knows before this many seconds.
+    LoseAfter(i64),
     /// It is carried out, and the answer never arrives.
     LoseAnswer,
     /// Somebody else answers.
@@ -95,6 +102,8 @@ pub enum Fate {
 
 pub struct FakePlatform {
     pub clock: Arc<SetClock>,
+    /// Of the only phone.
+    pub phone_clock: Arc<SetClock>,
     pub signing_keys: Mutex<Vec<(String, EcPrivateKey)>>,
     pub discovery: Mutex<Value>,
     pub fates: Mutex<VecDeque<Fate>>,
@@ -103,6 +112,17 @@ pub struct FakePlatform {
     pub log: Mutex<Vec<(String, Option<String>)>>,
     pub devices: Mutex<Vec<Device>>,
     pub has_passcodes: Mutex<bool>,
+    /// For how long the last request asked to be held back.
+    pub waited: Mutex<Option<u8>>,
+    pub challenges: Mutex<Vec<Challenge>>,
+    /// What a push service would bring to installations of the platform itself.
+    pub hints: Mutex<Vec<PushMessage>>,
+    /// The last address that it was told, by pairing or by itself.
+    pub push: Mutex<Option<PushAddress>>,
+    /// What the push service says to a test message.
+    pub refuses_test: Mutex<Option<String>>,
+    /// User-verification keys, and the installations that they belong to.
+    verifications: Mutex<BTreeMap<Thumbprint, (EcPublicKey, Thumbprint)>>,
     installations: Mutex<BTreeMap<Thumbprint, EcPublicKey>>,
     tickets: Mutex<BTreeMap<String, Ticket>>,
     answers: Mutex<BTreeMap<(Thumbprint, Jti), Response>>,
@@ -128,6 +148,7 @@ impl FakePlatform {
         let entropy = Seeded::new(1);
         Self {
             clock: Arc::new(SetClock::new(START)),
+            phone_clock: Arc::new(SetClock::new(START)),
             signing_keys: Mutex::new(vec![("k1".to_owned(), EcPrivateKey::generate(&entropy))]),
             discovery: Mutex::new(
                 json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/jwks"), "x": []}),
@@ -136,6 +157,12 @@ impl FakePlatform {
             log: Mutex::default(),
             devices: Mutex::default(),
             has_passcodes: Mutex::new(true),
+            waited: Mutex::default(),
+            challenges: Mutex::default(),
+            hints: Mutex::default(),
+            push: Mutex::default(),
+            refuses_test: Mutex::default(),
+            verifications: Mutex::default(),
             installations: Mutex::default(),
             tickets: Mutex::default(),
             answers: Mutex::default(),
@@ -219,7 +246,8 @@ impl FakePlatform {
             (Method::Post, "/e/device/v1/pairings/denials") => self.proven(request, Self::deny),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
             (Method::Post, "/e/device/v1/unpairings") => self.proven(request, Self::unpair),
-            _ => error(404, ErrorCode::NotFound, None),
+            (Method::Post, path) => self.answer_push(request, path),
+            (Method::Get, _) => error(404, ErrorCode::NotFound, None),
         }
     }
 
@@ -244,7 +272,17 @@ impl FakePlatform {
         let Some(key) = lock(&self.installations).get(&peeked.unverified_kid()).copied() else {
             return error(401, ErrorCode::DeviceNotPaired, None);
         };
-        let verified = match peeked.verify(&key, &P::address(DEVICE_BASE), self.clock.now()) {
+        self.verified(peeked, &key, &P::address(DEVICE_BASE), act)
+    }
+
+    fn verified<P: Proof>(
+        &self,
+        peeked: Peeked<P>,
+        key: &EcPublicKey,
+        address: &str,
+        act: impl FnOnce(&Self, &Verified<P>) -> Response,
+    ) -> Response {
+        let verified = match peeked.verify(key, address, self.clock.now()) {
             Ok(verified) => verified,
             Err(broken) => {
                 let skew = broken.skew().unwrap_or_else(|| panic!("{broken}"));
@@ -308,6 +346,7 @@ impl FakePlatform {
             Ok(user) => user,
             Err(refusal) => return refusal,
         };
+        self.learn_keys(installation, body);
         let now = self.clock.now();
         let device = Device {
             id: format!("device-{}", lock(&self.devices).len()),
@@ -383,10 +422,15 @@ impl Transport for FakePlatform {
         let path = path.unwrap_or(&request.url);
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         lock(&self.log).push((path.to_owned(), proof));
+        *lock(&self.waited) = Some(request.wait_seconds);
         let fate = lock(&self.fates).pop_front().unwrap_or(Fate::Arrive);
         let lost = || TransportError::NoAnswer("lost".to_owned());
         match fate {
             Fate::LoseRequest => Err(lost()),
+            Fate::LoseAfter(seconds) => {
+                self.phone_clock.advance(seconds);
+                Err(lost())
+            }
             Fate::LoseAnswer => {
                 self.answer(&request);
                 Err(lost())

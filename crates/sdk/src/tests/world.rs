@@ -6,30 +6,35 @@ use countersign_protocol::mobile_payload::Platform as RunsOn;
 use countersign_protocol::otp;
 use countersign_protocol::time::Clock;
 
-use super::platform::{APPLICATION, FakePlatform, ISSUER, START, Seeded, SetClock};
+use super::platform::{APPLICATION, Challenge, FakePlatform, ISSUER, Seeded, SetClock};
 use crate::key_store::MemoryKeyStore;
 use crate::storage::MemoryStorage;
-use crate::{App, Config, Countersign, Device, Error, PairingInfo, PairingObject, Platform};
+use crate::{
+    App, Config, Countersign, Device, Error, NotificationObject, PairingInfo, PairingObject,
+    Platform, RemoteNotification,
+};
 
 pub struct World {
     pub platform: Arc<FakePlatform>,
     pub clock: Arc<SetClock>,
+    pub keys: Arc<MemoryKeyStore>,
     pub system: Platform,
 }
 
 impl World {
     pub fn new() -> Self {
         let platform = Arc::new(FakePlatform::new());
-        let clock = Arc::new(SetClock::new(START));
+        let clock = Arc::clone(&platform.phone_clock);
         let entropy = Arc::new(Seeded::new(2));
+        let keys = Arc::new(MemoryKeyStore::new(Arc::clone(&entropy) as _));
         let system = Platform {
             transport: Arc::clone(&platform) as _,
-            key_store: Arc::new(MemoryKeyStore::new(Arc::clone(&entropy) as _)),
+            key_store: Arc::clone(&keys) as _,
             storage: Arc::new(MemoryStorage::default()),
             clock: Arc::clone(&clock) as _,
             entropy,
         };
-        Self { platform, clock, system }
+        Self { platform, clock, keys, system }
     }
 
     /// Starts the app, and restarts it when called again.
@@ -52,6 +57,26 @@ impl World {
 
     pub async fn pair(&self, sdk: &Countersign, user: &str) -> PairingInfo {
         self.offer(sdk, user).await.approve().await.unwrap()
+    }
+
+    /// The app, paired to Ann.
+    pub async fn paired(&self) -> Countersign {
+        let sdk = self.open().await;
+        self.pair(&sdk, "ann").await;
+        sdk
+    }
+
+    /// Asks Ann, whose app is `sdk`, and gives what the app shows of it.
+    pub async fn notification(
+        &self,
+        sdk: &Countersign,
+        challenge: Challenge,
+    ) -> NotificationObject {
+        let push = self.platform.ask(challenge);
+        match sdk.process_remote_notification(&push).await.unwrap() {
+            RemoteNotification::Notification(notification) => notification,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The passcode that the platform expects of `user` now.
