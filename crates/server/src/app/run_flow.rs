@@ -119,8 +119,8 @@ impl Seen {
 
 /// Moves a flow by an event, and on until it waits for somebody or ends. The caller stores it.
 ///
-/// A flow that rests on a password of before begins again instead. This is asked before each proof, so that a second factor
-/// cannot make up for the first.
+/// A flow that rests on a password of before begins again instead of going on. This is asked at each proof, so that a second
+/// factor cannot make up for the first.
 pub(super) async fn run(
     tx: &mut Tx<'_>,
     call: &Call,
@@ -128,20 +128,33 @@ pub(super) async fn run(
     event: Event,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
-    let event = match &flow.state {
+    let mut next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
+    let fails = matches!(next.state, State::Failed { .. });
+    if let Some(identity) = waits_for_device(&flow.state).filter(|_| !fails)
+        && is_outdated(tx, identity).await?
+    {
+        next = flow::apply(flow.plan(), &flow.state, Event::Reset, call.now)?;
+    }
+    commit(tx, call, flow, next, seen).await?;
+    settle(tx, call, flow, seen).await
+}
+
+/// Who a flow is about that waits for a device.
+const fn waits_for_device(state: &State) -> Option<&Identity> {
+    match state {
         State::DeviceSelection { identity, .. }
         | State::Passcode { identity, .. }
         | State::Verification { identity, .. }
         | State::Push { identity, .. }
-        | State::PushTimedOut { identity, .. }
-            if event != Event::Cancelled && is_outdated(tx, identity).await? =>
-        {
-            Event::Reset
-        }
-        _ => event,
-    };
-    step(tx, call, flow, event, seen).await?;
-    settle(tx, call, flow, seen).await
+        | State::PushTimedOut { identity, .. } => Some(identity),
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { .. }
+        | State::PasswordChange { .. }
+        | State::Deciding { .. }
+        | State::Completed { .. }
+        | State::Failed { .. } => None,
+    }
 }
 
 /// Whether a person has proved to be somebody by a password that is no longer the one.
