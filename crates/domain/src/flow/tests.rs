@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::mfa::Verification;
 use crate::{
     fixture::{MFA, NOW, Named, id},
     mfa::Reason,

@@ -184,7 +184,7 @@ impl Page<'_> {
 
 impl Screen<'_> {
     /// Where the page finds out that it is no longer true.
-    const fn wait(&self) -> Option<&str> {
+    pub const fn wait(&self) -> Option<&str> {
         match self {
             Self::Waiting { wait, .. } => Some(wait),
             _ => None,

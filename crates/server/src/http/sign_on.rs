@@ -393,8 +393,10 @@ pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) 
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let beyond = leads_to.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
+    // Only a page that waits asks by itself.
+    let connect = page.screen.wait().map(|_| " connect-src 'self';").unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';{connect} \
          form-action 'self'{beyond}; frame-ancestors 'none'; base-uri 'none'"
     );
     let mut response = (status, text).into_response();

@@ -30,7 +30,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 30] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 36] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -61,6 +61,12 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 30] = [
     ("POST", "/{environment}/device/v1/pairings/denials", Installation, Envelope),
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/challenges/{challenge}/approve", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/push-address", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/push-tests", Installation, Envelope),
 ];
 
 /// The path of each route.
@@ -70,9 +76,10 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 15] = [
+const HANDLERS: [(&str, &str); 16] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
+    ("challenge", include_str!("../../src/http/challenge.rs")),
     ("device", include_str!("../../src/http/device.rs")),
     ("discovery", include_str!("../../src/http/discovery.rs")),
     ("flow", include_str!("../../src/http/flow.rs")),

@@ -1,0 +1,384 @@
+//! The flow as a machine: how it begins, and what each event makes of each state.
+
+use countersign_protocol::time::Timestamp;
+
+use super::{
+    Ask, Effect, Event, Failure, Flow, Identity, Known, Method, Plan, Refusal, State, Step,
+};
+use crate::{
+    audit,
+    challenge::{Challenge, Outcome, SILENT_SECONDS},
+    device::Device,
+    id::Id,
+    mfa::{Decision, Reason, Verification},
+    mfa_policy::ExtraVerification,
+    sign_on_policy::ActionKind,
+    user::User,
+};
+
+/// How a flow begins. What the session has proved is not asked for again; each MFA step is decided anew all the same.
+#[must_use]
+pub fn begin(plan: Plan<'_>, known: Known) -> Step {
+    match known {
+        Known::Nobody => Step::to(Flow::first(plan.actions)),
+        Known::Named { user, username } => identified(plan, 0, username, Some(user)),
+        Known::Proved(identity) => next(plan, 0, identity),
+    }
+}
+
+/// The whole life of a flow.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the machine is read as one, and each refusal is written down"
+)]
+pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Result<Step, Refusal> {
+    match state {
+        State::Identifier { step } => match event {
+            Event::Identified { username, user } => Ok(identified(plan, *step, username, user)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(None)),
+            Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::Login { step } => match event {
+            Event::PasswordAccepted { user, must_change } => {
+                let identity = Identity::named(user).proved(Method::Pwd, now);
+                Ok(password_accepted(plan, *step, identity, must_change))
+            }
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(None)),
+            Event::Identified { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::Password { step, user: expected, proved, .. } => match event {
+            Event::PasswordAccepted { user, must_change } if Some(user) == *expected => {
+                let identity = proved.clone().unwrap_or_else(|| Identity::named(user));
+                let identity = identity.proved(Method::Pwd, now);
+                Ok(password_accepted(plan, *step, identity, must_change))
+            }
+            Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(*expected)),
+            Event::Identified { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::PasswordChange { step, identity } => match event {
+            // Proved anew, since what rests on an older password than the present one does not count.
+            Event::PasswordChanged => {
+                let mut changed = next(plan, step + 1, identity.proved(Method::Pwd, now));
+                changed.effects.insert(0, Effect::audit(audit::Action::PasswordReset, None));
+                Ok(changed)
+            }
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. } => Err(Refusal::NotNow),
+        },
+        State::Deciding { step, identity } => match event {
+            Event::Decided { policy, decision, challenge } => {
+                let identity = Identity { mfa_policy: Some(policy), ..identity.clone() };
+                Ok(decided(plan, (*step, identity), &decision, challenge, now))
+            }
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged
+            | Event::Reset
+            | Event::Cancelled => Err(Refusal::NotNow),
+        },
+        State::DeviceSelection { step, identity } => match event {
+            Event::DeviceChosen { device, ask } => Ok(asked(*step, identity, device, ask, now)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Cancelled => Ok(cancelled(Some(identity.user))),
+            Event::AnotherDevice
+            | Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::Passcode { step, identity, .. } | State::PushTimedOut { step, identity, .. } => {
+            device_step(plan, (*step, identity), event, now)
+        }
+        State::Push { step, identity, challenge, .. } => match event {
+            Event::Answered { challenge: answered, outcome } if answered == *challenge => {
+                push_ended(plan, state, outcome, now)
+            }
+            event => Ok(device_step(plan, (*step, identity), event, now)?.withdrawing(*challenge)),
+        },
+        State::Verification { step, identity, challenge, .. } => match event {
+            Event::Answered { challenge: answered, outcome } if answered == *challenge => {
+                verification_ended(plan, state, outcome, now)
+            }
+            Event::DeviceLost => Ok(deciding(*step, identity).withdrawing(*challenge)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing(*challenge)),
+            Event::Cancelled => Ok(cancelled(Some(identity.user)).withdrawing(*challenge)),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::PasswordChanged
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::Answered { .. } => Err(Refusal::NotNow),
+        },
+        State::Completed { .. } | State::Failed { .. } => match event {
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. }
+            | Event::PasswordChanged
+            | Event::Reset
+            | Event::Cancelled => Err(Refusal::NotNow),
+        },
+    }
+}
+
+/// What a person can do who is asked for a device, by whatever way.
+fn device_step(
+    plan: Plan<'_>,
+    (step, identity): (usize, &Identity),
+    event: Event,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    match event {
+        Event::PasscodeAccepted => Ok(next(plan, step + 1, identity.proved(Method::Otp, now))),
+        Event::DeviceChosen { device, ask } => Ok(asked(step, identity, device, ask, now)),
+        Event::AnotherDevice => {
+            Ok(Step::to(State::DeviceSelection { step, identity: identity.clone() }))
+        }
+        Event::DeviceLost => Ok(deciding(step, identity)),
+        Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+        Event::Cancelled => Ok(cancelled(Some(identity.user))),
+        Event::Identified { .. }
+        | Event::PasswordAccepted { .. }
+        | Event::PasswordChanged
+        | Event::Decided { .. }
+        | Event::Answered { .. } => Err(Refusal::NotNow),
+    }
+}
+
+/// A question to the person has come to an end.
+fn push_ended(
+    plan: Plan<'_>,
+    state: &State,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let State::Push { step, identity, device, .. } = state else { return Err(Refusal::NotNow) };
+    match outcome {
+        Outcome::Approved(method) => {
+            let methods = [Method::Swk, Method::Mca, method];
+            let prove = |identity: Identity, method| identity.proved(method, now);
+            Ok(next(plan, step + 1, methods.into_iter().fold(identity.clone(), prove)))
+        }
+        Outcome::Denied => Ok(failed(Some(identity.user), Failure::Mfa(Reason::PushDenied))),
+        Outcome::Unanswered | Outcome::Undeliverable => {
+            let (step, identity, device) = (*step, identity.clone(), *device);
+            Ok(Step::to(State::PushTimedOut { step, identity, device }))
+        }
+        Outcome::DeviceGone => Ok(deciding(*step, identity)),
+        Outcome::Acknowledged => Err(Refusal::NotNow),
+    }
+}
+
+/// A silent push has come to an end: what is said in the table of the policy's extra verification.
+fn verification_ended(
+    plan: Plan<'_>,
+    state: &State,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Step, Refusal> {
+    let State::Verification { step, identity, device, mode, .. } = state else {
+        return Err(Refusal::NotNow);
+    };
+    let verification = match outcome {
+        Outcome::Acknowledged => Verification::Acknowledged,
+        Outcome::Unanswered => Verification::Unanswered,
+        Outcome::Undeliverable => Verification::Impossible,
+        Outcome::DeviceGone => return Ok(deciding(*step, identity)),
+        Outcome::Approved(_) | Outcome::Denied => return Err(Refusal::NotNow),
+    };
+    let passes = match mode {
+        ExtraVerification::Permissive => true,
+        ExtraVerification::Restrictive => verification == Verification::Acknowledged,
+    };
+    if passes {
+        return Ok(authorized(plan, (*step, identity), *device, verification, now));
+    }
+    let why = Failure::Mfa(Reason::ExtraVerificationFailed);
+    Ok(failed(Some(identity.user), why))
+}
+
+/// The phone on which the person signs on passes the step.
+fn authorized(
+    plan: Plan<'_>,
+    (step, identity): (usize, &Identity),
+    device: Id<Device>,
+    verification: Verification,
+    now: Timestamp,
+) -> Step {
+    let proved = identity.proved(Method::Swk, now);
+    let (reason, proved) = match verification {
+        Verification::NotAsked => ("device_authorized", proved),
+        Verification::Impossible => ("device_authorized_unverified", proved),
+        Verification::Unanswered => ("device_authorized_unanswered", proved),
+        Verification::Acknowledged => {
+            ("device_authorized_verified", proved.proved(Method::Mca, now))
+        }
+    };
+    let mut passed = next(plan, step + 1, proved);
+    let action = audit::Action::DeviceAuthorized;
+    let (reason, device) = (Some(reason), Some(device));
+    passed.effects.insert(0, Effect::Audit { action, reason, device });
+    passed
+}
+
+/// The person is asked for a device.
+fn asked(step: usize, identity: &Identity, device: Id<Device>, ask: Ask, now: Timestamp) -> Step {
+    let identity = identity.clone();
+    match ask {
+        Ask::Passcode => Step::to(State::Passcode { step, identity, device }),
+        Ask::Push { challenge, seconds } => {
+            let until = now.plus_seconds(seconds.into());
+            let ask = Effect::Ask { challenge, device, visible: true, until };
+            let state = State::Push { step, identity, device, challenge, until };
+            Step { state, effects: vec![ask] }
+        }
+    }
+}
+
+fn deciding(step: usize, identity: &Identity) -> Step {
+    Step::to(State::Deciding { step, identity: identity.clone() })
+}
+
+fn identified(plan: Plan<'_>, step: usize, username: String, user: Option<Id<User>>) -> Step {
+    let device_first =
+        matches!(plan.actions.get(step), Some(ActionKind::MultiFactorAuthentication { .. }));
+    match user {
+        Some(user) if device_first => {
+            Step::to(State::Deciding { step, identity: Identity::named(user) })
+        }
+        // Nobody has no device: the same answer as for somebody without one.
+        None if device_first => failed(None, Failure::Mfa(Reason::NoUsableDevice)),
+        // Nobody is asked for a password too, so that user names cannot be found out here.
+        Some(_) | None => Step::to(State::Password { step, username, user, proved: None }),
+    }
+}
+
+fn password_accepted(plan: Plan<'_>, step: usize, identity: Identity, must_change: bool) -> Step {
+    if must_change {
+        return Step::to(State::PasswordChange { step, identity });
+    }
+    next(plan, step + 1, identity)
+}
+
+/// From this step on: the first that still asks for something, or the end.
+fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
+    let rest = plan.actions.iter().enumerate().skip(step);
+    for (step, action) in rest {
+        match action {
+            // The user is known and has given a password, or a device that the policy puts before it.
+            ActionKind::Login | ActionKind::IdentifierFirst
+                if identity.methods.contains(&Method::Pwd) => {}
+            ActionKind::Login | ActionKind::IdentifierFirst => {
+                let (username, user) = (String::new(), Some(identity.user));
+                return Step::to(State::Password { step, username, user, proved: Some(identity) });
+            }
+            ActionKind::MultiFactorAuthentication { .. } => {
+                return Step::to(State::Deciding { step, identity });
+            }
+        }
+    }
+    if plan.user.is_some_and(|user| user != identity.user) {
+        return failed(Some(identity.user), Failure::OtherUser);
+    }
+    let allowed = Effect::audit(audit::Action::AccessAllowed, None);
+    Step { state: State::Completed { identity }, effects: vec![allowed, Effect::IssueGrant] }
+}
+
+fn decided(
+    plan: Plan<'_>,
+    (step, identity): (usize, Identity),
+    decision: &Decision,
+    challenge: Id<Challenge>,
+    now: Timestamp,
+) -> Step {
+    match decision {
+        Decision::Authorize { device, verification } => {
+            authorized(plan, (step, &identity), *device, *verification, now)
+        }
+        Decision::Verify { device, mode } => {
+            let (device, mode, until) = (*device, *mode, now.plus_seconds(SILENT_SECONDS));
+            let ask = Effect::Ask { challenge, device, visible: false, until };
+            let state = State::Verification { step, identity, device, challenge, until, mode };
+            Step { state, effects: vec![ask] }
+        }
+        Decision::Push { device, seconds } => {
+            let ask = Ask::Push { challenge, seconds: *seconds };
+            asked(step, &identity, *device, ask, now)
+        }
+        // Whoever has proved nothing cannot skip a proof, whatever was decided.
+        Decision::Continue if !identity.has_possession() => {
+            failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
+        }
+        Decision::Bypass if identity.authenticated_at.is_none() => {
+            failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice))
+        }
+        Decision::Continue | Decision::Bypass => next(plan, step + 1, identity),
+        Decision::Passcode { device } => asked(step, &identity, *device, Ask::Passcode, now),
+        Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
+        Decision::Block(reason) => {
+            let mut end = failed(Some(identity.user), Failure::Mfa(*reason));
+            // Whoever has only named a user hears what a name that nobody has gets. The audit log has the reason.
+            if identity.authenticated_at.is_none() {
+                let why = Failure::Mfa(Reason::NoUsableDevice);
+                end.state = State::Failed { user: Some(identity.user), why };
+            }
+            end
+        }
+    }
+}
+
+fn cancelled(user: Option<Id<User>>) -> Step {
+    failed(user, Failure::Cancelled)
+}
+
+pub(super) fn failed(user: Option<Id<User>>, why: Failure) -> Step {
+    let denied = Effect::audit(audit::Action::AccessDenied, Some(why.name()));
+    Step { state: State::Failed { user, why }, effects: vec![denied] }
+}
