@@ -36,11 +36,11 @@ proptest! {
         for (event, gap) in happened {
             now = now.plus_seconds(gap);
             let Ok(step) = apply(&challenge, &event, now) else { continue };
-            if step.state != challenge.state {
+            if step.state == challenge.state {
+                prop_assert!(step.effects.is_empty());
+            } else {
                 prop_assert_eq!(&challenge.state, &State::Pending);
                 ends += 1;
-            } else {
-                prop_assert!(step.effects.is_empty());
             }
             told += step.effects.iter().filter(|e| matches!(e, Effect::TellFlow(_))).count();
             challenge.state = step.state;

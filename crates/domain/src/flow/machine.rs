@@ -128,14 +128,16 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
         State::Passcode { step, identity, .. } | State::PushTimedOut { step, identity, .. } => {
-            device_step(plan, (*step, identity), event, now)
+            device_step(plan, (*step, identity), &event, now)
         }
-        State::Push { step, identity, challenge, .. } => match event {
-            Event::Answered { challenge: answered, outcome } if answered == *challenge => {
-                push_ended(plan, state, outcome, now)
+        State::Push { step, identity, challenge, .. } => {
+            if let Event::Answered { challenge: answered, outcome } = event
+                && answered == *challenge
+            {
+                return push_ended(plan, state, outcome, now);
             }
-            event => Ok(device_step(plan, (*step, identity), event, now)?.withdrawing(*challenge)),
-        },
+            Ok(device_step(plan, (*step, identity), &event, now)?.withdrawing(*challenge))
+        }
         State::Verification { step, identity, challenge, .. } => match event {
             Event::Answered { challenge: answered, outcome } if answered == *challenge => {
                 verification_ended(plan, state, outcome, now)
@@ -172,12 +174,12 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
 fn device_step(
     plan: Plan<'_>,
     (step, identity): (usize, &Identity),
-    event: Event,
+    event: &Event,
     now: Timestamp,
 ) -> Result<Step, Refusal> {
     match event {
         Event::PasscodeAccepted => Ok(next(plan, step + 1, identity.proved(Method::Otp, now))),
-        Event::DeviceChosen { device, ask } => Ok(asked(step, identity, device, ask, now)),
+        Event::DeviceChosen { device, ask } => Ok(asked(step, identity, *device, *ask, now)),
         Event::AnotherDevice => {
             Ok(Step::to(State::DeviceSelection { step, identity: identity.clone() }))
         }

@@ -3,10 +3,9 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::mfa::Verification;
 use crate::{
     fixture::{MFA, NOW, Named, id},
-    mfa::Reason,
+    mfa::{Reason, Verification},
 };
 
 /// A flow from its beginning: what was taken, in order.
@@ -293,18 +292,20 @@ proptest! {
     fn only_the_newest_question_is_waited_for_and_one_that_was_not_answered_is_withdrawn(
         run in runs()
     ) {
-        let asked = |state: &State| match state {
-            State::Verification { challenge, .. } | State::Push { challenge, .. } => {
-                Some(*challenge)
-            }
-            _ => None,
+        let asked = |state: &State| {
+            let (State::Verification { challenge, .. } | State::Push { challenge, .. }) = state
+            else {
+                return None;
+            };
+            Some(*challenge)
         };
         for taken in &run.taken {
-            let asks = taken.step.effects.iter().filter_map(|effect| match effect {
-                Effect::Ask { challenge, .. } => Some(*challenge),
-                _ => None,
-            });
-            prop_assert_eq!(asks.last(), asked(&taken.step.state), "{:?}", taken);
+            let asks = |effect: &Effect| {
+                let Effect::Ask { challenge, .. } = effect else { return None };
+                Some(*challenge)
+            };
+            let newest = taken.step.effects.iter().rev().find_map(asks);
+            prop_assert_eq!(newest, asked(&taken.step.state), "{:?}", taken);
             let answered = matches!(taken.event, Event::Answered { .. });
             let withdraws = taken.step.effects.iter().any(|e| matches!(e, Effect::Withdraw { .. }));
             let was_asked = asked(&taken.before).is_some();

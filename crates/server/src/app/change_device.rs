@@ -125,7 +125,7 @@ pub(super) async fn change_as_said(
         call.audit(tx, event.through(old.installation.application)).await?;
     }
     if !step.state.is_usable(call.now) {
-        cancel_of_device(tx, call, old).await?;
+        Box::pin(cancel_of_device(tx, call, old)).await?;
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ impl Check {
         }
         if !device_goes_on {
             // Other flows may wait for an answer on it. This one has withdrawn its own question.
-            cancel_of_device(tx, &self.call, &device).await?;
+            Box::pin(cancel_of_device(tx, &self.call, &device)).await?;
         }
         Ok(accepted)
     }

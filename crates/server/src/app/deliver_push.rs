@@ -185,12 +185,11 @@ pub(super) const MISSING_PUSH_CREDENTIALS: &str = "MissingPushCredentials";
 const CATEGORY: &str = "countersign.challenge";
 
 /// What the outbox does with an answer. The challenge is over when the message is given up, so nothing is tried for long.
-const fn outcome(answer: &Outcome) -> outbox::Outcome {
+fn outcome(answer: &Outcome) -> outbox::Outcome {
     match answer {
         Outcome::Accepted => outbox::Outcome::Delivered,
         Outcome::Retry { after: Some(after) } => {
-            let seconds = after.as_secs();
-            let seconds = if seconds > 3_600 { 3_600 } else { seconds as u32 };
+            let seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX);
             outbox::Outcome::Later { seconds }
         }
         Outcome::Retry { after: None } | Outcome::Unreachable => outbox::Outcome::Failed,
@@ -238,17 +237,12 @@ pub(super) async fn settle(
     over: bool,
 ) -> Result<(), Fault> {
     let Report { device, application, service, address, sent_at, challenge: id, answer } = report;
-    let unregistered = match &answer.outcome {
-        Outcome::Unregistered { as_of } => Some(*as_of),
-        _ => None,
-    };
     let said = Statement {
         device: *device,
         application: *application,
         service: *service,
         address,
         sent_at: *sent_at,
-        unregistered,
         raw: &answer.raw,
     };
     judge_answer(tx, call, said, &answer.outcome).await?;

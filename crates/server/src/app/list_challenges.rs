@@ -69,7 +69,7 @@ impl App {
             woken = waiter.woken();
             waiting = self.store.read(Look { environment, thumbprint }).await?;
         }
-        let response = response(realm, waiting)?;
+        let response = response(realm, &waiting)?;
         let json = serde_json::to_string(&response);
         json.map_err(|_| Fault::broken("an answer has no JSON").into())
     }
@@ -136,11 +136,11 @@ async fn look(
     for challenge in pending {
         let asked = devices.iter().find(|device| device.id == challenge.device);
         match (&challenge.question, asked) {
-            (_, None) => {}
             (Question::Silent, Some(device)) if is_direct(device) => {
                 waiting.silent.push(challenge.into_value());
             }
-            (Question::Silent, Some(_)) => {}
+            // Nobody is asked on a device that is gone, and a push service brings what is silent.
+            (_, None) | (Question::Silent, Some(_)) => {}
             (Question::Visible(_), Some(_)) => {
                 waiting.visible.push(challenge.into_value());
             }
@@ -154,7 +154,7 @@ fn is_direct(device: &Versioned<Device>) -> bool {
     push.is_some_and(|push| push.service == PushService::Direct)
 }
 
-fn response(realm: &Realm, waiting: Waiting) -> Result<ChallengesResponse, Fault> {
+fn response(realm: &Realm, waiting: &Waiting) -> Result<ChallengesResponse, Fault> {
     let mut challenges = Vec::with_capacity(waiting.visible.len());
     for challenge in &waiting.visible {
         let Some(claims) = statement(realm, challenge) else { continue };

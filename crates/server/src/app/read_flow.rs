@@ -209,7 +209,9 @@ pub(super) async fn view(
         _ => false,
     };
     if !is_proved(&flow.state) {
-        devices.iter_mut().for_each(|choice| conceal(&mut choice.device));
+        for choice in &mut devices {
+            conceal(&mut choice.device);
+        }
     }
     let number = match &flow.state {
         State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,

@@ -277,9 +277,13 @@ async fn commit(
                 seen.granted = true;
             }
             Effect::Ask { challenge, device, visible, until } => {
-                ask(tx, call, flow, seen, Asked { challenge, device, visible, until }).await?;
+                let asked = Asked { challenge, device, visible, until };
+                // Boxed, since most flows never come here and would carry its room about.
+                Box::pin(ask(tx, call, flow, seen, asked)).await?;
             }
-            Effect::Withdraw { challenge } => withdraw(tx, call, flow, challenge).await?,
+            Effect::Withdraw { challenge } => {
+                Box::pin(withdraw(tx, call, flow, challenge)).await?;
+            }
         }
     }
     Ok(())

@@ -134,7 +134,7 @@ impl Work for Start {
             if let State::Push { challenge, .. } | State::Verification { challenge, .. } =
                 flow.state
             {
-                withdraw(tx, call, &flow, challenge).await?;
+                Box::pin(withdraw(tx, call, &flow, challenge)).await?;
             }
             return Ok(Err(refusal));
         }

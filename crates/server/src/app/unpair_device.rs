@@ -29,8 +29,6 @@ pub(super) struct Statement<'a> {
     pub service: PushService,
     pub address: &'a str,
     pub sent_at: Timestamp,
-    /// That the address is nobody's, and since when if it says so.
-    pub unregistered: Option<Option<Timestamp>>,
     pub raw: &'a Raw,
 }
 
@@ -53,7 +51,7 @@ pub(super) async fn judge_answer(
 ) -> Result<(), Fault> {
     tx.tally(PUSHES, [service_name(said.service), outcome_name(outcome), ""]);
     if said.raw.status.is_some() {
-        let unregistered = i64::from(said.unregistered.is_some());
+        let unregistered = i64::from(matches!(outcome, Outcome::Unregistered { .. }));
         let count = Count { sends: 1, unregistered, unpaired: 0 };
         push_health::count(tx, (said.application, said.service), count, call.now).await?;
     }

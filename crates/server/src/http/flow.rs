@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState, id::Id};
@@ -47,10 +47,11 @@ pub(crate) async fn read(
     State(app): State<Arc<App>>,
     At(realm): At,
     browser: Browser,
-    Correlation(correlation): Correlation,
     Path((_, flow)): Path<(String, String)>,
-    headers: HeaderMap,
+    request: Parts,
 ) -> Response {
+    let correlation = correlation_of(&request);
+    let headers = request.headers;
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     let read = match preferred_wait(&headers) {
         Some(wait) => {
@@ -67,6 +68,11 @@ pub(crate) async fn read(
         Err(ReadFlowError::NotFound) => not_found().into_response(),
         Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
     }
+}
+
+fn correlation_of(parts: &Parts) -> String {
+    let known = parts.extensions.get::<Correlation>().cloned();
+    known.map(|Correlation(id)| id).unwrap_or_default()
 }
 
 /// How long the caller is ready to wait, if it says so.
@@ -91,8 +97,7 @@ pub(crate) async fn act(
     let action = media_type(&parts)
         .and_then(|kind| kind.strip_prefix(VENDOR)?.strip_suffix("+json"))
         .map(str::to_owned);
-    let correlation = parts.extensions.get::<Correlation>().cloned();
-    let correlation = correlation.map(|Correlation(id)| id).unwrap_or_default();
+    let correlation = correlation_of(&parts);
     let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), &app).await else {
         return too_large().into_response();
     };

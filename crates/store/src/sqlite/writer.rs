@@ -197,7 +197,9 @@ fn serve(
         last_len = group.len();
         meters.groups.observe(u64::try_from(last_len).unwrap_or(u64::MAX));
         if result.is_ok() {
-            group.iter().for_each(|job| wakes.wake(job.woken()));
+            for job in &group {
+                wakes.wake(job.woken());
+            }
         }
         for job in group.drain(..) {
             job.answer(result.as_ref().err(), &meters.tally);

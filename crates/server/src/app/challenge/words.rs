@@ -84,7 +84,7 @@ pub fn of(locale: &str, template: Option<&str>, application: &str) -> Words {
             let harmless = text.chars().filter(|c| !c.is_control() && !reorders(*c));
             harmless.take(MAX_VARIABLE_CHARACTERS).collect()
         };
-        message.push_str(&format!("\n{}: {}", shown(name), shown(&value)));
+        message.extend(["\n", &shown(name), ": ", &shown(&value)]);
     }
     Words { title: title.to_owned(), message }
 }
