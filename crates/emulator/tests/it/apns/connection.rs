@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use countersign_emulator::push_service::apns::Reason;
+use countersign_emulator::push_service::Host;
+use countersign_emulator::push_service::apns::{ApnsServer, ApnsSettings, Reason};
+use countersign_emulator::push_service::authority::Authority;
 use countersign_emulator::push_service::fault::{Fault, Order, OrderError, Stamp};
 use countersign_protocol::time::Clock;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::World;
-use crate::world::{Connection, SOON, connect_tls};
+use crate::world::{Connection, SOON, connect_tls, host};
 
 #[tokio::test]
 async fn only_http_2_is_spoken() {
@@ -29,6 +31,23 @@ async fn the_authority_vouches_for_the_emulator_only() {
     let stranger = World::new().await;
     let pem = stranger.server.authority_pem();
     assert!(connect_tls(world.server.address(), &pem, &["h2"]).await.is_err());
+}
+
+#[tokio::test]
+async fn the_authority_of_a_known_key_is_trusted_as_it_was_before() {
+    let key = Authority::new_key().unwrap();
+    let before = Authority::open(&key, &[]).unwrap().pem();
+    let start = async |names: &[String]| {
+        let authority = Arc::new(Authority::open(&key, names).unwrap());
+        let host = Host { authority, ..host().0 };
+        ApnsServer::start(ApnsSettings::new(Vec::new()), host).await.unwrap()
+    };
+    let server = start(&["push.test".to_owned()]).await;
+    assert!(connect_tls(server.address(), &server.authority_pem(), &["h2"]).await.is_ok());
+    // The names that it vouches for have changed, so the certificate of before does not do.
+    assert!(connect_tls(server.address(), &before, &["h2"]).await.is_err());
+    let server = start(&[]).await;
+    assert!(connect_tls(server.address(), &before, &["h2"]).await.is_ok());
 }
 
 #[tokio::test]
