@@ -3,6 +3,7 @@
 use countersign_domain::{application::NumberMatchingKind, mfa_policy::DeviceSelection};
 use countersign_protocol::{
     challenge::ChallengesRequest, device_api::DeviceRequest, mobile_payload::PushService,
+    secret::Secret,
 };
 use countersign_sdk::{
     DenyReason, Error, NotificationObject, NumberMatchingType, RemoteNotification,
@@ -289,4 +290,31 @@ async fn a_phone_without_a_push_service_is_asked_where_it_waits() {
     assert_eq!(sign_on.refresh().await, "COMPLETED");
     // No push service has been asked.
     assert!(!w.services.has_message(PushService::Fcm, &w.token));
+}
+
+/// A question that waits while an administrator sets another password.
+async fn outdated() -> (PushWorld, SignOn, NotificationObject) {
+    let w = asking().await;
+    let (sign_on, question) = asked(&w).await;
+    w.world.advance(1);
+    let new = Secret::new("pear tram lantern".to_owned());
+    let (environment, ann) = (w.world.bank.environment.id, w.world.bank.ann.id);
+    w.world.server.set_password(environment, ann, &new).await.unwrap();
+    (w, sign_on, question)
+}
+
+#[tokio::test]
+async fn an_approval_does_not_make_up_for_a_password_that_was_set_anew() {
+    let (_w, mut sign_on, question) = outdated().await;
+    question.approve("fpt", None).await.unwrap();
+    assert_eq!(sign_on.refresh().await, "USERNAME_PASSWORD_REQUIRED");
+    sign_on.password("ann", "pear tram lantern").await.must_be(200);
+    assert_eq!(sign_on.status(), "PUSH_CONFIRMATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn no_is_no_though_the_password_was_set_anew() {
+    let (_w, mut sign_on, question) = outdated().await;
+    question.deny(DenyReason::None).await.unwrap();
+    assert_eq!(sign_on.refresh().await, "FAILED");
 }
