@@ -212,7 +212,8 @@ impl Store {
         let span = tracing::debug_span!(target: SPANS, "write", work = name);
         let done = match &self.0.driver {
             Driver::Sqlite(sqlite) => sqlite.write(work).instrument(span).await,
-            Driver::Postgres(postgres) => postgres.write(&work).instrument(span).await,
+            // Boxed: it holds the body, which runs elsewhere on `SQLite`, and would make every caller's future as large.
+            Driver::Postgres(postgres) => Box::pin(postgres.write(&work)).instrument(span).await,
         };
         self.0.meters.writes.observe_time(watch.elapsed());
         done
@@ -224,7 +225,7 @@ impl Store {
         let span = tracing::debug_span!(target: SPANS, "read", work = name);
         let done = match &self.0.driver {
             Driver::Sqlite(sqlite) => sqlite.read(work).instrument(span).await,
-            Driver::Postgres(postgres) => postgres.read(&work).instrument(span).await,
+            Driver::Postgres(postgres) => Box::pin(postgres.read(&work)).instrument(span).await,
         };
         self.0.meters.reads.observe_time(watch.elapsed());
         done

@@ -11,7 +11,7 @@ use countersign_domain::{
     grant::{self, Grant},
     id::Id,
     mfa::{self, Decision, Reach, Verification},
-    mfa_policy::MfaPolicy,
+    mfa_policy::{MfaPolicy, MobileApplication},
     sign_on_policy::ActionKind,
     user::User,
 };
@@ -195,7 +195,10 @@ async fn settle(
             return Err(Fault::broken("a flow decides a step that is not MFA").into());
         };
         let mut scene = Scene::load(tx, flow, identity.user, (mfa_policy, call.now), seen).await?;
-        refresh_contact(tx, call, flow, &mut scene).await?;
+        if has_news(flow, &scene, call.now) {
+            // Boxed, since most sign-ons tell nothing new and would carry its room about.
+            Box::pin(refresh_contact(tx, call, flow, &mut scene)).await?;
+        }
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
@@ -385,7 +388,11 @@ impl Scene {
         let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
         let devices = device::list_of_user(tx, user.id).await?;
         let policy = policy.ok_or_else(gone)?.into_value();
-        let reach = reach(tx, &policy, (user.id, &devices), now).await?;
+        let reach = if asks_by_push(&policy) {
+            Box::pin(reach(tx, &policy, (user.id, &devices), now)).await?
+        } else {
+            Reach::default()
+        };
         let application = application.ok_or_else(gone)?;
         Ok(Self { policy, application, user, devices, reach })
     }
@@ -397,7 +404,15 @@ impl Scene {
     }
 }
 
-/// How far pushes reach the devices of a user. Costs nothing where the policy asks nobody by push.
+/// Whether a policy asks anybody by push, silently or visibly.
+fn asks_by_push(policy: &MfaPolicy) -> bool {
+    let verifies = |rules: &MobileApplication| {
+        rules.device_authorization.is_some_and(|rules| rules.extra_verification.is_some())
+    };
+    policy.mobile.applications.iter().any(|rules| rules.push.enabled || verifies(rules))
+}
+
+/// How far pushes reach the devices of a user.
 async fn reach(
     tx: &mut Tx<'_>,
     policy: &MfaPolicy,
@@ -419,6 +434,13 @@ async fn reach(
         reach.stopped = push_limit::list_stopped(tx, user, now).await?;
     }
     Ok(reach)
+}
+
+/// Whether the phone on which the person signs on says something new of its push address.
+fn has_news(flow: &Flow, scene: &Scene, now: Timestamp) -> bool {
+    let Some(installation) = flow.fresh_installation(now) else { return false };
+    let own = |device: &&Device| device.installation.thumbprint == installation.thumbprint;
+    scene.devices.iter().find(own).is_some_and(|known| known.seen(installation, now).is_some())
 }
 
 /// What the phone on which the person signs on says of its push address, which its signature vouches for.

@@ -130,11 +130,11 @@ pub struct PushWorld {
 
 impl PushWorld {
     pub async fn new(service: PushService) -> Self {
-        Self::on(Engine::Sqlite, service).await
+        Box::pin(Self::on(Engine::Sqlite, service)).await
     }
 
     pub async fn on(engine: Engine, service: PushService) -> Self {
-        Self::with(engine, service, |_| {}).await
+        Box::pin(Self::with(engine, service, |_| {})).await
     }
 
     pub async fn with(
@@ -147,7 +147,7 @@ impl PushWorld {
         let mut settings = super::settings(super::HTTPS);
         settings.push = services.settings();
         change(&mut settings);
-        let world = World::at_time(settings, engine, clock).await;
+        let world = Box::pin(World::at_time(settings, engine, clock)).await;
         services.give(&world.server, world.bank.environment.id, world.bank.native.id).await;
         let (phone, token) = paired(&world, &services, service, "ann").await;
         Self { world, services, phone, service, token }
