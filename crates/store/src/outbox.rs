@@ -8,7 +8,8 @@ use countersign_protocol::time::Timestamp;
 
 use crate::{Row, StoreError, Tx, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LEASE, FIRST_DUE, DELETE, POSTPONE, DEPTH];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, LEASE, FIRST_DUE, DELETE, POSTPONE, RELEASE, DEPTH];
 
 const INSERT: &str = "INSERT INTO outbox (due_at, id, attempts, created_at, data) \
      VALUES ($1, $2, 0, $1, $3)";
@@ -21,6 +22,8 @@ const FIRST_DUE: &str = "SELECT due_at FROM outbox ORDER BY due_at, id LIMIT 1";
 const DELETE: &str = "DELETE FROM outbox WHERE due_at = $1 AND id = $2 AND attempts = $3";
 const POSTPONE: &str =
     "UPDATE outbox SET due_at = $4 WHERE due_at = $1 AND id = $2 AND attempts = $3";
+// Nobody holds a lease of before, so a row that is leased or postponed is due.
+const RELEASE: &str = "UPDATE outbox SET due_at = $1 WHERE due_at > $1 AND attempts > 0";
 const DEPTH: &str = "SELECT COUNT(*), MIN(created_at) FROM \
      (SELECT created_at FROM outbox ORDER BY due_at, id LIMIT $1) AS waiting";
 
@@ -86,6 +89,12 @@ pub async fn postpone(tx: &mut Tx<'_>, leased: &Leased, at: Timestamp) -> Result
     let Leased { message, attempt, until } = leased;
     let row = [(*until).into(), message.id.into(), i64::from(*attempt).into(), at.into()];
     Ok(tx.execute(POSTPONE, &row).await? == 1)
+}
+
+/// Makes all that was leased or postponed due now. For the one process of an `SQLite` file, when it starts: whoever held a lease
+/// is gone, and a question to a phone does not wait until a lease ends. Returns how many.
+pub async fn release(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(RELEASE, &[now.into()]).await
 }
 
 /// How much there is to be sent, for those who watch.

@@ -6,7 +6,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{entropy::random, time::Timestamp};
 use countersign_store::{
-    StoreError, Tx, Work,
+    Engine, StoreError, Tx, Work,
     outbox::{self as messages, Depth, Leased},
 };
 
@@ -42,6 +42,14 @@ impl App {
                 self.send_message(leased).await?;
                 sent += 1;
             }
+        }
+    }
+
+    /// Takes over what a process of before has left, where no other can be at it.
+    pub(crate) async fn take_over_messages(&self) -> Result<u64, StoreError> {
+        match self.store.engine() {
+            Engine::Sqlite => self.store.write(Release { now: self.now() }).await,
+            Engine::Postgres => Ok(0),
         }
     }
 
@@ -104,6 +112,19 @@ impl App {
             tracing::warn!(%error, kind, attempt, message = %message.id, "cannot send a message");
             Delivery { outcome: Outcome::Failed, report: None }
         })
+    }
+}
+
+struct Release {
+    now: Timestamp,
+}
+
+impl Work for Release {
+    type Output = u64;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+        messages::release(tx, self.now).await
     }
 }
 

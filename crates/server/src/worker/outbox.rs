@@ -20,6 +20,9 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     let mut stopped = pin!(stopped);
     let mut sending = JoinSet::new();
     let meter = app.metrics().worker("outbox");
+    if let Err(error) = app.take_over_messages().await {
+        tracing::warn!(%error, "cannot take over what a process of before has left to send");
+    }
     let mut looks = tokio::time::interval(interval(&app));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -37,6 +37,7 @@ on_both!(
     a_lease_keeps_others_away_until_it_runs_out,
     what_was_leased_again_is_no_longer_the_first_workers,
     a_message_that_is_postponed_comes_back_then,
+    what_a_dead_process_has_leased_is_due_at_once_and_what_is_planned_is_not,
     of_many_workers_each_message_gets_one,
     a_message_of_a_transaction_that_fails_is_none,
     a_commit_wakes_who_waits_and_who_comes_to_wait,
@@ -153,6 +154,22 @@ async fn a_message_that_is_postponed_comes_back_then(database: &Database) {
     assert!(postpone(database, &leased[0], at).await);
     assert_eq!(lease(&database.store, NOW.plus_seconds(4), 9).await, []);
     assert_eq!(lease(&database.store, at, 9).await[0].attempt, 2);
+}
+
+async fn what_a_dead_process_has_leased_is_due_at_once_and_what_is_planned_is_not(
+    database: &Database,
+) {
+    let at = NOW.plus_seconds(60);
+    let planned = Content::Unpairing { device: Id::from_bytes([1; 16]), since: NOW, at };
+    insert(database, Message { content: planned, ..message(1, NOW) }).await;
+    insert(database, message(2, NOW)).await;
+    assert_eq!(lease(&database.store, NOW, 9).await.len(), 1);
+    assert_eq!(lease(&database.store, NOW, 9).await, []);
+    let released = database.store.write(body(|tx| Box::pin(outbox::release(tx, NOW)))).await;
+    assert_eq!(released.unwrap(), 1);
+    let again = lease(&database.store, NOW, 9).await;
+    assert_eq!((again.len(), again[0].attempt), (1, 2));
+    assert_eq!(lease(&database.store, at, 9).await[0].message.content, planned);
 }
 
 async fn of_many_workers_each_message_gets_one(database: &Database) {
