@@ -6,6 +6,7 @@ use countersign_domain::{
         TokenEndpointAuthMethod,
     },
     audit,
+    authentication_code::{self, AuthenticationCode},
     authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     challenge::{self, Challenge},
     device::{self, Device},
@@ -381,6 +382,24 @@ pub fn record() -> audit::Record {
     }
 }
 
+/// A code for the bank's app, which asks the person.
+pub fn authentication_code(state: authentication_code::State) -> AuthenticationCode {
+    AuthenticationCode {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        approval: authentication_code::Approval::Required,
+        client_context: None,
+        site: "Bank site".to_owned(),
+        origin: Origin::default(),
+        number: None,
+        life_seconds: 60,
+        created_at: NOW,
+        updated_at: NOW,
+        state,
+    }
+}
+
 /// Ann is asked on her phone whether she signs on to the bank.
 pub fn challenge(state: challenge::State) -> Challenge {
     let person = challenge::Person { username: "ann".to_owned(), name: user().name };
@@ -478,6 +497,12 @@ named! {
     Reason {
         NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
         ExtraVerificationFailed, PushDenied, PushesStopped,
+    }
+    authentication_code::State { Unclaimed, Claimed, Completed, Denied, Expired }
+    authentication_code::Event { Claim, Approve, Deny, Tick }
+    authentication_code::Effect { Audit }
+    authentication_code::Refusal {
+        Expired, Claimed, Ended, OtherInstallation, UnknownUser, NumberRequired,
     }
     challenge::State { Pending, Acknowledged, Approved, Denied, TimedOut, Cancelled }
     challenge::Event { Acknowledge, Approve, Deny, Tick, Cancel }
