@@ -23,6 +23,7 @@ struct Scene {
     application: Application,
     installation: Option<Installation>,
     user: User,
+    named: Option<Id<Device>>,
     devices: Vec<Device>,
     reach: Reach,
 }
@@ -38,6 +39,7 @@ impl Scene {
             application: application(),
             installation: Some(installation(1)),
             user: user(),
+            named: None,
             devices: vec![device(1)],
             reach: Reach::default(),
         }
@@ -93,6 +95,7 @@ impl Scene {
                 application: &self.application,
                 installation: self.installation.as_ref(),
                 user: &self.user,
+                named: self.named,
                 devices: &self.devices,
                 reach: &self.reach,
             },
