@@ -245,3 +245,22 @@ impl Work for Disable {
         user::swap(tx, &old, &User { enabled: false, ..(*old).clone() }).await
     }
 }
+
+/// Changes an application.
+pub struct Change {
+    pub environment: Id<Environment>,
+    pub id: Id<Application>,
+    pub change: fn(&mut Application),
+}
+
+impl Work for Change {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let old = application::load(tx, self.environment, self.id).await?.unwrap();
+        let mut changed = old.into_value();
+        (self.change)(&mut changed);
+        Replace(changed).run(tx).await
+    }
+}
