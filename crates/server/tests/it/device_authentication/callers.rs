@@ -32,7 +32,8 @@ async fn only_a_worker_of_the_environment_is_let_in() {
     w.phone_paired_to("ann").await;
     let backend = w.backend().await;
     let authentication = backend.begin(&w.ann()).await;
-    let user = w.app().sign_in("ann").await;
+    w.user("bob").await;
+    let user = w.app().sign_in("bob").await;
     for token in [&user.access_token, &user.id_token, "x", ""] {
         is_unauthorized(&backend.with_token(token).ask(&w.ann()).await);
         let mut other = authentication.clone();

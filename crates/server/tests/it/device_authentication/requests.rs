@@ -71,7 +71,7 @@ async fn each_member_that_breaks_a_rule_is_named_with_it() {
     ] {
         is_refused(&backend, &wanted, ("INVALID_REQUEST", "INVALID_VALUE", target)).await;
     }
-    is_refused(&backend, &json!([]), ("INVALID_REQUEST", "", "")).await;
+    is_refused(&backend, &json!("ann"), ("INVALID_REQUEST", "", "")).await;
     assert!(w.audit_of("AUTHENTICATION.CREATED").await.is_empty());
 }
 

@@ -93,7 +93,7 @@ async fn otp_required_asks_for_a_passcode_of_the_first_device() {
     two_phones(&w).await;
     let authentication = begun(&w).await;
     assert_eq!(authentication.status(), "OTP_REQUIRED");
-    assert_eq!(authentication.actions(), ["otp.check", "device.select"]);
+    assert_eq!(authentication.actions(), ["device.select", "otp.check"]);
     snapshot!("device_authentication_otp_required", &authentication.shown);
 }
 

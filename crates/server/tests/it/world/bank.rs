@@ -123,12 +123,13 @@ impl Bank {
 
     /// An application that acts for itself.
     pub async fn worker(&self, app: &App) -> CreatedApplication {
+        let name = format!("Bank worker {}", app.new_id::<Application>());
         let new = NewApplication {
             kind: Kind::Worker,
             token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
             grant_types: vec![GrantType::ClientCredentials],
             redirect_uris: vec![],
-            ..public("Bank worker", SITE_ADDRESS, Algorithm::Es256)
+            ..public(&name, SITE_ADDRESS, Algorithm::Es256)
         };
         app.create_application(self.environment.id, new).await.unwrap()
     }
