@@ -317,6 +317,32 @@ fn a_device_is_chosen_as_the_policy_says() {
 }
 
 #[test]
+fn a_device_that_the_application_names_goes_before_the_policys_choice_and_nothing_else() {
+    use DeviceSelection::{AlwaysDisplayDevices, PromptToSelect};
+    let scene = Scene::in_a_browser().with(|scene| {
+        scene.devices = vec![device(1), device(2)];
+        scene.named = Some(id(2));
+    });
+    let table: [Row; 7] = [
+        (|_| {}, passcode(2)),
+        (|scene| scene.policy.device_selection = PromptToSelect, passcode(2)),
+        (|scene| scene.policy.device_selection = AlwaysDisplayDevices, passcode(2)),
+        // One that cannot be used is as good as none.
+        (|scene| scene.devices[1] = in_state(2, LOCKED), passcode(1)),
+        (|scene| scene.named = Some(id(3)), passcode(1)),
+        // It gets nobody around what comes first.
+        (Scene::lock_user, Decision::Block(Reason::UserLocked)),
+        (
+            |scene| scene.devices = vec![in_state(1, BLOCKED), in_state(2, BLOCKED)],
+            Decision::Block(Reason::DeviceBlocked),
+        ),
+    ];
+    assert_table(&scene, &table);
+    let on_the_phone = scene.with(|scene| scene.installation = Some(installation(1)));
+    assert_eq!(on_the_phone.decide(), authorized(Verification::NotAsked));
+}
+
+#[test]
 fn a_user_without_a_device_that_counts_passes_only_by_policy_and_password() {
     let none = Decision::Block(Reason::NoUsableDevice);
     let without: [fn(&mut Scene); 6] = [

@@ -48,8 +48,7 @@ impl FromRequest<Arc<App>> for Action {
         let name = media_type(&parts)
             .and_then(|kind| kind.strip_prefix(VENDOR)?.strip_suffix("+json"))
             .map(str::to_owned);
-        let correlation = parts.extensions.get::<Correlation>().cloned();
-        let correlation = correlation.map(|Correlation(id)| id).unwrap_or_default();
+        let correlation = Correlation::of(&parts);
         let request = Request::from_parts(parts, body);
         let body = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
         Ok(Self { name, body, correlation })

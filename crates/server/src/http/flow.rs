@@ -45,7 +45,7 @@ pub(crate) async fn read(
     Path((_, flow)): Path<(String, String)>,
     request: Parts,
 ) -> Response {
-    let correlation = correlation_of(&request);
+    let correlation = Correlation::of(&request);
     let headers = request.headers;
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     let read = match preferred_wait(&headers) {
@@ -63,11 +63,6 @@ pub(crate) async fn read(
         Err(ReadFlowError::NotFound) => not_found().into_response(),
         Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
     }
-}
-
-fn correlation_of(parts: &Parts) -> String {
-    let known = parts.extensions.get::<Correlation>().cloned();
-    known.map(|Correlation(id)| id).unwrap_or_default()
 }
 
 /// `POST /{environment}/flows/{flow}`: the media type says what to do.
