@@ -65,6 +65,15 @@ impl AuthenticationCode {
         self.expires_at().plus_seconds(REMEMBERED_SECONDS)
     }
 
+    /// Whether something can still come of it.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.state {
+            State::Unclaimed | State::Claimed { .. } => true,
+            State::Completed { .. } | State::Denied { .. } | State::Expired => false,
+        }
+    }
+
     /// The rules for who makes one.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();

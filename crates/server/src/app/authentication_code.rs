@@ -111,7 +111,8 @@ impl App {
         self.store.read(Read { realm: Arc::clone(realm), id, now }).await
     }
 
-    /// Reads a code once it is no longer as `known`, or when so much time is over.
+    /// Reads a code once it is no longer as it is now, though at the latest after this long, and at once if it has come to its
+    /// end. What other nodes change wakes it too.
     pub async fn await_authentication_code(
         &self,
         realm: &Arc<Realm>,
@@ -120,20 +121,21 @@ impl App {
     ) -> Result<CodeView, CodeError> {
         let waiter = self.store.waiter(code_topic(id));
         let deadline = Instant::now() + most;
-        let mut woken = waiter.woken();
-        let first = self.read_authentication_code(realm, id).await?;
+        let mut first = None;
         loop {
+            let woken = waiter.woken();
+            let view = self.read_authentication_code(realm, id).await?;
             let left = deadline.saturating_duration_since(Instant::now());
-            let ends_in = first.code.expires_at().micros().saturating_sub(self.now().micros());
-            let ends_in = Duration::from_micros(ends_in.max(0).unsigned_abs()).max(SHORTEST_WAIT);
+            let state = first.get_or_insert_with(|| view.code.state.clone());
+            if !view.code.is_open() || *state != view.code.state || left.is_zero() {
+                return Ok(view);
+            }
+            let micros = view.code.expires_at().micros().saturating_sub(self.now().micros()).max(0);
+            let next =
+                Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
             tokio::select! {
                 () = woken => {}
-                () = tokio::time::sleep(left.min(ends_in).min(LONGEST_WAIT)) => {}
-            }
-            woken = waiter.woken();
-            let view = self.read_authentication_code(realm, id).await?;
-            if view.code.state != first.code.state || Instant::now() >= deadline {
-                return Ok(view);
+                () = tokio::time::sleep(left.min(next)) => {}
             }
         }
     }

@@ -129,11 +129,12 @@ impl App {
     ) -> Result<String, ClaimError> {
         let now = self.now();
         let peeked = peek_at::<D>(realm, &request, now)?;
-        let device = self.store.read(FindClaimant { environment: realm.environment, id }).await?;
+        let devices = self.store.read(FindClaimant { environment: realm.environment, id }).await?;
         // Whose key it is not learns nothing: not even whether there is such a code.
-        let key = device.as_ref().map(D::key);
-        let key = key.filter(|key| key.thumbprint() == peeked.unverified_kid());
-        let (key, device) = key.zip(device).ok_or(ClaimError::Unknown)?;
+        let mut keys = devices.iter().map(|device| (D::key(device), device));
+        let (key, device) = keys
+            .find(|(key, _)| key.thumbprint() == peeked.unverified_kid())
+            .ok_or(ClaimError::Unknown)?;
         let address = D::address(&realm.device_base, &id.to_string());
         let proof = peeked.verify(&key, &address, now);
         let proof = proof.map_err(|error| realm.refuse(error, now))?;
@@ -150,7 +151,7 @@ impl App {
 
 /// What a person can decide about a code.
 trait Decision: CodeRequest + Proof + Clone + Send + Sync + 'static {
-    /// The key that must have signed it.
+    /// The key that must have signed it, where it is about the user of this device.
     fn key(device: &Device) -> EcPublicKey;
 
     /// What it does to the code.
@@ -195,8 +196,10 @@ impl Work for Claim {
         let ClaimRequest { nonce, code } = proof.body();
         realm.check_nonce(nonce, call.now)?;
         let old = find(tx, realm, code, call).await?.ok_or(ClaimError::Unknown)?;
-        let (candidates, people) =
-            candidates(tx, call, (proof.thumbprint(), old.application)).await?;
+        let people = people(tx, call, (proof.thumbprint(), old.application)).await?;
+        let candidate =
+            |(device, user): &(Device, User)| Candidate { user: user.id, device: device.id };
+        let candidates = people.iter().map(candidate).collect();
         let event = Event::Claim { installation: proof.thumbprint(), candidates };
         let step = machine::apply(&old, &event, call.now)?;
         let response = response(&old, &step.state, people);
@@ -215,37 +218,37 @@ async fn find(
     codes::find(tx, realm.environment, &hash, call.now).await
 }
 
-/// The users for whom an installation may vouch now.
-async fn candidates(
+/// The users for whom an installation may vouch now, and the devices that it is for them.
+async fn people(
     tx: &mut Tx<'_>,
     call: &Call,
     (thumbprint, application): (Thumbprint, Id<Application>),
-) -> Result<(Vec<Candidate>, Vec<User>), ClaimError> {
+) -> Result<Vec<(Device, User)>, ClaimError> {
     let devices = device::list_of_installation(tx, call.environment, thumbprint).await?;
-    let own = |device: &&Versioned<Device>| device.installation.application == application;
-    if !devices.iter().any(|device| own(&device)) {
+    let own = |device: &Versioned<Device>| device.installation.application == application;
+    if !devices.iter().any(own) {
         return Err(ClaimError::OtherApplication);
     }
-    let (mut candidates, mut people) = (Vec::new(), Vec::new());
-    for device in devices.iter().filter(own).filter(|device| device.is_usable(call.now)) {
+    let mut people = Vec::new();
+    for device in devices.into_iter().filter(own).filter(|device| device.is_usable(call.now)) {
         let user = user::load(tx, call.environment, device.user).await?;
         let free = |user: &Versioned<User>| {
             let locked = user.mfa_lockout.locked_until(call.now).is_some();
             user.enabled && user.mfa_enabled && !locked
         };
         if let Some(user) = user.filter(free) {
-            candidates.push(Candidate { user: user.id, device: device.id });
-            people.push(user.into_value());
+            people.push((device.into_value(), user.into_value()));
         }
     }
-    if candidates.is_empty() {
-        return Err(ClaimError::Barred);
-    }
-    Ok((candidates, people))
+    if people.is_empty() { Err(ClaimError::Barred) } else { Ok(people) }
 }
 
-fn response(code: &AuthenticationCode, state: &State, people: Vec<User>) -> ClaimResponse {
-    let user = |user: User| CodeUser {
+fn response(
+    code: &AuthenticationCode,
+    state: &State,
+    people: Vec<(Device, User)>,
+) -> ClaimResponse {
+    let user = |(_, user): (Device, User)| CodeUser {
         id: user.id.to_string(),
         name: name(&user.name),
         email: Some(user.email).filter(|email| !email.is_empty()),
@@ -278,29 +281,28 @@ const fn status(state: &State) -> CodeStatus {
     }
 }
 
+/// The devices that the installation is that has claimed a code.
 struct FindClaimant {
     environment: Id<Environment>,
     id: Id<AuthenticationCode>,
 }
 
 impl Work for FindClaimant {
-    type Output = Option<Device>;
+    type Output = Vec<Device>;
     type Error = StoreError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Device>, StoreError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Device>, StoreError> {
         let code = countersign_store::machine::load(tx, self.environment, self.id).await?;
-        let Some(code) = code else { return Ok(None) };
-        let claimant = match &code.state {
-            State::Claimed { candidates, .. } => candidates.first().map(|one| one.device),
-            State::Completed { by, .. } => Some(by.device),
-            State::Denied { installation, .. } => {
-                let all = device::list_of_installation(tx, self.environment, *installation).await?;
-                return Ok(all.into_iter().next().map(Versioned::into_value));
-            }
-            State::Unclaimed | State::Expired => None,
-        };
-        let Some(claimant) = claimant else { return Ok(None) };
-        Ok(device::load(tx, self.environment, claimant).await?.map(Versioned::into_value))
+        let claimant =
+            code.as_ref().and_then(|code: &Versioned<AuthenticationCode>| match &code.state {
+                State::Claimed { installation, .. }
+                | State::Completed { installation, .. }
+                | State::Denied { installation, .. } => Some(*installation),
+                State::Unclaimed | State::Expired => None,
+            });
+        let Some(claimant) = claimant else { return Ok(Vec::new()) };
+        let devices = device::list_of_installation(tx, self.environment, claimant).await?;
+        Ok(devices.into_iter().map(Versioned::into_value).collect())
     }
 }
 
@@ -322,26 +324,28 @@ impl<D: Decision> Work for Decide<D> {
         let old = codes::load(tx, call.environment, self.id, call.now).await?;
         let old = old.ok_or(ClaimError::Unknown)?;
         let event = proof.body().event(self.installation)?;
-        if let Event::Approve { user, .. } = &event {
-            may_approve(tx, call, (self.installation, old.application), *user).await?;
-        }
         let step = machine::apply(&old, &event, call.now)?;
+        if let Event::Approve { user, .. } = &event {
+            let people = people(tx, call, (self.installation, old.application)).await?;
+            may_approve(&people, proof.thumbprint(), *user)?;
+        }
         let response = CodeResponse { status: status(&step.state) };
         commit(tx, call, &old, step).await?;
         Ok(answer(tx, &self.proved.key(), &response).await?)
     }
 }
 
-/// Whether the installation may still vouch for a user, who was one of the claim.
-async fn may_approve(
-    tx: &mut Tx<'_>,
-    call: &Call,
-    of: (Thumbprint, Id<Application>),
+/// Whether the installation may still vouch for this user, by this key. One phone can have several keys that verify people: one
+/// of each time that it was paired.
+fn may_approve(
+    people: &[(Device, User)],
+    signer: Thumbprint,
     user: Id<User>,
 ) -> Result<(), ClaimError> {
-    let (candidates, _) = candidates(tx, call, of).await?;
-    let still = candidates.iter().any(|candidate| candidate.user == user);
-    if still { Ok(()) } else { Err(ClaimError::Barred) }
+    let still = people.iter().find(|(_, one)| one.id == user);
+    let (device, _) = still.ok_or(ClaimError::Barred)?;
+    let is_own = CodeApproval::key(device).thumbprint() == signer;
+    if is_own { Ok(()) } else { Err(ClaimError::Unknown) }
 }
 
 /// Commits a step of a code, and wakes who waits for it.

@@ -12,6 +12,7 @@ mod administrators;
 mod answers;
 mod assets;
 mod audit;
+mod authentication_code;
 mod bars;
 mod conformance;
 mod device;

@@ -1,5 +1,6 @@
 //! A world for one test: the real router over a real database, a clock that the test moves, and the people in it.
 
+mod authentication_code;
 mod backend;
 mod bank;
 mod browser;
@@ -35,6 +36,7 @@ use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
 pub use self::{
+    authentication_code::ShownCode,
     backend::{Authentication, Backend},
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
@@ -235,6 +237,14 @@ impl World {
         let entropy = Arc::<Seeded>::clone(&self.entropy);
         let application = self.bank.native.id.to_string();
         Phone::new(self.wire.clone(), (clock, entropy), &self.issuer(), &application).await
+    }
+
+    /// Another app of the bank, and a phone with it that vouches for ann.
+    pub async fn phone_with_another_app(&mut self) -> (Phone, Application) {
+        let other = self.bank.another_native(&self.server).await;
+        let own = std::mem::replace(&mut self.bank.native, other);
+        let phone = self.phone_paired_to("ann").await;
+        (phone, std::mem::replace(&mut self.bank.native, own))
     }
 
     /// A phone that vouches for a user, whose first passcode is there to be used.
