@@ -7,13 +7,13 @@ use countersign_protocol::authentication_code::{
     ClaimRequest, ClaimResponse, Code, CodeApproval, CodeDenial, CodeRequest, CodeResponse,
     CodeStatus, CodeUser, NeedsApproval,
 };
-use countersign_protocol::challenge::{NumberMatching, Origin};
+use countersign_protocol::challenge::Origin;
 use countersign_protocol::jwk::Thumbprint;
 
 use crate::client::Countersign;
 use crate::error::{CodeRefusal, Error};
 use crate::installation::{Installation, lock};
-use crate::notification::NumberMatchingType;
+use crate::number_matching::{self, NumberMatchingType};
 use crate::push_address;
 use crate::reply::{Replies, Reply};
 use crate::state::SignedProof;
@@ -129,14 +129,14 @@ impl AuthenticationObject {
 
     /// Whether and how the number on the other screen must be matched.
     #[must_use]
-    pub const fn number_matching_type(&self) -> Option<NumberMatchingType> {
-        match self.claim.number_matching {
-            Some(NumberMatching::SelectNumber { .. }) => Some(NumberMatchingType::SelectNumber),
-            Some(NumberMatching::EnterManually { digits }) => {
-                Some(NumberMatchingType::EnterManually { digits })
-            }
-            None => None,
-        }
+    pub fn number_matching_type(&self) -> Option<NumberMatchingType> {
+        self.claim.number_matching.as_ref().map(NumberMatchingType::of)
+    }
+
+    /// The numbers to pick from; empty unless the type is [`NumberMatchingType::SelectNumber`].
+    #[must_use]
+    pub fn number_matching_options(&self) -> &[u32] {
+        number_matching::options(self.claim.number_matching.as_ref())
     }
 
     /// Seconds that are left to answer, by the platform's clock as far as it is known.
@@ -157,11 +157,7 @@ impl AuthenticationObject {
             (None, _) => None,
         };
         let user = user.ok_or(Error::AmbiguousUser)?.id.clone();
-        match (self.claim.number_matching.is_some(), number) {
-            (true, None) => return Err(Error::NumberMissing),
-            (false, Some(_)) => return Err(Error::NumberNotOffered),
-            (true, Some(_)) | (false, None) => {}
-        }
+        number_matching::check(self.claim.number_matching.as_ref(), number)?;
         self.answer(Said::Approve(CodeApproval { user, number })).await
     }
 

@@ -70,6 +70,7 @@ mod installation;
 pub mod key_store;
 mod keys;
 mod notification;
+mod number_matching;
 mod pairing;
 mod passcode;
 mod platform;
@@ -90,7 +91,8 @@ pub use crate::config::{App, Config, ConfigError, Device};
 pub use crate::device_token::DeviceTokenError;
 pub use crate::error::{Category, CodeRefusal, Error, PairingRefusal};
 pub use crate::installation::STATE_BLOB;
-pub use crate::notification::{NotificationObject, NumberMatchingType};
+pub use crate::notification::NotificationObject;
+pub use crate::number_matching::NumberMatchingType;
 pub use crate::pairing::{PairingInfo, PairingObject, PairingOutcome};
 pub use crate::passcode::OneTimePasscode;
 pub use crate::platform::{

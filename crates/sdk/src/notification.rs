@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use countersign_protocol::challenge::{
-    Approval, ChallengeRequest, ChallengeResponse, ChallengeStatus, NumberMatching, Origin,
-    Refusal, RefusalReason, ShownHash, Statement,
+    Approval, ChallengeRequest, ChallengeResponse, ChallengeStatus, Origin, Refusal, RefusalReason,
+    ShownHash, Statement,
 };
 use countersign_protocol::jwk::Thumbprint;
 use countersign_protocol::pairing::UserFacts;
@@ -13,20 +13,9 @@ use countersign_protocol::proof::Proof;
 
 use crate::error::Error;
 use crate::installation::Installation;
+use crate::number_matching::{self, NumberMatchingType};
 use crate::reply::{Replies, Reply};
 use crate::state::SignedProof;
-
-/// How the number that the sign-on page shows comes into the app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NumberMatchingType {
-    /// The person picks it out of [`NotificationObject::number_matching_options`].
-    SelectNumber,
-    /// The person types it.
-    EnterManually {
-        /// How many digits it has, with leading zeros.
-        digits: u8,
-    },
-}
 
 /// A sign-on that the person is asked to approve. Show it, then call [`Self::approve`] or [`Self::deny`].
 ///
@@ -119,23 +108,14 @@ impl NotificationObject {
 
     /// Whether and how a number must be matched.
     #[must_use]
-    pub const fn number_matching_type(&self) -> Option<NumberMatchingType> {
-        match self.statement.number_matching {
-            Some(NumberMatching::SelectNumber { .. }) => Some(NumberMatchingType::SelectNumber),
-            Some(NumberMatching::EnterManually { digits }) => {
-                Some(NumberMatchingType::EnterManually { digits })
-            }
-            None => None,
-        }
+    pub fn number_matching_type(&self) -> Option<NumberMatchingType> {
+        self.statement.number_matching.as_ref().map(NumberMatchingType::of)
     }
 
     /// The numbers to pick from; empty unless the type is [`NumberMatchingType::SelectNumber`].
     #[must_use]
     pub fn number_matching_options(&self) -> &[u32] {
-        match &self.statement.number_matching {
-            Some(NumberMatching::SelectNumber { options }) => options,
-            Some(NumberMatching::EnterManually { .. }) | None => &[],
-        }
+        number_matching::options(self.statement.number_matching.as_ref())
     }
 
     /// Seconds that are left to answer, by the platform's clock as far as it is known.
@@ -157,7 +137,7 @@ impl NotificationObject {
         authentication_method: &str,
         number: Option<u32>,
     ) -> Result<(), Error> {
-        self.check_number(number)?;
+        number_matching::check(self.statement.number_matching.as_ref(), number)?;
         let method = authentication_method.to_owned();
         let approval = Approval { shown: self.shown, method, number };
         approval.check()?;
@@ -167,24 +147,6 @@ impl NotificationObject {
     /// Says no. Nobody needs to be verified for that.
     pub async fn deny(&self, reason: RefusalReason) -> Result<(), Error> {
         self.answer(Said::Deny(Refusal { reason })).await
-    }
-
-    fn check_number(&self, number: Option<u32>) -> Result<(), Error> {
-        match (&self.statement.number_matching, number) {
-            (None, None) => Ok(()),
-            (Some(_), None) => Err(Error::NumberMissing),
-            (Some(NumberMatching::SelectNumber { options }), Some(number))
-                if options.contains(&number) =>
-            {
-                Ok(())
-            }
-            (Some(NumberMatching::EnterManually { digits }), Some(number))
-                if number.checked_ilog10().unwrap_or(0) < u32::from(*digits) =>
-            {
-                Ok(())
-            }
-            (_, Some(_)) => Err(Error::NumberNotOffered),
-        }
     }
 
     async fn answer(&self, said: Said) -> Result<(), Error> {

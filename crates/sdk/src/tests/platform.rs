@@ -34,8 +34,10 @@ use crate::installation::lock;
 use crate::platform::{Method, Request, Response, Transport, TransportError};
 
 mod challenges;
+mod codes;
 
 pub use challenges::{Challenge, LIFE_SECONDS, push};
+pub use codes::{CODE, CODE_SECONDS, ShownCode};
 
 pub const ORIGIN: &str = "https://id.example";
 pub const ISSUER: &str = "https://id.example/e/as";
@@ -115,6 +117,7 @@ pub struct FakePlatform {
     /// For how long the last request asked to be held back.
     pub waited: Mutex<Option<u8>>,
     pub challenges: Mutex<Vec<Challenge>>,
+    pub codes: Mutex<Vec<ShownCode>>,
     /// What a push service would bring to installations of the platform itself.
     pub hints: Mutex<Vec<PushMessage>>,
     /// The last address that it was told, by pairing or by itself.
@@ -159,6 +162,7 @@ impl FakePlatform {
             has_passcodes: Mutex::new(true),
             waited: Mutex::default(),
             challenges: Mutex::default(),
+            codes: Mutex::default(),
             hints: Mutex::default(),
             push: Mutex::default(),
             refuses_test: Mutex::default(),
@@ -246,6 +250,9 @@ impl FakePlatform {
             (Method::Post, "/e/device/v1/pairings/denials") => self.proven(request, Self::deny),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
             (Method::Post, "/e/device/v1/unpairings") => self.proven(request, Self::unpair),
+            (Method::Post, path) if path.starts_with("/e/device/v1/authentication-codes/") => {
+                self.answer_code(request, path)
+            }
             (Method::Post, path) => self.answer_push(request, path),
             (Method::Get, _) => error(404, ErrorCode::NotFound, None),
         }
