@@ -26,8 +26,8 @@ pub struct ShownCode {
     pub refusal: Option<DetailCode>,
     pub status: Option<CodeStatus>,
     pub user: Option<String>,
-    claimed_by: Option<Thumbprint>,
-    shown_at: Option<Timestamp>,
+    pub claimed_by: Option<Thumbprint>,
+    pub shown_at: Option<Timestamp>,
 }
 
 impl FakePlatform {
