@@ -38,7 +38,7 @@ async fn change_device_of_ann(w: &World, change: DeviceChange) {
     w.server.change_device(w.bank.environment.id, device.id, change).await.unwrap();
 }
 
-/// The reasons in the audit log, in order. What did not succeed begins with an exclamation mark.
+/// The reasons in the audit log, in the order of the alphabet: time stands still. What did not succeed begins with an exclamation mark.
 async fn reasons(w: &World) -> Vec<String> {
     let records = w.audit_of("AUTHENTICATION_CODE.UPDATED").await;
     let events = records.into_iter().map(|record| record.entry.event);
@@ -46,5 +46,7 @@ async fn reasons(w: &World) -> Vec<String> {
         let mark = if event.succeeded { "" } else { "!" };
         format!("{mark}{}", event.reason.unwrap_or_default())
     });
-    told.collect()
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    told
 }

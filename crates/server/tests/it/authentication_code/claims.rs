@@ -112,14 +112,14 @@ async fn who_is_barred_claims_nothing_and_the_code_stays() {
 async fn a_user_who_is_locked_or_disabled_is_not_among_those_who_sign_on() {
     let w = World::new().await;
     let phone = w.phone_paired_to("ann").await;
-    w.user("bob").await;
-    w.pair(&phone, "bob").await;
     let lockout = Some(Limit { failures: 1, lock_seconds: 600 });
     let settings = MfaSettings { lockout, ..MfaSettings::default() };
     w.server.put_mfa_settings(w.bank.environment.id, settings).await.unwrap();
     let mut sign_on = w.site().begin().await;
     sign_on.password("ann", crate::world::PASSWORD).await.must_be(200);
     sign_on.passcode(&phone.wrong_passcode()).await;
+    w.user("bob").await;
+    w.pair(&phone, "bob").await;
     let names = async || {
         let claimed = read(&phone, &w.code().await).await;
         claimed.users().iter().map(|user| user.username.clone()).collect::<Vec<_>>()

@@ -79,7 +79,7 @@ async fn each_member_that_breaks_a_rule_is_named_with_it() {
 #[tokio::test]
 async fn a_code_lives_for_ten_seconds_to_half_an_hour_and_a_minute_by_default() {
     let w = World::new().await;
-    let (backend, good) = (w.backend().await, w.shown_here());
+    let good = w.shown_here();
     for (wanted, seconds) in [
         (good.clone(), 60),
         (with(&good, "lifeTime", life(10, "SECONDS")), 10),
@@ -87,7 +87,7 @@ async fn a_code_lives_for_ten_seconds_to_half_an_hour_and_a_minute_by_default() 
         (with(&good, "lifeTime", life(1, "MINUTES")), 60),
         (with(&good, "lifeTime", life(30, "MINUTES")), 1_800),
     ] {
-        let mut code = backend.show(&wanted).await;
+        let mut code = w.backend().await.show(&wanted).await;
         assert_eq!(code.shown["lifeTime"], life(seconds, "SECONDS"), "{wanted}");
         w.advance(seconds - 1);
         assert_eq!(code.refresh().await, "UNCLAIMED", "{wanted}");
