@@ -9,11 +9,12 @@ use countersign_protocol::jwk::Thumbprint;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    check::{Refusal, answer, check},
+    check::{MAX_OBJECT, Refusal, answer, check},
     parameters::Parameters,
 };
 use crate::{
     application::{Application, ResponseType},
+    device::Device,
     device_code::DeviceCode,
     id::Id,
     user::User,
@@ -46,6 +47,9 @@ pub struct AuthorizationRequest {
     /// The only user that the sign-on may end with, as `id_token_hint` says (OIDC Core, section 3.1.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Id<User>>,
+    /// The device that is asked, if the user is asked at all and it can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Id<Device>>,
     /// Whether the person may or must be asked.
     #[serde(default, skip_serializing_if = "Prompt::is_default")]
     pub prompt: Prompt,
@@ -67,6 +71,29 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
+    /// A request that no authorization endpoint has seen, which gets no code.
+    #[must_use]
+    pub const fn without_code(application: Id<Application>, answer: Answer) -> Self {
+        Self {
+            application,
+            answer,
+            response_types: Vec::new(),
+            scopes: Vec::new(),
+            state: None,
+            nonce: None,
+            code_challenge: None,
+            login_hint: None,
+            user: None,
+            device: None,
+            prompt: Prompt::AsNeeded,
+            max_age: None,
+            acr_values: Vec::new(),
+            template: None,
+            client_context: None,
+            dpop_jkt: None,
+        }
+    }
+
     /// Whether the answer itself holds tokens, as those of the implicit and the hybrid flow do (OIDC Core, section 3).
     #[must_use]
     pub fn answers_with_tokens(&self) -> bool {
@@ -117,6 +144,9 @@ pub enum Answer {
     Flow { redirect_uri: Option<String> },
     /// Not at all: a device waits for it, and the person is told to go back there (RFC 8628).
     Device { device_code: Id<DeviceCode> },
+    /// Not at all: a worker application looks how far the flow has come (platform API, section 10). There is no code and no
+    /// session.
+    Worker,
 }
 
 impl Answer {
@@ -128,7 +158,7 @@ impl Answer {
             | Self::FormPost { redirect_uri }
             | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
-            Self::Device { .. } => None,
+            Self::Device { .. } | Self::Worker => None,
         }
     }
 }

@@ -245,6 +245,7 @@ pub fn flow(state: flow::State) -> Flow {
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
             login_hint: None,
             user: None,
+            device: None,
             prompt: Prompt::AsNeeded,
             max_age: None,
             acr_values: Vec::new(),
@@ -260,6 +261,7 @@ pub fn flow(state: flow::State) -> Flow {
         resumed: None,
         browser: "browser".to_owned(),
         created_at: NOW,
+        updated_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
         state,
     }

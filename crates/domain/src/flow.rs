@@ -59,6 +59,8 @@ pub struct Flow {
     pub browser: String,
     /// When it began.
     pub created_at: Timestamp,
+    /// When it last moved.
+    pub updated_at: Timestamp,
     /// When it is forgotten: [`IDLE_SECONDS`] after its last step, [`LIFE_SECONDS`] after its first at the latest.
     pub expires_at: Timestamp,
     /// How far it has come.

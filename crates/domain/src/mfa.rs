@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub installation: Option<&'a Installation>,
     /// Who signs in.
     pub user: &'a User,
+    /// The device that the application has named, which goes before the policy's choice.
+    pub named: Option<Id<Device>>,
     /// The user's devices, in their order.
     pub devices: &'a [Device],
     /// How far pushes reach.
@@ -235,6 +237,9 @@ fn can_be_asked(rules: &MobileApplication, device: &Device, reach: &Reach) -> bo
 fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
     let usable = usable(facts.policy, facts.devices, facts.reach, now);
     let Some(first) = usable.first() else { return no_usable_device(facts, now) };
+    if let Some(named) = usable.iter().find(|usable| Some(usable.device.id) == facts.named) {
+        return named.decision();
+    }
     let ask = match facts.policy.device_selection {
         DeviceSelection::DefaultToFirst => false,
         DeviceSelection::PromptToSelect => usable.len() > 1,
@@ -253,13 +258,19 @@ fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
         .iter()
         .filter(|device| facts.policy.application(device.installation.application).is_some());
     // The reason is that of the default device, the first.
-    let mut barred = listed.filter_map(|device| match device.state.settled(now) {
+    let mut barred = listed.filter_map(|device| bar(device, facts.reach, now));
+    barred.next().map_or_else(|| without_device(facts), Decision::Block)
+}
+
+/// What keeps a device from being asked, for those that the policy has a method for.
+#[must_use]
+pub fn bar(device: &Device, reach: &Reach, now: Timestamp) -> Option<Reason> {
+    match device.state.settled(now) {
         DeviceState::Blocked { .. } => Some(Reason::DeviceBlocked),
         DeviceState::Locked { .. } => Some(Reason::DeviceLocked),
-        DeviceState::Active { .. } if facts.reach.is_stopped(device) => Some(Reason::PushesStopped),
+        DeviceState::Active { .. } if reach.is_stopped(device) => Some(Reason::PushesStopped),
         DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
-    });
-    barred.next().map_or_else(|| without_device(facts), Decision::Block)
+    }
 }
 
 fn without_device(facts: Facts<'_>) -> Decision {

@@ -346,6 +346,7 @@ fn the_words_are_stored_as_ever() {
         Answer::Fragment { redirect_uri },
         Answer::Flow { redirect_uri: None },
         Answer::Device { device_code: id(1) },
+        Answer::Worker,
     ];
     insta::assert_json_snapshot!(
         "words",

@@ -7,6 +7,7 @@ mod advance_flow;
 mod answer_challenge;
 mod attempts;
 mod authenticate_client;
+mod authenticate_worker;
 mod authorize_device;
 mod challenge;
 mod change_device;
@@ -32,6 +33,7 @@ mod issue_tokens;
 mod list_audit;
 mod list_challenges;
 mod lockout;
+mod mobile_payload;
 mod origin;
 mod outbox;
 mod pair_installation;
@@ -52,6 +54,7 @@ mod seal_audit;
 mod send_logout_token;
 mod session;
 mod sign_off;
+mod start_device_authentication;
 mod start_flow;
 mod unpair_device;
 mod unpair_installation;
@@ -92,6 +95,7 @@ pub use self::{
     answer_challenge::AnswerError,
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
+    authenticate_worker::{Worker, WorkerError},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
     change_password::{ChangePassword, ChangePasswordError},
@@ -105,7 +109,7 @@ pub use self::{
     examine::Diagnosis,
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
-    finish_flow::{Ending, describable},
+    finish_flow::{Ending, describable, describe},
     installation::{DeviceCall, DeviceCallError},
     introspect_token::{IntrospectError, IntrospectToken, Introspection},
     issue_client_token::{ClientTokenError, IssueClientToken},
@@ -115,7 +119,7 @@ pub use self::{
     pair_installation::PairError,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
-    read_flow::{Choosable, FlowHandle, FlowView, ReadFlowError},
+    read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
     redeem_device_code::{RedeemDeviceCode, RedeemDeviceCodeError},
@@ -123,6 +127,7 @@ pub use self::{
     revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
     sign_off::{SignOff, SignOffError, SignedOff},
+    start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},

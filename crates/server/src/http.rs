@@ -1,5 +1,6 @@
 //! Every route of the server on one page, and the layers around them. Handlers translate; `app` decides.
 
+mod action;
 mod asset;
 mod authorize;
 mod caller;
@@ -8,6 +9,7 @@ mod client;
 pub(crate) mod control;
 mod correlation;
 mod device;
+mod device_authentication;
 mod device_authorization;
 mod discovery;
 mod dpop;
@@ -28,6 +30,7 @@ mod size;
 mod token;
 mod user_code;
 mod user_info;
+mod worker;
 
 use std::sync::Arc;
 
@@ -57,6 +60,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(openid_provider(&app))
         .merge(people(&app))
         .merge(installations(&app))
+        .merge(workers(&app))
         .merge(machines())
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
@@ -159,4 +163,15 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/push-address", post(challenge::change_push_address))
         .route("/{environment}/device/v1/push-tests", post(challenge::test_push));
     counted(app, (Group::Device, Group::Device), Surface::Envelope, routes)
+}
+
+/// For back ends, which act for the environment.
+fn workers(app: &Arc<App>) -> Router<Arc<App>> {
+    let routes = Router::new()
+        .route("/{environment}/deviceAuthentications", post(device_authentication::create))
+        .route(
+            "/{environment}/deviceAuthentications/{authentication}",
+            get(device_authentication::read).post(device_authentication::act),
+        );
+    counted(app, (Group::Token, Group::Token), Surface::Envelope, routes)
 }

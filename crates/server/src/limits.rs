@@ -33,7 +33,7 @@ pub(crate) enum Group {
     SignOn,
     /// Authorization requests, and looking at a flow.
     Flow,
-    /// The token endpoint and userinfo.
+    /// The token endpoint and userinfo, and what worker applications do with their tokens.
     Token,
     /// The device API.
     Device,

@@ -71,6 +71,10 @@ actions! {
     PasswordCheckFailed = "PASSWORD.CHECK_FAILED", Failure,
         "A password was wrong or locked, or nobody has the user name.";
     FlowCreated = "FLOW.CREATED", Success, "A sign-on began.";
+    AuthenticationCreated = "AUTHENTICATION.CREATED", Success,
+        "A worker application began to authenticate a user.";
+    AuthenticationUpdated = "AUTHENTICATION.UPDATED", Success,
+        "A worker application chose a device, or took a question back.";
     AccessAllowed = "USER.ACCESS_ALLOWED", Success, "A sign-on succeeded.";
     AccessDenied = "USER.ACCESS_DENIED", Failure, "A sign-on failed.";
     GrantReused = "GRANT.REUSED", Failure,

@@ -57,6 +57,7 @@ pub fn check(
         code_challenge: parameters.code_challenge.clone(),
         login_hint: parameters.login_hint.clone(),
         user: None,
+        device: None,
         prompt: prompt(parameters).map_err(invalid)?,
         max_age: max_age(parameters).map_err(invalid)?,
         acr_values: words(parameters.acr_values.as_deref()),
@@ -200,8 +201,8 @@ fn object(text: Option<&String>, rule: &'static str) -> Result<Option<String>, &
     }
 }
 
-/// The longest object that is kept, in bytes.
-const MAX_OBJECT: usize = 4_096;
+/// The longest object that is kept, in bytes of its JSON.
+pub const MAX_OBJECT: usize = 4_096;
 
 fn dpop_jkt(parameters: &Parameters) -> Result<Option<Thumbprint>, &'static str> {
     let read = |text: &String| text.parse().map_err(|_| "dpop_jkt must be a JWK thumbprint");

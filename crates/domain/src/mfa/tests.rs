@@ -23,6 +23,7 @@ struct Scene {
     application: Application,
     installation: Option<Installation>,
     user: User,
+    named: Option<Id<Device>>,
     devices: Vec<Device>,
     reach: Reach,
 }
@@ -38,6 +39,7 @@ impl Scene {
             application: application(),
             installation: Some(installation(1)),
             user: user(),
+            named: None,
             devices: vec![device(1)],
             reach: Reach::default(),
         }
@@ -93,6 +95,7 @@ impl Scene {
                 application: &self.application,
                 installation: self.installation.as_ref(),
                 user: &self.user,
+                named: self.named,
                 devices: &self.devices,
                 reach: &self.reach,
             },
@@ -311,6 +314,32 @@ fn a_device_is_chosen_as_the_policy_says() {
         });
         assert_eq!(scene.decide(), expected, "{device_selection:?} of {n} among others");
     }
+}
+
+#[test]
+fn a_device_that_the_application_names_goes_before_the_policys_choice_and_nothing_else() {
+    use DeviceSelection::{AlwaysDisplayDevices, PromptToSelect};
+    let scene = Scene::in_a_browser().with(|scene| {
+        scene.devices = vec![device(1), device(2)];
+        scene.named = Some(id(2));
+    });
+    let table: [Row; 7] = [
+        (|_| {}, passcode(2)),
+        (|scene| scene.policy.device_selection = PromptToSelect, passcode(2)),
+        (|scene| scene.policy.device_selection = AlwaysDisplayDevices, passcode(2)),
+        // One that cannot be used is as good as none.
+        (|scene| scene.devices[1] = in_state(2, LOCKED), passcode(1)),
+        (|scene| scene.named = Some(id(3)), passcode(1)),
+        // It gets nobody around what comes first.
+        (Scene::lock_user, Decision::Block(Reason::UserLocked)),
+        (
+            |scene| scene.devices = vec![in_state(1, BLOCKED), in_state(2, BLOCKED)],
+            Decision::Block(Reason::DeviceBlocked),
+        ),
+    ];
+    assert_table(&scene, &table);
+    let on_the_phone = scene.with(|scene| scene.installation = Some(installation(1)));
+    assert_eq!(on_the_phone.decide(), authorized(Verification::NotAsked));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use countersign_domain::{
+    audit,
+    authorization::Answer,
     device::Device,
-    flow::{Ask, Event, State},
+    flow::{Ask, Event, Flow, State},
     id::Id,
     user::User,
 };
@@ -14,7 +16,7 @@ use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
     read_flow::{Choosable, choices, view},
-    run_flow::{Seen, identify, load_own, run, run_errors},
+    run_flow::{Seen, identify, load_own, run, run_errors, user_of},
 };
 
 /// A choice for a flow.
@@ -37,8 +39,8 @@ pub enum Choice {
     Device { device: Id<Device> },
     /// A passcode of the device, instead of an answer on it.
     Passcode,
-    /// Another device than the one that is asked.
-    AnotherDevice,
+    /// Another device than the one that is asked. `why` is a word for the audit log.
+    AnotherDevice { why: &'static str },
     /// From the start, maybe as somebody else.
     Reset,
     /// Not at all.
@@ -135,7 +137,7 @@ impl Work for Advance {
                 choices.iter().find(takes).ok_or(AdvanceError::NotNow)?;
                 Event::DeviceChosen { device: *device, ask: Ask::Passcode }
             }
-            Choice::AnotherDevice => {
+            Choice::AnotherDevice { .. } => {
                 if !matches!(old.state, State::Push { .. } | State::PushTimedOut { .. }) {
                     return Err(AdvanceError::NotNow);
                 }
@@ -145,8 +147,26 @@ impl Work for Advance {
             Choice::Cancel => Event::Cancelled,
         };
         let mut flow = (*old).clone();
+        if flow.request.answer == Answer::Worker {
+            self.tell(tx, &flow).await?;
+        }
         run(tx, &self.call, &mut flow, event, &mut seen).await?;
         flows::swap(tx, &old, &flow).await?;
         Ok(view(tx, flow, now, seen).await?)
+    }
+}
+
+impl Advance {
+    /// What a worker application has chosen. What people choose shows in what follows from it.
+    async fn tell(&self, tx: &mut Tx<'_>, flow: &Flow) -> Result<(), Fault> {
+        let (reason, device) = match self.request.choice {
+            Choice::Device { device } => ("device_selected", Some(device)),
+            Choice::AnotherDevice { why } => (why, None),
+            Choice::Passcode => ("passcode", None),
+            Choice::Identify { .. } | Choice::Reset | Choice::Cancel => return Ok(()),
+        };
+        let event = audit::Event::of(audit::Action::AuthenticationUpdated, Some(reason));
+        let event = event.through(flow.request.application).about(user_of(&flow.state)).on(device);
+        Ok(self.call.audit(tx, event.within(flow.id)).await?)
     }
 }

@@ -141,8 +141,8 @@ impl Realm {
     #[must_use]
     pub fn ending(&self, view: &FlowView) -> Option<Ending> {
         let flow = &view.flow;
-        // No application waits for the browser where a device waits elsewhere.
-        if view.answered || matches!(flow.request.answer, Answer::Device { .. }) {
+        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself.
+        if view.answered || matches!(flow.request.answer, Answer::Device { .. } | Answer::Worker) {
             return None;
         }
         let request = &flow.request;
@@ -217,7 +217,8 @@ pub fn describable(text: &str) -> String {
 }
 
 /// Why a flow failed, for developers.
-fn describe(flow: &Flow, why: Failure) -> String {
+#[must_use]
+pub fn describe(flow: &Flow, why: Failure) -> String {
     let text = match why {
         Failure::MissingClaim { place } => {
             let claim = flow.required_claims.get(place);

@@ -9,7 +9,7 @@ use countersign_domain::{
     flow::{Flow, State},
     grant::{Grant, State as GrantState},
     id::Id,
-    mfa,
+    mfa::{self, Reason},
     sign_on_policy::ActionKind,
     user::Name,
     user::User,
@@ -25,13 +25,39 @@ use super::{
     run_flow::{Scene, Seen, load_own, user_of},
 };
 
-/// Names a flow, with what shows that the caller is the browser or app that began it.
+/// Names a flow, with what shows that it is the caller's.
 #[derive(Clone, Debug)]
 pub struct FlowHandle {
     /// Which flow.
     pub flow: Id<Flow>,
-    /// The cookie.
-    pub cookie: Option<Secret<String>>,
+    /// Who calls.
+    pub holder: FlowHolder,
+}
+
+/// Whose a flow can be.
+#[derive(Clone, Debug)]
+pub enum FlowHolder {
+    /// The browser's that began it, or the app's in its place, which shows its cookie.
+    Browser {
+        /// The cookie.
+        cookie: Option<Secret<String>>,
+    },
+    /// The worker applications' of its environment, one of which has shown who it is.
+    Worker,
+}
+
+impl FlowHandle {
+    /// A flow of a browser.
+    #[must_use]
+    pub const fn of_browser(flow: Id<Flow>, cookie: Option<Secret<String>>) -> Self {
+        Self { flow, holder: FlowHolder::Browser { cookie } }
+    }
+
+    /// A device authentication.
+    #[must_use]
+    pub const fn of_worker(flow: Id<Flow>) -> Self {
+        Self { flow, holder: FlowHolder::Worker }
+    }
 }
 
 /// A flow with what people see of it.
@@ -47,6 +73,8 @@ pub struct FlowView {
     pub answered: bool,
     /// The devices that can be chosen now.
     pub devices: Vec<Choosable>,
+    /// The other devices, in the flow of a worker application. Nobody else is told of them.
+    pub barred: Vec<Barred>,
     /// The number that the person must find or type on the phone.
     pub number: Option<String>,
 }
@@ -60,6 +88,15 @@ pub struct Choosable {
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
     pub passcode: bool,
+}
+
+/// A device that cannot be used now.
+#[derive(Clone, Debug)]
+pub struct Barred {
+    /// The device.
+    pub device: Device,
+    /// What keeps it from being used; none: the policy has no method for it.
+    pub why: Option<Reason>,
 }
 
 impl FlowView {
@@ -189,7 +226,15 @@ pub(super) async fn view(
     now: Timestamp,
     mut seen: Seen,
 ) -> Result<FlowView, Fault> {
-    let mut devices = choices(tx, &flow, now, &mut seen).await?;
+    let is_worker = flow.request.answer == Answer::Worker;
+    let (mut devices, mut barred) = (Vec::new(), Vec::new());
+    if let Some(scene) = scene_of_choice(tx, &flow, now, &mut seen).await? {
+        devices = choosable(&scene, now);
+        if is_worker {
+            barred = not_choosable(&scene, now);
+        }
+        scene.remember(&mut seen);
+    }
     let application = seen.application(tx, &flow).await?;
     let application = application.map(|application| application.name).unwrap_or_default();
     let user = match user_of(&flow.state).filter(|_| is_proved(&flow.state)) {
@@ -199,8 +244,8 @@ pub(super) async fn view(
     let user = user.map(|User { id, username, name, .. }| Person { id, username, name });
     let answered = match flow.state {
         // Its answer is not a code that could be taken twice.
+        State::Completed { .. } if is_worker || seen.granted => false,
         State::Completed { .. } if matches!(flow.request.answer, Answer::Device { .. }) => false,
-        State::Completed { .. } if seen.granted => false,
         State::Completed { .. } => {
             let id: Id<Grant> = flow.id.cast();
             let grant = grants::load(tx, flow.environment, id, now).await?;
@@ -208,7 +253,7 @@ pub(super) async fn view(
         }
         _ => false,
     };
-    if !is_proved(&flow.state) {
+    if !is_worker && !is_proved(&flow.state) {
         for choice in &mut devices {
             conceal(&mut choice.device);
         }
@@ -217,7 +262,7 @@ pub(super) async fn view(
         State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,
         _ => None,
     };
-    Ok(FlowView { flow, application, user, answered, devices, number })
+    Ok(FlowView { flow, application, user, answered, devices, barred, number })
 }
 
 /// The number of the question that a flow waits for.
@@ -259,25 +304,61 @@ pub(super) async fn choices(
     now: Timestamp,
     seen: &mut Seen,
 ) -> Result<Vec<Choosable>, Fault> {
-    let (State::DeviceSelection { step, identity }
-    | State::Passcode { step, identity, .. }
-    | State::Push { step, identity, .. }
-    | State::PushTimedOut { step, identity, .. }) = &flow.state
-    else {
-        return Ok(Vec::new());
+    let Some(scene) = scene_of_choice(tx, flow, now, seen).await? else { return Ok(Vec::new()) };
+    let choices = choosable(&scene, now);
+    scene.remember(seen);
+    Ok(choices)
+}
+
+/// What there is to choose from, where something can be chosen. A worker application sees it as long as the flow has not
+/// completed.
+async fn scene_of_choice(
+    tx: &mut Tx<'_>,
+    flow: &Flow,
+    now: Timestamp,
+    seen: &mut Seen,
+) -> Result<Option<Scene>, Fault> {
+    let is_worker = flow.request.answer == Answer::Worker;
+    let (step, user) = match &flow.state {
+        State::DeviceSelection { step, identity }
+        | State::Passcode { step, identity, .. }
+        | State::Push { step, identity, .. }
+        | State::PushTimedOut { step, identity, .. } => (*step, identity.user),
+        State::Verification { step, identity, .. } if is_worker => (*step, identity.user),
+        State::Failed { user: Some(id), .. } if is_worker => {
+            // The user may be gone since.
+            seen.user = seen.user(tx, flow, *id).await?;
+            if seen.user.is_none() {
+                return Ok(None);
+            }
+            (0, *id)
+        }
+        _ => return Ok(None),
     };
-    let Some(ActionKind::MultiFactorAuthentication { mfa_policy, .. }) = flow.actions.get(*step)
+    let Some(ActionKind::MultiFactorAuthentication { mfa_policy, .. }) = flow.actions.get(step)
     else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let scene = Scene::load(tx, flow, identity.user, (*mfa_policy, now), seen).await?;
+    Scene::load(tx, flow, user, (*mfa_policy, now), seen).await.map(Some)
+}
+
+fn choosable(scene: &Scene, now: Timestamp) -> Vec<Choosable> {
     let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
     let choosable = |usable: &mfa::Usable<'_>| Choosable {
         device: usable.device.clone(),
         push_seconds: usable.push_seconds,
         passcode: usable.passcode,
     };
-    let choices = usable.iter().map(choosable).collect();
-    scene.remember(seen);
-    Ok(choices)
+    usable.iter().map(choosable).collect()
+}
+
+fn not_choosable(scene: &Scene, now: Timestamp) -> Vec<Barred> {
+    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
+    let is_usable = |device: &Device| usable.iter().any(|usable| usable.device.id == device.id);
+    let barred = scene.devices.iter().filter(|device| !is_usable(device));
+    let told = |device: &Device| Barred {
+        device: device.clone(),
+        why: mfa::bar(device, &scene.reach, now),
+    };
+    barred.map(told).collect()
 }

@@ -22,7 +22,7 @@ use countersign_store::{
 };
 
 use super::{
-    Call, Fault, Realm,
+    Call, Fault, FlowHolder, Realm,
     challenge::{Asked, ask, withdraw},
     fault::faults,
     session,
@@ -207,6 +207,7 @@ async fn settle(
             application: &scene.application,
             installation: flow.fresh_installation(call.now),
             user: &scene.user,
+            named: flow.request.device,
             devices: &scene.devices,
             reach: &scene.reach,
         };
@@ -264,6 +265,7 @@ async fn commit(
 ) -> Result<(), RunError> {
     let next = hold_to_claims(tx, flow, next, seen).await?;
     flow.state = next.state;
+    flow.updated_at = call.now;
     flow.expires_at = Flow::expiry(flow.created_at, call.now);
     for effect in next.effects {
         match effect {
@@ -319,6 +321,9 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
     let State::Completed { identity } = &flow.state else {
         return Err(Fault::broken("only a completed flow gives a grant").into());
     };
+    if flow.request.answer == Answer::Worker {
+        return Ok(());
+    }
     flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
     // A device gets its grant when it asks for it, after the person has allowed it.
@@ -480,17 +485,22 @@ pub(super) async fn identify(
     Ok(Event::Identified { username, user: seen.user.as_ref().map(|user| user.id) })
 }
 
-/// The flow of this id, if it is this browser's and has not run out.
+/// The flow of this id, if it is this holder's and has not run out.
 pub(super) async fn load_own(
     tx: &mut Tx<'_>,
     realm: &Realm,
     handle: &super::FlowHandle,
     now: Timestamp,
 ) -> Result<Option<Versioned<Flow>>, StoreError> {
-    let Some(cookie) = &handle.cookie else { return Ok(None) };
-    let Some(flow) = flows::load(tx, realm.environment, handle.flow, now).await? else {
+    if let FlowHolder::Browser { cookie: None } = handle.holder {
         return Ok(None);
-    };
-    let own = realm.owns_browser(cookie.expose(), &flow.browser);
-    Ok(own.then_some(flow))
+    }
+    let flow = flows::load(tx, realm.environment, handle.flow, now).await?;
+    Ok(flow.filter(|flow| match (&handle.holder, &flow.request.answer) {
+        (FlowHolder::Worker, answer) => *answer == Answer::Worker,
+        (FlowHolder::Browser { .. }, Answer::Worker) => false,
+        (FlowHolder::Browser { cookie }, _) => {
+            cookie.as_ref().is_some_and(|cookie| realm.owns_browser(cookie.expose(), &flow.browser))
+        }
+    }))
 }

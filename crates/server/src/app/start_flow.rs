@@ -11,20 +11,14 @@ use countersign_domain::{
     sign_on_policy::{ActionKind, SignOnPolicy},
     user::User,
 };
-use countersign_protocol::{
-    mobile_payload::{self, MobilePayload},
-    proof::{ProofError, Verified},
-    secret::Secret,
-    time::Timestamp,
-};
-use countersign_store::{
-    Tx, Work, application, flow as flows, sign_on_policy, spent_proof, spent_proof::Spending, user,
-};
+use countersign_protocol::{mobile_payload, secret::Secret, time::Timestamp};
+use countersign_store::{Tx, Work, application, flow as flows, sign_on_policy, user};
 
 use super::{
     App, Call, Fault, FlowView, Realm,
     challenge::withdraw,
     fault::faults,
+    mobile_payload::{Presented, take},
     read_flow::view,
     resolve_request::Resolved,
     run_flow::{RunError, Seen, begin, identify, is_outdated, run},
@@ -99,7 +93,7 @@ struct Start {
     realm: Arc<Realm>,
     call: Call,
     resolved: Resolved,
-    payload: Option<Result<Verified<MobilePayload>, ProofError>>,
+    payload: Option<Presented>,
     browser: Secret<String>,
     session: Option<Secret<String>>,
 }
@@ -153,27 +147,9 @@ impl Start {
         let refuse = |description: String| {
             StartError::answered(request, ErrorCode::InvalidRequest, description)
         };
-        let payload = match &self.payload {
-            None => return Ok(Ok(None)),
-            Some(Err(error)) => return Ok(Err(refuse(format!("mobilePayload: {error}")))),
-            Some(Ok(payload)) => payload,
-        };
-        let installation = Installation::of(payload.clone())
-            .filter(|installation| installation.application == request.application);
-        let Some(installation) = installation else {
-            let description = "mobilePayload: proof.app.id must equal client_id";
-            return Ok(Err(refuse(description.to_owned())));
-        };
-        let key = spent_proof::Key::of(self.call.environment, payload);
-        match spent_proof::spend(tx, &key).await? {
-            Spending::First => Ok(Ok(Some(installation))),
-            Spending::Again { .. } | Spending::Clash => {
-                let refused = audit::Action::DevicePayloadRefused;
-                let event = audit::Event::failed(refused, "replayed").through(request.application);
-                self.call.audit(tx, event).await?;
-                Ok(Err(refuse("mobilePayload: proof.jti was used already".to_owned())))
-            }
-        }
+        let Some(payload) = &self.payload else { return Ok(Ok(None)) };
+        let taken = take(tx, &self.call, payload, (request.application, "client_id")).await?;
+        Ok(taken.map(Some).map_err(refuse))
     }
 
     /// Who is there, as far as the session, the application or an ID token of before can tell.
@@ -293,6 +269,7 @@ pub(super) async fn new_flow(
         resumed: None,
         browser,
         created_at: call.now,
+        updated_at: call.now,
         expires_at: Flow::expiry(call.now, call.now),
     })
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_domain::{
-    authorization::{Answer, AuthorizationRequest, Prompt},
+    authorization::{Answer, AuthorizationRequest},
     device_code::{State, normalized_user_code},
     environment::Environment,
     id::Id,
@@ -91,22 +91,10 @@ impl Work for Verify {
         let application = application::load(tx, environment, code.application).await?;
         let application = application.filter(|application| application.enabled);
         let application = application.ok_or(UserCodeError::Unknown)?;
+        let answer = Answer::Device { device_code: code.id };
         let request = AuthorizationRequest {
-            application: application.id,
-            answer: Answer::Device { device_code: code.id },
             scopes: code.scopes.clone(),
-            state: None,
-            nonce: None,
-            code_challenge: None,
-            response_types: Vec::new(),
-            login_hint: None,
-            user: None,
-            prompt: Prompt::AsNeeded,
-            max_age: None,
-            acr_values: Vec::new(),
-            template: None,
-            client_context: None,
-            dpop_jkt: None,
+            ..AuthorizationRequest::without_code(application.id, answer)
         };
         let flow = new_flow(tx, &self.call, &application, request, self.browser.clone()).await?;
         flows::insert(tx, &flow).await?;

@@ -131,7 +131,8 @@ async fn begun(app: &App, realm: &Arc<Realm>, started: &Started, correlation: &s
         Answer::Query { .. }
         | Answer::FormPost { .. }
         | Answer::Fragment { .. }
-        | Answer::Device { .. } => onward(app, realm, view, correlation).await,
+        | Answer::Device { .. }
+        | Answer::Worker => onward(app, realm, view, correlation).await,
     };
     let https = app.settings().is_https();
     let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
@@ -239,7 +240,7 @@ fn answer_with(ending: &Ending) -> Response {
             html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
-        Answer::Flow { .. } | Answer::Device { .. } => gone(),
+        Answer::Flow { .. } | Answer::Device { .. } | Answer::Worker => gone(),
     }
 }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use countersign_domain::{environment::Environment, id::Id};
+use countersign_domain::{client_jwt::Algorithm, environment::Environment, id::Id};
 use countersign_protocol::{device_api::ProofBody, json, secret::Secret};
 
 use super::{
     correlation::Correlation,
-    dpop::Dpop,
+    dpop::{DPOP_NONCE, Dpop},
     problem::{Detail, FaultResponse, Problem},
 };
-use crate::app::{App, DeviceCall, MAX_KNOWN_BROWSER_CHARACTERS, Realm};
+use crate::app::{App, DeviceCall, MAX_KNOWN_BROWSER_CHARACTERS, Realm, describable};
 
 /// The environment of the address.
 pub(crate) struct At(pub Arc<Realm>);
@@ -176,14 +176,54 @@ fn basic(encoded: &str) -> Option<Basic> {
     Some(Basic { client_id: decode(client_id)?, secret: Secret::new(decode(secret)?) })
 }
 
+impl Scheme {
+    /// A challenge with these parameters (RFC 6750, section 3; RFC 9449, section 7.1).
+    pub fn challenge(self, parameters: &str) -> String {
+        match self {
+            Self::Bearer => format!("Bearer {parameters}"),
+            Self::Dpop => {
+                let algorithms = Algorithm::ASYMMETRIC.map(Algorithm::name).join(" ");
+                format!("DPoP {parameters}, algs=\"{algorithms}\"")
+            }
+        }
+    }
+}
+
+impl TokenHolder {
+    /// The token that a request shows, if it shows one.
+    pub fn of(parts: &Parts) -> Option<Self> {
+        let sent = |name, scheme| authorization(parts, name).map(|token| (token, scheme));
+        let token = sent("Bearer", Scheme::Bearer).or_else(|| sent("DPoP", Scheme::Dpop));
+        token.map(|(token, scheme)| Self { token: Secret::new(token.to_owned()), scheme })
+    }
+}
+
+/// What a challenge says of a token that was refused.
+pub(crate) fn told(code: &str, description: &str) -> String {
+    format!("error=\"{code}\", error_description=\"{}\"", describable(description))
+}
+
+/// Adds a challenge to a response, and the nonce that the next proof must repeat, if it must.
+pub(crate) fn challenged(
+    mut response: Response,
+    challenge: &str,
+    nonce: Option<String>,
+) -> Response {
+    let challenge = HeaderValue::from_str(challenge).ok();
+    let nonce = nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok());
+    for (name, value) in [(header::WWW_AUTHENTICATE, challenge), (DPOP_NONCE, nonce)] {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
 impl<S: Sync> FromRequestParts<S> for TokenHolder {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let sent = |name, scheme| authorization(parts, name).map(|token| (token, scheme));
-        let token = sent("Bearer", Scheme::Bearer).or_else(|| sent("DPoP", Scheme::Dpop));
-        let token =
-            token.map(|(token, scheme)| Self { token: Secret::new(token.to_owned()), scheme });
+        let token = Self::of(parts);
         // RFC 6750, section 3: without a token, no error code, but one parameter at least.
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"userinfo\"")];
         token.ok_or_else(|| (StatusCode::UNAUTHORIZED, challenge).into_response())
@@ -208,7 +248,7 @@ impl FromRequest<Arc<App>> for Installation {
     }
 }
 
-fn require_json(parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn require_json(parts: &Parts) -> Result<(), Problem> {
     let kind = media_type(parts);
     if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
         return Ok(());

@@ -25,6 +25,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Correlation(pub String);
 
+impl Correlation {
+    /// The name of the request that these are the parts of.
+    pub fn of(parts: &Parts) -> String {
+        let known = parts.extensions.get::<Self>();
+        known.map(|Self(id)| id.clone()).unwrap_or_default()
+    }
+}
+
 enum Named {}
 
 /// Platform API, section 1.2.

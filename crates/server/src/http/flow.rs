@@ -1,44 +1,39 @@
 //! `/{environment}/flows/{flow}`: the flow API, for apps that draw their own screens (platform API, section 8).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, Path, Request, State},
-    http::{HeaderMap, StatusCode, request::Parts},
+    extract::{Path, State},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
-use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState, id::Id};
-use countersign_protocol::{json as strict, secret::Secret};
-use serde::{Deserialize, de::DeserializeOwned};
+use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState};
+use countersign_protocol::secret::Secret;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    authorize::{knows, resume_url, with_session},
-    caller::{At, Browser, media_type, too_large},
-    correlation::Correlation,
-    limit::Surface,
-    problem::{Detail, FaultResponse, Problem},
-};
-use crate::{
-    app::{
-        AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
-        CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
-        PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
+    action::{
+        self, Action, DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL, Refusal, cancel_reason, invalid,
+        missing, parse, passcode, preferred_wait, required, selected_device, unknown_action,
+        wrong_passcode,
     },
-    limits::Limited,
+    authorize::{knows, resume_url, with_session},
+    caller::{At, Browser},
+    correlation::Correlation,
+    problem::{FaultResponse, Problem},
+};
+use crate::app::{
+    AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
+    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
+    PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
 };
 
-const VENDOR: &str = "application/vnd.pingidentity.";
-
-/// The actions of the flow API that exist so far: names of links and of media types.
+/// Actions that only the flow API has: names of links and of media types.
 const PASSWORD_CHECK: &str = "usernamePassword.check";
 const PASSWORD_RESET: &str = "password.reset";
 const USER_LOOKUP: &str = "user.lookup";
-const DEVICE_SELECT: &str = "device.select";
-const OTP_CHECK: &str = "otp.check";
-const PUSH_CANCEL: &str = "cancel.push.authentication";
 const SESSION_RESET: &str = "session.reset";
 
 /// `GET /{environment}/flows/{flow}`. With `Prefer: wait=SECONDS` (RFC 7240, section 4.3) a flow that waits for a phone is
@@ -50,7 +45,7 @@ pub(crate) async fn read(
     Path((_, flow)): Path<(String, String)>,
     request: Parts,
 ) -> Response {
-    let correlation = correlation_of(&request);
+    let correlation = Correlation::of(&request);
     let headers = request.headers;
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
     let read = match preferred_wait(&headers) {
@@ -70,39 +65,22 @@ pub(crate) async fn read(
     }
 }
 
-fn correlation_of(parts: &Parts) -> String {
-    let known = parts.extensions.get::<Correlation>().cloned();
-    known.map(|Correlation(id)| id).unwrap_or_default()
-}
-
-/// How long the caller is ready to wait, if it says so.
-fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
-    let seconds = preferences.find_map(|preference| preference.strip_prefix("wait="))?;
-    seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
-}
-
 /// `POST /{environment}/flows/{flow}`: the media type says what to do.
 pub(crate) async fn act(
     State(app): State<Arc<App>>,
     At(realm): At,
     browser: Browser,
     Path((_, flow)): Path<(String, String)>,
-    request: Request,
+    action: Result<Action, Problem>,
 ) -> Response {
     let known_browser = browser.remembered.clone();
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
-    let (parts, body) = request.into_parts();
-    let action = media_type(&parts)
-        .and_then(|kind| kind.strip_prefix(VENDOR)?.strip_suffix("+json"))
-        .map(str::to_owned);
-    let correlation = correlation_of(&parts);
-    let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), &app).await else {
-        return too_large().into_response();
+    let Action { name, body, correlation } = match action {
+        Ok(action) => action,
+        Err(problem) => return problem.into_response(),
     };
     let call = Call { app, realm, handle, correlation };
-    let answer = match action.as_deref() {
+    let answer = match name.as_deref() {
         Some(PASSWORD_CHECK) => return call.check_password(&body, known_browser).await,
         Some(PASSWORD_RESET) => call.reset_password(&body).await,
         Some(OTP_CHECK) => call.check_passcode(&body).await,
@@ -110,7 +88,7 @@ pub(crate) async fn act(
         Some(DEVICE_SELECT) => call.select_device(&body).await,
         Some(PUSH_CANCEL) => call.cancel_push(&body).await,
         Some(SESSION_RESET) => call.advance(Choice::Reset).await,
-        Some(_) | None => Err(unknown_action()),
+        Some(_) | None => Err(unknown_action(&ACTIONS)),
     };
     match answer {
         Ok(view) => call.show(&view).await,
@@ -118,25 +96,8 @@ pub(crate) async fn act(
     }
 }
 
-/// Why an action was not taken.
-enum Refusal {
-    Problem(Problem),
-    Limited(Limited),
-    Fault(Fault),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Problem(problem) => problem.into_response(),
-            Self::Limited(limited) => Surface::Envelope.refuse(limited),
-            Self::Fault(fault) => FaultResponse(fault).into_response(),
-        }
-    }
-}
-
 fn handle(flow: &str, browser: Browser) -> Option<FlowHandle> {
-    Some(FlowHandle { flow: flow.parse().ok()?, cookie: browser.cookie })
+    Some(FlowHandle::of_browser(flow.parse().ok()?, browser.cookie))
 }
 
 fn not_found() -> Problem {
@@ -144,24 +105,19 @@ fn not_found() -> Problem {
 }
 
 fn not_now(action: &str) -> Refusal {
-    let message = format!("the flow does not wait for {action}; see _links for what it waits for");
-    Refusal::Problem(Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message))
+    action::not_now("the flow", action)
 }
 
-fn unknown_action() -> Refusal {
-    let known = [
-        PASSWORD_CHECK,
-        PASSWORD_RESET,
-        USER_LOOKUP,
-        DEVICE_SELECT,
-        OTP_CHECK,
-        PUSH_CANCEL,
-        SESSION_RESET,
-    ];
-    let known = known.map(|name| format!("{VENDOR}{name}+json"));
-    let message = format!("Content-Type must be one of {}", known.join(", "));
-    Refusal::Problem(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST", message))
-}
+/// All that a flow can be told.
+const ACTIONS: [&str; 7] = [
+    PASSWORD_CHECK,
+    PASSWORD_RESET,
+    USER_LOOKUP,
+    DEVICE_SELECT,
+    OTP_CHECK,
+    PUSH_CANCEL,
+    SESSION_RESET,
+];
 
 /// One action on one flow.
 struct Call {
@@ -183,30 +139,6 @@ struct Credentials {
 struct NewPassword {
     current_password: Option<Secret<String>>,
     new_password: Option<Secret<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Passcode {
-    otp: Option<Secret<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct CancelPush {
-    reason: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Selection {
-    device: Option<Selected>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Selected {
-    id: Option<String>,
 }
 
 impl Call {
@@ -285,20 +217,16 @@ impl Call {
     }
 
     async fn check_passcode(&self, body: &[u8]) -> Result<FlowView, Refusal> {
-        let Passcode { otp } = parse(body)?;
         let request = CheckPasscode {
             handle: self.handle.clone(),
-            passcode: required(otp, "otp")?,
+            passcode: passcode(body)?,
             correlation: self.correlation.clone(),
         };
         match self.app.check_passcode(&self.realm, request).await {
             Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
             Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
                 // The wrong passcode was the last one: the flow itself says what follows.
-                FlowState::Passcode { .. } => {
-                    let message = "the passcode is wrong, too old, or was used already";
-                    Err(invalid("INVALID_VALUE", "otp", message, None))
-                }
+                FlowState::Passcode { .. } => Err(wrong_passcode()),
                 _ => Ok(view),
             },
             Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
@@ -313,21 +241,13 @@ impl Call {
     }
 
     async fn select_device(&self, body: &[u8]) -> Result<FlowView, Refusal> {
-        let Selection { device } = parse(body)?;
-        let id = required(device.and_then(|device| device.id), "device.id")?;
-        let not_an_id = |error: countersign_domain::id::NotAnId| {
-            let message = format!("device.id {error}");
-            invalid("INVALID_VALUE", "device.id", &message, None)
-        };
-        let device: Id<Device> = id.parse().map_err(not_an_id)?;
-        self.advance(Choice::Device { device }).await
+        self.advance(Choice::Device { device: selected_device(body)? }).await
     }
 
     /// The person wants another way than the question on the phone (platform API, section 8.3).
     async fn cancel_push(&self, body: &[u8]) -> Result<FlowView, Refusal> {
-        let CancelPush { reason } = parse(body)?;
-        match required(reason, "reason")?.as_str() {
-            "CHANGE_DEVICE" => self.advance(Choice::AnotherDevice).await,
+        match cancel_reason(body)?.as_str() {
+            "CHANGE_DEVICE" => self.advance(Choice::AnotherDevice { why: "change_device" }).await,
             _ => Err(invalid("INVALID_VALUE", "reason", "reason must be CHANGE_DEVICE", None)),
         }
     }
@@ -336,7 +256,7 @@ impl Call {
         let name = match choice {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
-            Choice::Passcode | Choice::AnotherDevice => PUSH_CANCEL,
+            Choice::Passcode | Choice::AnotherDevice { .. } => PUSH_CANCEL,
             Choice::Reset | Choice::Cancel => SESSION_RESET,
         };
         let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
@@ -353,36 +273,6 @@ impl Call {
             AdvanceError::Fault(fault) => Refusal::Fault(fault),
         })
     }
-}
-
-/// An empty body has no members.
-fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    strict::parse(body).map_err(|error| {
-        let problem = Problem::invalid_request(format!("the body {error}"));
-        Refusal::Problem(match error.member() {
-            Some(member) => {
-                let message = format!("{member} is not of the expected type");
-                problem.with(Detail::new("INVALID_VALUE", member, message))
-            }
-            None => problem,
-        })
-    })
-}
-
-fn required<T>(value: Option<T>, target: &str) -> Result<T, Refusal> {
-    value.ok_or_else(|| missing(target))
-}
-
-fn missing(target: &str) -> Refusal {
-    invalid("REQUIRED_VALUE", target, &format!("{target} is required"), None)
-}
-
-fn invalid(code: &'static str, target: &str, message: &str, inner: Option<Value>) -> Refusal {
-    let detail = Detail::new(code, target, message);
-    Refusal::Problem(Problem::invalid_data(Detail { inner_error: inner, ..detail }))
 }
 
 /// The flow as the flow API shows it (platform API, section 8.1), and the authorization response when it has ended.

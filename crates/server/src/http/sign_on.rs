@@ -93,7 +93,7 @@ pub(crate) fn is_from_own_page(headers: &HeaderMap, base_url: &str) -> bool {
 
 impl Visit {
     fn handle(&self) -> FlowHandle {
-        FlowHandle { flow: self.flow, cookie: Some(self.cookie.clone()) }
+        FlowHandle::of_browser(self.flow, Some(self.cookie.clone()))
     }
 
     /// The flow, or the page that says why there is none.

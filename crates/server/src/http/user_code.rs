@@ -129,7 +129,7 @@ impl Stop {
     }
 
     async fn decide(&self, flow: Id<Flow>, allow: Option<bool>) -> Response {
-        let handle = FlowHandle { flow, cookie: self.cookie.clone() };
+        let handle = FlowHandle::of_browser(flow, self.cookie.clone());
         let request = DecideDevice { handle, allow, correlation: self.correlation.clone() };
         match self.app.decide_device(&self.realm, request).await {
             Ok(DeviceDecision::SigningOn(view)) => {

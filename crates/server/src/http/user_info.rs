@@ -5,19 +5,16 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use countersign_domain::client_jwt::Algorithm;
 
 use super::{
-    caller::{At, Scheme, TokenHolder},
-    dpop::{DPOP_NONCE, Dpop},
+    caller::{At, Scheme, TokenHolder, challenged, told},
+    dpop::Dpop,
     problem::FaultResponse,
 };
-use crate::app::{
-    App, DpopRefusal, ProvenRequest, ReadUserInfoError, Realm, UserInfo, describable,
-};
+use crate::app::{App, DpopRefusal, ProvenRequest, ReadUserInfoError, Realm, UserInfo};
 
 /// `GET|POST /{environment}/as/userinfo`
 pub(crate) async fn read(
@@ -74,24 +71,9 @@ fn refused(error: ReadUserInfoError, scheme: Scheme) -> Response {
             DpopRefusal::Proof(_) | DpopRefusal::Used | DpopRefusal::Required,
         ) => ("invalid_dpop_proof", None),
     };
-    let description = describable(&description);
-    let mut told = format!("error=\"{code}\", error_description=\"{description}\"");
+    let mut told = told(code, &description);
     if status == StatusCode::FORBIDDEN {
         told.push_str(", scope=\"openid\"");
     }
-    let challenge = match scheme {
-        Scheme::Bearer => format!("Bearer {told}"),
-        Scheme::Dpop => {
-            let algorithms = Algorithm::ASYMMETRIC.map(Algorithm::name).join(" ");
-            format!("DPoP {told}, algs=\"{algorithms}\"")
-        }
-    };
-    let mut response = status.into_response();
-    let headers = [(header::WWW_AUTHENTICATE, Some(challenge)), (DPOP_NONCE, nonce)];
-    for (name, value) in headers {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+    challenged(status.into_response(), &scheme.challenge(&told), nonce)
 }

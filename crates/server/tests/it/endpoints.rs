@@ -17,6 +17,7 @@ enum Caller {
     Client,
     Bearer,
     Installation,
+    Worker,
 }
 
 /// What an error looks like.
@@ -27,10 +28,10 @@ enum Surface {
     Envelope,
 }
 
-use Caller::{Anyone, Bearer, Browser, Client, Installation};
+use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 36] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 39] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -67,6 +68,9 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 36] = [
     ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
     ("POST", "/{environment}/device/v1/push-address", Installation, Envelope),
     ("POST", "/{environment}/device/v1/push-tests", Installation, Envelope),
+    ("POST", "/{environment}/deviceAuthentications", Worker, Envelope),
+    ("GET", "/{environment}/deviceAuthentications/{authentication}", Worker, Envelope),
+    ("POST", "/{environment}/deviceAuthentications/{authentication}", Worker, Envelope),
 ];
 
 /// The path of each route.
@@ -76,11 +80,12 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 16] = [
+const HANDLERS: [(&str, &str); 17] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("challenge", include_str!("../../src/http/challenge.rs")),
     ("device", include_str!("../../src/http/device.rs")),
+    ("device_authentication", include_str!("../../src/http/device_authentication.rs")),
     ("discovery", include_str!("../../src/http/discovery.rs")),
     ("flow", include_str!("../../src/http/flow.rs")),
     ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
@@ -140,6 +145,7 @@ fn caller_of(handler: &str) -> Option<Caller> {
         ("TokenHolder", Bearer),
         ("Leaving", Anyone),
         ("Installation", Installation),
+        ("Worker", Worker),
     ];
     named.into_iter().find(|(word, _)| words.contains(word)).map(|(_, caller)| caller)
 }
@@ -166,7 +172,7 @@ fn call(
     body: &str,
 ) -> Request<Body> {
     let path = path.replace("{environment}", environment).replace("{flow}", flow);
-    let path = path.replace("{name}", "x");
+    let path = path.replace("{name}", "x").replace("{authentication}", flow);
     let url = match path.rsplit('/').next() {
         Some("signon" | "resume") => format!("{path}?flowId={flow}"),
         Some("time") => format!("{path}?kid={}&jti={}", "A".repeat(43), "A".repeat(22)),
@@ -175,6 +181,8 @@ fn call(
     let media_type = match caller {
         Installation => JSON,
         Browser if url.contains("/flows/") => "application/vnd.pingidentity.session.reset+json",
+        Worker if url.ends_with("/deviceAuthentications") => JSON,
+        Worker => "application/vnd.pingidentity.device.select+json",
         Anyone | Browser | Client | Bearer => FORM,
     };
     let request = request(method.parse::<Method>().unwrap(), &url);
@@ -283,6 +291,28 @@ async fn an_access_token_of_one_environment_is_none_in_another() {
         let refused = send(&other).await.must_be(401);
         assert!(refused.header("www-authenticate").contains("invalid_token"));
         send(&w.bank.environment.id.to_string()).await.must_be(200);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_acts_in_its_own_environment_alone_and_with_its_own_token() {
+    let w = World::new().await;
+    let other = Bank::open(&w.server, "Other").await.environment.id.to_string();
+    let own = w.bank.environment.id.to_string();
+    let (worker, user) = (w.backend().await.token, w.app().sign_in("ann").await.access_token);
+    for endpoint in of(Worker) {
+        let send = async |environment: &str, token: &str| {
+            let request = call(endpoint, environment, NO_ID, "");
+            w.wire.send(with(request, "authorization", &format!("Bearer {token}"))).await
+        };
+        for refused in [send(&other, &worker).await, send(&own, &user).await] {
+            assert_eq!(refused.status, 401, "{endpoint:?}: {refused:?}");
+            assert_eq!(refused.problem().0, "INVALID_TOKEN");
+            assert!(refused.header("www-authenticate").contains("error=\"invalid_token\""));
+        }
+        // Past the door it is the request itself that is wrong.
+        let told = send(&own, &worker).await;
+        assert!([400, 404].contains(&told.status.as_u16()), "{endpoint:?}: {told:?}");
     }
 }
 

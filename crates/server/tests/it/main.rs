@@ -15,6 +15,7 @@ mod audit;
 mod bars;
 mod conformance;
 mod device;
+mod device_authentication;
 mod endpoints;
 mod flows;
 mod fuzz;

@@ -1,5 +1,6 @@
 //! A world for one test: the real router over a real database, a clock that the test moves, and the people in it.
 
+mod backend;
 mod bank;
 mod browser;
 mod client;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use countersign_domain::{
     application::{Application, GrantType, RefreshRules},
     audit::Record,
+    id::Id,
     lockout::Limit,
     mfa_settings::MfaSettings,
     user::User,
@@ -33,6 +35,7 @@ use countersign_store::{Engine, Settings as StoreSettings};
 
 use self::time::{Seeded, SetClock};
 pub use self::{
+    backend::{Authentication, Backend},
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
@@ -152,6 +155,12 @@ impl World {
         let mut native = self.bank.native.clone();
         change(&mut native);
         self.server.store().write(bank::Replace(native)).await.unwrap();
+    }
+
+    /// Changes an application, as no use case does yet.
+    pub async fn change_application(&self, id: Id<Application>, change: fn(&mut Application)) {
+        let change = bank::Change { environment: self.bank.environment.id, id, change };
+        self.server.store().write(change).await.unwrap();
     }
 
     /// Lets so many failures over all devices lock the MFA of a user.

@@ -123,12 +123,13 @@ impl Bank {
 
     /// An application that acts for itself.
     pub async fn worker(&self, app: &App) -> CreatedApplication {
+        let name = format!("Bank worker {}", app.new_id::<Application>());
         let new = NewApplication {
             kind: Kind::Worker,
             token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
             grant_types: vec![GrantType::ClientCredentials],
             redirect_uris: vec![],
-            ..public("Bank worker", SITE_ADDRESS, Algorithm::Es256)
+            ..public(&name, SITE_ADDRESS, Algorithm::Es256)
         };
         app.create_application(self.environment.id, new).await.unwrap()
     }
@@ -243,5 +244,24 @@ impl Work for Disable {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let old = user::load(tx, self.0.environment, self.0.id).await?.unwrap();
         user::swap(tx, &old, &User { enabled: false, ..(*old).clone() }).await
+    }
+}
+
+/// Changes an application.
+pub struct Change {
+    pub environment: Id<Environment>,
+    pub id: Id<Application>,
+    pub change: fn(&mut Application),
+}
+
+impl Work for Change {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let old = application::load(tx, self.environment, self.id).await?.unwrap();
+        let mut changed = old.into_value();
+        (self.change)(&mut changed);
+        Replace(changed).run(tx).await
     }
 }
