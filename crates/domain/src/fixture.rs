@@ -262,6 +262,7 @@ pub fn flow(state: flow::State) -> Flow {
         created_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
         state,
+        notice: None,
     }
 }
 
@@ -472,6 +473,7 @@ named! {
     flow::Effect { Audit, IssueGrant, Ask, Withdraw }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
+    flow::Notice { DeviceGone }
     Failure { Mfa, Cancelled, OtherUser, MissingClaim }
     mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }

@@ -37,7 +37,7 @@ pub enum Choice {
     Device { device: Id<Device> },
     /// A passcode of the device, instead of an answer on it.
     Passcode,
-    /// Another device than the one that is asked.
+    /// Another device than the one that is asked, by whatever way.
     AnotherDevice,
     /// From the start, maybe as somebody else.
     Reset,
@@ -135,12 +135,7 @@ impl Work for Advance {
                 choices.iter().find(takes).ok_or(AdvanceError::NotNow)?;
                 Event::DeviceChosen { device: *device, ask: Ask::Passcode }
             }
-            Choice::AnotherDevice => {
-                if !matches!(old.state, State::Push { .. } | State::PushTimedOut { .. }) {
-                    return Err(AdvanceError::NotNow);
-                }
-                Event::AnotherDevice
-            }
+            Choice::AnotherDevice => Event::AnotherDevice,
             Choice::Reset => Event::Reset,
             Choice::Cancel => Event::Cancelled,
         };

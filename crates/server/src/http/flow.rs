@@ -429,7 +429,7 @@ pub(crate) async fn flow_json(
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
-        set("numberMatching", json!({ "number": number }));
+        set("numberMatching", json!({ "number": number.text() }));
     }
     if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);

@@ -2,6 +2,7 @@
 
 mod bank;
 mod browser;
+mod chromium;
 mod client;
 #[macro_use]
 mod engines;
@@ -35,6 +36,7 @@ use self::time::{Seeded, SetClock};
 pub use self::{
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
+    chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
     push_service::PushWorld,
