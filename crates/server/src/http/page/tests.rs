@@ -159,6 +159,7 @@ fn the_screens_read_as_agreed() {
         // The names of assets change with every change of the looks, which is no change of the markup.
         let html = html(screen)
             .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
+            .replace(&asset::ICON.path, "/assets/icon-HASH.svg")
             .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js")
             .replace(&asset::WAIT.path, "/assets/wait-HASH.js");
         insta::assert_snapshot!(name, html);
@@ -359,7 +360,9 @@ fn a_page_without_an_application_names_none() {
 #[test]
 fn what_pages_refer_to_is_there_and_nothing_else_is() {
     let html = html(closing("x")[6].1);
-    let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
+    let [icon, stylesheet] =
+        [0, 1].map(|n| asset(attribute(tags(&html, "link")[n], "href").unwrap()).unwrap());
+    assert_eq!(icon.content_type, "image/svg+xml");
     assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
     let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();
     assert_eq!(script.content_type, "text/javascript; charset=utf-8");

@@ -27,9 +27,10 @@ async fn matching(kind: NumberMatchingKind) -> PushWorld {
 
 /// A world in which the policy lets devices be selected in this way, and ann has a second phone, which gives passcodes only.
 async fn with_another(selection: DeviceSelection) -> (PushWorld, Phone) {
-    let mut w = asking(|_| {}).await;
+    let mut w = PushWorld::new(PushService::Fcm).await;
     let other = w.world.phone().await;
     w.world.pair_beside(&w.phone, &other, "ann").await;
+    w.ask_by_push(|_| {}).await;
     let world = &mut w.world;
     let change = |policy: &mut countersign_domain::mfa_policy::MfaPolicy| {
         policy.device_selection = selection;
