@@ -264,6 +264,7 @@ pub fn flow(state: flow::State) -> Flow {
         updated_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
         state,
+        notice: None,
     }
 }
 
@@ -474,6 +475,7 @@ named! {
     flow::Effect { Audit, IssueGrant, Ask, Withdraw }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
+    flow::Notice { DeviceGone }
     Failure { Mfa, Cancelled, OtherUser, MissingClaim }
     mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }

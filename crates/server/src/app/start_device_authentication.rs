@@ -188,6 +188,7 @@ impl Start {
             installation,
             session: None,
             resumed: None,
+            notice: None,
             // No browser has begun it, and none can go on with it.
             browser: String::new(),
             created_at: now,

@@ -180,7 +180,7 @@ impl Call {
                 return Err(invalid("INVALID_VALUE", "reason", message, None));
             }
         };
-        self.advance(Choice::AnotherDevice { why }, PUSH_CANCEL).await
+        self.advance(Choice::CancelPush { why }, PUSH_CANCEL).await
     }
 
     async fn advance(&self, choice: Choice, action: &str) -> Result<FlowView, Refusal> {

@@ -247,7 +247,7 @@ impl Call {
     /// The person wants another way than the question on the phone (platform API, section 8.3).
     async fn cancel_push(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         match cancel_reason(body)?.as_str() {
-            "CHANGE_DEVICE" => self.advance(Choice::AnotherDevice { why: "change_device" }).await,
+            "CHANGE_DEVICE" => self.advance(Choice::CancelPush { why: "change_device" }).await,
             _ => Err(invalid("INVALID_VALUE", "reason", "reason must be CHANGE_DEVICE", None)),
         }
     }
@@ -256,7 +256,7 @@ impl Call {
         let name = match choice {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
-            Choice::Passcode | Choice::AnotherDevice { .. } => PUSH_CANCEL,
+            Choice::Passcode | Choice::AnotherDevice | Choice::CancelPush { .. } => PUSH_CANCEL,
             Choice::Reset | Choice::Cancel => SESSION_RESET,
         };
         let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
@@ -319,7 +319,7 @@ pub(crate) async fn flow_json(
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
-        set("numberMatching", json!({ "number": number }));
+        set("numberMatching", json!({ "number": number.text() }));
     }
     if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);

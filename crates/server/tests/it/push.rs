@@ -1,6 +1,8 @@
 //! Phones that are reached: silent pushes, questions to the person, and phones that are gone.
 
 mod attacks;
+mod chromium;
+mod pages;
 mod silent;
 mod unpairing;
 mod visible;

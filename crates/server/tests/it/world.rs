@@ -3,6 +3,7 @@
 mod backend;
 mod bank;
 mod browser;
+mod chromium;
 mod client;
 #[macro_use]
 mod engines;
@@ -38,6 +39,7 @@ pub use self::{
     backend::{Authentication, Backend},
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
+    chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
     push_service::PushWorld,
