@@ -23,7 +23,7 @@ pub mod control {
 
 pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
-pub use countersign_push::Settings as PushSettings;
+pub use countersign_push::{Endpoints as PushEndpoints, Settings as PushSettings, egress::Egress};
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;
