@@ -17,7 +17,8 @@ mod worker;
 /// What operators ask of a server that runs.
 pub mod control {
     pub use crate::http::control::{
-        Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys,
+        Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
+        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
     };
 }
 
