@@ -13,6 +13,7 @@ mod log;
 mod outbound;
 mod outbox;
 mod passwords;
+mod push;
 mod requests;
 mod resolved;
 mod server;
@@ -32,8 +33,8 @@ use serde::Deserialize;
 use self::{
     audit::Audit, connections::Connections, database::Database, encryption::Encryption,
     error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
-    outbox::Outbox, passwords::Passwords, requests::Requests, server::Server, sessions::Sessions,
-    shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
+    outbox::Outbox, passwords::Passwords, push::Push, requests::Requests, server::Server,
+    sessions::Sessions, shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -61,6 +62,7 @@ pub struct Config {
     tokens: Tokens,
     outbound: Outbound,
     outbox: Outbox,
+    push: Push,
     audit: Audit,
     expiry: Expiry,
     log: Log,

@@ -23,6 +23,7 @@ mod create_user;
 mod decide_device;
 mod deliver_push;
 mod examine;
+mod examine_push;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -107,6 +108,7 @@ pub use self::{
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
     examine::Diagnosis,
+    examine_push::{CredentialsFound, HealthFound, PushDiagnosis},
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::{Ending, describable, describe},

@@ -17,13 +17,14 @@ mod worker;
 /// What operators ask of a server that runs.
 pub mod control {
     pub use crate::http::control::{
-        Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys,
+        Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
+        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
     };
 }
 
 pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
-pub use countersign_push::Settings as PushSettings;
+pub use countersign_push::{Endpoints as PushEndpoints, Settings as PushSettings, egress::Egress};
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;

@@ -135,10 +135,17 @@ impl Settings {
         let mut check = Check::default();
         check.range(self.outbox_concurrency.into(), "outbox.concurrency", 1, 1_000);
         // Else a message would be sent again while it is being sent.
-        let call = i64::try_from(self.outbound.timeout.as_secs()).unwrap_or(i64::MAX);
+        let call = self.outbound.timeout.max(self.longest_push());
+        let call = i64::try_from(call.as_secs()).unwrap_or(i64::MAX);
         let lease = i64::from(self.outbox.lease_seconds);
         check.range(lease, "outbox.lease_seconds", call.saturating_add(5), 3_600);
         check.finish()
+    }
+
+    /// How long a push may take. Its service may have to be asked for an access token first.
+    const fn longest_push(&self) -> Duration {
+        let countersign_push::Settings { connect_timeout, request_timeout, .. } = &self.push;
+        connect_timeout.saturating_add(request_timeout.saturating_mul(2))
     }
 
     /// Whether browsers talk to the server by TLS, so that cookies may insist on it.
