@@ -55,7 +55,7 @@ pub(super) fn json_of(app: &App, view: &FlowView) -> Value {
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
-        set("numberMatching", json!({ "number": number }));
+        set("numberMatching", json!({ "number": number.text() }));
     }
     match &flow.state {
         State::Completed { identity } => {
