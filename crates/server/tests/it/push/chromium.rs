@@ -39,7 +39,11 @@ impl Scene {
             "Bank".clone_into(&mut site.name);
             site.redirect_uris = vec![address.clone()];
         });
-        let site = w.world.client(&site.await.id.to_string(), &address);
+        let (bank, site) = (&w.world.bank, site.await.id);
+        let policy = bank.sign_on_policy.id;
+        let server_app = &w.world.server;
+        server_app.assign_sign_on_policy(bank.environment.id, site, policy, 1).await.unwrap();
+        let site = w.world.client(&site.to_string(), &address);
         Self { w, server, site, browser: Chromium::start().await }
     }
 
