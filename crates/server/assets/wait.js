@@ -53,7 +53,7 @@ const answered = async () => {
 
 answered().then(() => {
   clearInterval(countdown);
-  say("Your phone has answered");
+  say("Done");
   left?.remove();
   location.replace(onward.href);
   // Some browsers open an app only for somebody who presses something.

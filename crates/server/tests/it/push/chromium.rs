@@ -39,7 +39,11 @@ impl Scene {
             "Bank".clone_into(&mut site.name);
             site.redirect_uris = vec![address.clone()];
         });
-        let site = w.world.client(&site.await.id.to_string(), &address);
+        let (bank, site) = (&w.world.bank, site.await.id);
+        let policy = bank.sign_on_policy.id;
+        let server_app = &w.world.server;
+        server_app.assign_sign_on_policy(bank.environment.id, site, policy, 1).await.unwrap();
+        let site = w.world.client(&site.to_string(), &address);
         Self { w, server, site, browser: Chromium::start().await }
     }
 
@@ -123,20 +127,22 @@ async fn a_yes_on_the_phone_lets_the_page_go_on_by_itself() {
         return;
     }
     let mut scene = Scene::new().await;
-    for kind in
-        [None, Some(NumberMatchingKind::SelectNumber), Some(NumberMatchingKind::EnterManually)]
-    {
+    for (name, kind) in [
+        ("waiting-approve", None),
+        ("waiting-pick", Some(NumberMatchingKind::SelectNumber)),
+        ("waiting-type", Some(NumberMatchingKind::EnterManually)),
+    ] {
         scene.ask_by_push(kind).await;
         let question = scene.asked().await;
         let number = match kind {
             Some(_) => Some(scene.number().await),
             None => None,
         };
-        scene.picture(&format!("waiting-{kind:?}")).await;
+        scene.picture(name).await;
         question.approve("fpt", number).await.unwrap();
         let approved = Instant::now();
         scene.browser.arrive("Welcome").await;
-        println!("{kind:?}: at the application {:?} after the yes", approved.elapsed());
+        println!("{name}: at the application {:?} after the yes", approved.elapsed());
         let code = scene.browser.evaluate("new URLSearchParams(location.search).get('code')").await;
         scene.site.tokens(code.as_str().unwrap()).await;
     }
@@ -180,12 +186,10 @@ async fn each_page_shows_itself_on_phone_and_desk_by_day_and_by_night() {
     question.deny(DenyReason::None).await.unwrap();
     scene.browser.arrive("You are not signed in").await;
     scene.picture("denied").await;
-    let _ = scene.asked().await;
-    scene.w.uninstall();
-    scene.browser.press("use_passcode").await;
-    scene.browser.arrive("Enter your passcode").await;
-    scene.browser.press("push").await;
     // The push service says at once that the app is gone.
+    scene.w.uninstall();
+    scene.arrive().await;
+    scene.sign_in().await;
     scene.browser.arrive("Enter your passcode").await;
     scene.browser.evaluate("document.querySelector('.notice').textContent").await;
     scene.picture("notice").await;

@@ -221,7 +221,12 @@ impl Chromium {
     fn complain(&self, event: &Value) {
         let method = event["method"].as_str().unwrap();
         let is_error = match method {
-            "Log.entryAdded" => event["params"]["entry"]["level"] == "error",
+            "Log.entryAdded" => {
+                let entry = &event["params"]["entry"];
+                // A page that says what was wrong is itself an answer of this status.
+                let is_page = entry["url"].as_str().is_some_and(|url| url.contains("/signon?"));
+                entry["level"] == "error" && !(is_page && entry["source"] == "network")
+            }
             "Runtime.consoleAPICalled" => event["params"]["type"] == "error",
             "Runtime.exceptionThrown" => true,
             _ => false,
