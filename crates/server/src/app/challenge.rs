@@ -5,6 +5,7 @@ pub(super) mod words;
 use countersign_domain::{
     application::{Application, Mobile},
     audit,
+    authorization::Answer,
     challenge::{
         self as challenges, Cancellation, Challenge, Denial, Effect, Event, Number, Person,
         Question, Shown, State,
@@ -130,7 +131,9 @@ async fn shown(
     };
     let locale = device.installation.device.locale.as_deref().unwrap_or_default();
     let words = words::of(locale, flow.request.template.as_deref(), &client.name);
-    let source = call.origin.source.as_ref();
+    // A back end that asks is not where the person is: it tells that by its own context.
+    let is_worker = flow.request.answer == Answer::Worker;
+    let source = call.origin.source.as_ref().filter(|_| !is_worker);
     let origin = Origin {
         address: source.and_then(|source| source.address.map(|address| address.to_string())),
         browser: source.and_then(|source| source.user_agent.clone()),
