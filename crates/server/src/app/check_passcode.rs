@@ -12,7 +12,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{otp, secret::Secret};
 use countersign_store::{
-    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, user,
+    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, push_limit, user,
 };
 
 use super::{
@@ -153,6 +153,9 @@ impl Check {
         let user_goes_on = count_attempt(tx, &self.call, &user, through, !accepted).await?;
         if accepted {
             run(tx, &self.call, flow, Event::PasscodeAccepted, seen).await?;
+            // The person is there. This comes last, since a question that is withdrawn for the passcode has counted.
+            let (user, application) = (device.user, device.installation.application);
+            push_limit::clear(tx, push_limit::Subject { user, application }).await?;
         } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
         }
