@@ -7,7 +7,6 @@ use countersign_domain::{
     device::Device,
     environment::Environment,
     id::Id,
-    mfa,
 };
 use countersign_protocol::{
     challenge::{
@@ -18,13 +17,11 @@ use countersign_protocol::{
     proof::Verified,
     time::Timestamp,
 };
-use countersign_store::{
-    StoreError, Topic, Tx, Versioned, Work, challenge, device, mfa_policy, user, wakes,
-};
+use countersign_store::{StoreError, Topic, Tx, Versioned, Work, challenge, device, wakes};
 
 use super::{
     App, Call, DeviceCall, DeviceCallError, Fault, Realm,
-    challenge::{EndError, cancel, end},
+    challenge::{EndError, cancel, end, may_answer},
     installation::{Proved, answer, peek_at, spend},
     list_challenges::statement,
 };
@@ -168,8 +165,13 @@ impl App {
         let call = self.call(environment, &request.correlation);
         let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
         let answered = self.store.write(Take { proved, id }).await;
-        if let Err(AnswerError::Call(DeviceCallError::Clash)) = &answered {
-            self.note_clash(call).await?;
+        match &answered {
+            Err(AnswerError::Call(DeviceCallError::Clash)) => self.note_clash(call).await?,
+            // The transaction that refused the answer is gone, and with it what it could have ended.
+            Err(AnswerError::Refused(challenges::Refusal::Cancelled)) => {
+                self.store.write(EndBarred { call, id }).await?;
+            }
+            Ok(_) | Err(_) => {}
         }
         answered
     }
@@ -257,7 +259,6 @@ impl<A: Answer> Work for Take<A> {
         let old = old.ok_or(AnswerError::Unknown)?;
         let event = event_of(realm, proof, &old)?;
         if !may_answer(tx, call, &old).await? {
-            cancel(tx, call, &old, Cancellation::DeviceGone).await?;
             return Err(challenges::Refusal::Cancelled.into());
         }
         let state = end(tx, call, &old, &event).await?;
@@ -274,23 +275,6 @@ fn event_of<A: Answer>(
     proof.body().event(realm, challenge)
 }
 
-/// Whether device and user are still what they were when the question was asked. What bars them ends it in general; this is
-/// for what has run in between.
-async fn may_answer(
-    tx: &mut Tx<'_>,
-    call: &Call,
-    challenge: &Challenge,
-) -> Result<bool, StoreError> {
-    let device = device::load(tx, challenge.environment, challenge.device).await?;
-    let user = user::load(tx, challenge.environment, challenge.user).await?;
-    let policy = mfa_policy::load(tx, challenge.environment, challenge.policy).await?;
-    let (Some(device), Some(user), Some(policy)) = (device, user, policy) else {
-        return Ok(false);
-    };
-    let locked = mfa::is_locked_out(&policy, &user, call.now);
-    Ok(device.is_usable(call.now) && user.enabled && user.mfa_enabled && !locked)
-}
-
 const fn status(state: &State) -> ChallengeStatus {
     match state {
         State::Acknowledged { .. } => ChallengeStatus::Acknowledged,
@@ -298,6 +282,27 @@ const fn status(state: &State) -> ChallengeStatus {
         State::Denied { why: Denial::WrongNumber, .. } => ChallengeStatus::WrongNumber,
         State::Denied { .. } => ChallengeStatus::Denied,
         State::Pending | State::TimedOut | State::Cancelled { .. } => ChallengeStatus::Unknown,
+    }
+}
+
+struct EndBarred {
+    call: Call,
+    id: Id<Challenge>,
+}
+
+/// Ends a question to somebody who may not answer any more.
+impl Work for EndBarred {
+    type Output = ();
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let Self { call, id } = self;
+        match challenge::load(tx, call.environment, *id).await? {
+            Some(old) if !may_answer(tx, call, &old).await? => {
+                cancel(tx, call, &old, Cancellation::DeviceGone).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

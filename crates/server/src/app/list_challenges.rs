@@ -65,6 +65,7 @@ impl App {
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(left.min(LONGEST_WAIT)) => {}
+                () = self.drained() => break,
             }
             woken = waiter.woken();
             waiting = self.store.read(Look { environment, thumbprint }).await?;

@@ -179,6 +179,7 @@ impl App {
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(left.min(next)) => {}
+                () = self.drained() => return Ok(view),
             }
         }
     }

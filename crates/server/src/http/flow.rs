@@ -225,8 +225,10 @@ impl Call {
         match self.app.check_passcode(&self.realm, request).await {
             Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
             Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
+                FlowState::Passcode { .. }
+                | FlowState::Push { .. }
+                | FlowState::PushTimedOut { .. } => Err(wrong_passcode()),
                 // The wrong passcode was the last one: the flow itself says what follows.
-                FlowState::Passcode { .. } => Err(wrong_passcode()),
                 _ => Ok(view),
             },
             Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),

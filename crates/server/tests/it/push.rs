@@ -1,6 +1,8 @@
 //! Phones that are reached: silent pushes, questions to the person, and phones that are gone.
 
 mod attacks;
+mod bars;
+mod bombing;
 mod chromium;
 mod pages;
 mod silent;

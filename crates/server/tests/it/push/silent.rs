@@ -9,6 +9,7 @@ use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::RemoteNotification;
 use countersign_store::Engine;
 use serde_json::json;
+use tokio::time::{Duration, timeout};
 
 use crate::world::{PushWorld, SignOn, Step, get, with};
 
@@ -185,6 +186,29 @@ async fn who_waits_for_the_flow_goes_on_with_the_acknowledgement() {
     w.phone.sdk.process_remote_notification(&message.delivered).await.unwrap();
     sign_on.flow = waits.await.unwrap().must_be(200).json();
     assert_eq!(sign_on.status(), "COMPLETED");
+}
+
+/// Longer than a stop may take, and shorter than a wait.
+const SOON: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn who_waits_is_answered_when_the_server_stops() {
+    let w = verifying(Engine::Sqlite, PushService::Fcm, Restrictive).await;
+    let sign_on = sign_in(&w).await;
+    let waiting = with(get(&sign_on.url()), "prefer", "wait=25");
+    let mut browser = sign_on.client.browser.clone();
+    let waits = tokio::spawn(async move { browser.send(waiting).await });
+    let sdk = w.phone.sdk.clone();
+    let phone_waits = tokio::spawn(async move { sdk.wait_for_notifications(25).await });
+    // Both have begun to wait, since nothing else is there to be run.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    w.world.server.drain();
+    let flow = timeout(SOON, waits).await.expect("the flow is answered").unwrap();
+    assert_eq!(flow.must_be(200).json()["status"], "PUSH_CONFIRMATION_REQUIRED");
+    let brought = timeout(SOON, phone_waits).await.expect("the phone is answered").unwrap();
+    assert!(brought.unwrap().is_empty());
 }
 
 #[tokio::test]
