@@ -9,7 +9,7 @@ use std::{
 };
 
 use countersign_protocol::time::SystemClock;
-use countersign_server::{app::App, serve_operators};
+use countersign_server::{PushSettings, app::App, serve_operators};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -34,7 +34,12 @@ pub async fn run(
     fs::create_dir_all(&folder)?;
     let database = format!("sqlite:{}", folder.join("countersign.db").display());
     let key_encryption_key = key_file::find_or_make(&folder.join("key-encryption.key"))?;
-    let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
+    let plan = Plan {
+        database,
+        key_encryption_key,
+        clock: Arc::new(SystemClock),
+        push: PushSettings::default(),
+    };
     let platform = Platform::start(plan, listen).await?;
     let site = Site::find_or_set_up(&folder, platform.app()).await?;
     if let Some(address) = operators {
