@@ -8,7 +8,7 @@ const WIDE: &str = "{ per_second = 1000000, burst = 1000000 }";
 pub fn text(listen: &str, folder: &str, database: &str) -> String {
     let mut text = format!(
         "[log]\nlevel = \"warn\"\n\n[server]\nlisten = \"{listen}\"\ndata_folder = \"{folder}\"\n\n[database]\nurl = \"{database}\"\n\n\
-         [limits]\naddress_share = 1.0\nuser = {WIDE}\n"
+         [connections]\nmost = 20000\nmost_per_address = 20000\n\n[limits]\naddress_share = 1.0\nuser = {WIDE}\n"
     );
     for group in ["sign_on", "flow", "token", "device", "read"] {
         let budget = format!("address = {WIDE}, application = {WIDE}, environment = {WIDE}");

@@ -45,7 +45,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn other(what: impl Into<String>) -> Self {
+    /// In words.
+    pub fn other(what: impl Into<String>) -> Self {
         Self::Other(what.into())
     }
 }

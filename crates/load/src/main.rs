@@ -6,7 +6,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_load::{
-    LoadError,
+    LoadError, acknowledgement, apns,
     bank::Bank,
     client_credentials::ClientCredentials,
     code_flow::CodeFlow,
@@ -16,8 +16,9 @@ use countersign_load::{
     drive::{self, drive},
     floor, group_commit,
     process::Process,
+    push_round::PushRound,
     refresh::Refresh,
-    seed,
+    seed, waiting,
 };
 use countersign_protocol::jose;
 use serde::Serialize;
@@ -49,6 +50,9 @@ enum Command {
         /// Users whose phones can be driven.
         #[arg(long, default_value_t = 10_000)]
         driven: u64,
+        /// Ask the phones, silently where they sign in themselves, else visibly.
+        #[arg(long)]
+        push: bool,
         /// The file to leave for the load.
         #[arg(long)]
         bank: PathBuf,
@@ -75,6 +79,45 @@ enum Command {
     ClientCredentials {
         #[command(flatten)]
         target: Target,
+    },
+    /// Sign in elsewhere and say yes on the phone, again and again.
+    PushRound {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Measure how soon a flow goes on after the phone has acknowledged a silent push.
+    Acknowledgement {
+        #[command(flatten)]
+        target: Target,
+        /// How long a phone pauses after a sign-on, on average, in seconds.
+        #[arg(long, default_value_t = 0.0)]
+        pause: f64,
+    },
+    /// Measure what flows cost that wait, each with a request that is held open.
+    Waiting {
+        #[command(flatten)]
+        target: Target,
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        flows: usize,
+    },
+    /// Be an emulated APNs until the standard input ends.
+    ApnsService {
+        /// The file to leave for those who push.
+        #[arg(long)]
+        service: PathBuf,
+    },
+    /// Push through one connection to an emulated APNs.
+    Apns {
+        /// The file that the emulated APNs has left.
+        #[arg(long)]
+        service: PathBuf,
+        /// Pushes under way at the same time.
+        #[arg(long, default_value_t = 64)]
+        callers: usize,
+        /// How long.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
     },
     /// Measure the cryptography of device authorization alone.
     Floor {
@@ -233,8 +276,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Seed { database, folder, base_url, users, driven, bank } => {
-            let plan = seed::Plan { database, base_url, users, driven };
+        Command::Seed { database, folder, base_url, users, driven, push, bank } => {
+            let plan = seed::Plan { database, base_url, users, driven, push };
             let seeded = runtime()?.block_on(seed::seed(&plan, &folder))?;
             seeded.save(&bank)?;
             say(&seeded)
@@ -259,6 +302,30 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let clients =
                 ClientCredentials::clients(&Bank::load(&target.bank)?, target.connections);
             say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::PushRound { target } => {
+            let clients = PushRound::clients(&Bank::load(&target.bank)?, target.connections)?;
+            say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::Acknowledgement { target, pause } => {
+            let drive::Plan { address, server, warm_up, measured } = target.plan()?;
+            let (phones, pause) = (target.connections, Duration::try_from_secs_f64(pause)?);
+            let plan = acknowledgement::Plan { address, server, phones, pause, warm_up, measured };
+            let bank = Bank::load(&target.bank)?;
+            say(&runtime()?.block_on(acknowledgement::measure(&bank, plan))?)
+        }
+        Command::Waiting { target, flows } => {
+            let bank = Bank::load(&target.bank)?;
+            let server = (target.address, Process::new(target.server));
+            say(&runtime()?.block_on(waiting::measure(&bank, server, flows))?)
+        }
+        Command::ApnsService { service } => {
+            let ready = || say(&"ready").map_err(|error| LoadError::other(error.to_string()));
+            Ok(runtime()?.block_on(apns::serve(&service, ready))?)
+        }
+        Command::Apns { service, callers, seconds } => {
+            let time = Duration::try_from_secs_f64(seconds)?;
+            say(&runtime()?.block_on(apns::measure(&service, callers, time))?)
         }
         Command::Floor { algorithm, seconds } => {
             say(&floor::measure(algorithm.into(), Duration::try_from_secs_f64(seconds)?)?)
