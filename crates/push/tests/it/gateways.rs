@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_push::{Gateway, GatewayError, Settings, SettingsError};
+use countersign_push::{Gateway, Settings, SettingsError};
 use url::Url;
 
 use crate::world::{StandingClock, apns_credentials, gateways, hms_credentials, settings};

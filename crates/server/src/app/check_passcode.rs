@@ -170,7 +170,7 @@ impl Check {
             .or_else(|_| devices::apply(&device.state, wrong, self.call.now))
             .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
         let accepted = !step.effects.contains(&Effect::CountUserFailure);
-        let device_goes_on = self.commit(tx, flow, &device, step).await?;
+        let device_goes_on = self.commit(tx, flow, device, step).await?;
         let through = (flow.request.application, flow.id);
         let user_goes_on = count_attempt(tx, &self.call, &user, through, !accepted).await?;
         if accepted {
@@ -181,11 +181,11 @@ impl Check {
         } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
         }
-        if !device_goes_on {
-            // Other flows may wait for an answer on it. This one has withdrawn its own question.
-            Box::pin(cancel_of_device(tx, &self.call, &device)).await?;
-        }
-        Ok(accepted)
+        Ok(match (accepted, device_goes_on) {
+            (true, _) => Checked::Right,
+            (false, true) => Checked::Wrong,
+            (false, false) => Checked::WrongAndLocked,
+        })
     }
 
     fn matching_step(&self, device: &Device, mobile: &Mobile) -> Result<Option<i64>, Fault> {
