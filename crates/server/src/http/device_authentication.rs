@@ -188,14 +188,13 @@ impl Call {
         let request = AdvanceFlow { handle, choice, correlation };
         let advanced = self.worker.act(self.app.advance_flow(&self.realm, request)).await;
         advanced.map_err(|error| match error {
-            AdvanceError::NotNow => not_now(action),
+            // Nobody gives a user name here.
+            AdvanceError::NotNow | AdvanceError::ImpossibleUsername => not_now(action),
             AdvanceError::NotFound => Refusal::Problem(not_found()),
             AdvanceError::UnknownDevice => {
                 let message = "device.id must be a device of the user that can be used now";
                 invalid("INVALID_VALUE", "device.id", message, None)
             }
-            // Nobody gives a user name here.
-            AdvanceError::ImpossibleUsername => not_now(action),
             AdvanceError::Fault(fault) => Refusal::Fault(fault),
         })
     }

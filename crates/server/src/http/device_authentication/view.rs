@@ -113,9 +113,9 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
             ("PUSH_CONFIRMATION_TIMED_OUT", actions.into_iter().flatten().collect())
         }
         State::Completed { .. } => ("COMPLETED", vec![]),
-        State::Failed { .. } => ("FAILED", vec![]),
         // A user is known from the beginning, and decisions are not stored.
-        State::Identifier { .. }
+        State::Failed { .. }
+        | State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
         | State::PasswordChange { .. }
@@ -151,11 +151,11 @@ const fn reason_code(reason: Reason) -> &'static str {
 fn embedded(view: &FlowView, now: Timestamp) -> Option<Value> {
     let usable = view.devices.iter().map(|choice| {
         let status = json!({ "status": "ENABLED" });
-        device_json(&choice.device, status, now)
+        device_json(&choice.device, &status, now)
     });
     let barred = view.barred.iter().map(|barred| {
         let why = barred.why.map_or("NO_USABLE_METHOD", reason_code);
-        device_json(&barred.device, json!({ "status": "DISABLED", "reason": why }), now)
+        device_json(&barred.device, &json!({ "status": "DISABLED", "reason": why }), now)
     });
     let devices: Vec<Value> = usable.chain(barred).collect();
     if devices.is_empty() {
@@ -172,7 +172,7 @@ fn embedded(view: &FlowView, now: Timestamp) -> Option<Value> {
     Some(embedded)
 }
 
-fn device_json(device: &Device, usable: Value, now: Timestamp) -> Value {
+fn device_json(device: &Device, usable: &Value, now: Timestamp) -> Value {
     let (mut block, mut lock) = (json!({ "status": "UNBLOCKED" }), json!({ "status": "UNLOCKED" }));
     match device.state.settled(now) {
         DeviceState::Blocked { at, .. } => {
