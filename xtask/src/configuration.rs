@@ -16,3 +16,12 @@ pub fn text(listen: &str, folder: &str, database: &str) -> String {
     }
     text
 }
+
+/// What is added where phones are asked through a push service on this machine: short waits, so that a server that follows a
+/// killed one soon sends what that one has left.
+pub fn push(listen: &str, authorities: &str) -> String {
+    format!(
+        "\n[outbox]\nlease_seconds = 10\ninterval_seconds = 1\n\n[push]\nfcm = \"https://{listen}\"\nfcm_token = \"https://{listen}/token\"\n\
+         authorities_file = \"{authorities}\"\nconnect_timeout_seconds = 1\nrequest_timeout_seconds = 2\n"
+    )
+}

@@ -10,7 +10,7 @@ use countersign_load::{
     bank::Bank,
     client_credentials::ClientCredentials,
     code_flow::CodeFlow,
-    crash::{self, Outage, Plan, Program, Site, Verdict},
+    crash::{self, Outage, Plan, Program, PushService, Site, Verdict},
     device_authorization::DeviceAuthorization,
     disk,
     drive::{self, drive},
@@ -209,6 +209,12 @@ struct Scene {
     /// Where the server will serve: `http://127.0.0.1:8080`.
     #[arg(long)]
     base_url: String,
+    /// Where to be the FCM that the server is configured for; without, phones are not asked.
+    #[arg(long, requires = "authorities")]
+    fcm: Option<SocketAddr>,
+    /// Where to leave the certificate of that FCM, for the server.
+    #[arg(long)]
+    authorities: Option<PathBuf>,
     /// Where the phones of the customers keep their keys.
     #[arg(long)]
     phones: PathBuf,
@@ -233,7 +239,13 @@ impl Scene {
         let program = Program { path, arguments: words.collect() };
         let (kills, seed, customers) = (self.times, self.seed, self.customers);
         let plan = Plan { program, kills, seed, customers, phones: self.phones };
-        let site = Site::set_up(self.database, self.folder, self.base_url, customers).await?;
+        let push = match (self.fcm, &self.authorities) {
+            (Some(listen), Some(authorities)) => {
+                Some(PushService::start(listen, authorities).await?)
+            }
+            _ => None,
+        };
+        let site = Site::set_up(self.database, self.folder, self.base_url, customers, push).await?;
         Ok((plan, site))
     }
 }
