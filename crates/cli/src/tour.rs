@@ -28,7 +28,7 @@ pub async fn run(database: Option<String>, json: bool) -> Result<ExitCode, Broke
 }
 
 async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
-    let start = Stage::start(database);
+    let start = Box::pin(Stage::start(database));
     let (mut stage, _) = report.step("F1", "platform started, bank set up", start).await?;
     report.step("F1", "enrolment offered and approved", steps::enrol(&stage)).await?;
     report.step("F2", "device authorization: no prompt", steps::vouch(&stage)).await?;
@@ -39,7 +39,7 @@ async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
     report.step("F2", "replayed payload refused", steps::replay(&stage)).await?;
     report.step("F2", "expired payload refused", steps::expire(&stage)).await?;
     report.step("F2", "foreign environment refused", steps::foreign(&stage)).await?;
-    let restarted = steps::restart(stage);
+    let restarted = Box::pin(steps::restart(stage));
     (stage, _) = report.step("F2", "restart loses nothing", restarted).await?;
     report.step("F2", "blocked device refused", steps::blocked(&stage)).await?;
     report.step("F1", "installation unpairs itself", steps::unpair(&stage)).await?;

@@ -113,7 +113,7 @@ impl Asked {
     /// Pulls what the phone is asked.
     pub async fn pull(&self, connection: &mut Connection) -> Result<ChallengesResponse, LoadError> {
         let address = ChallengesRequest::address(&self.addresses.device);
-        let signed = self.signed(address, |phone, address| {
+        let signed = self.signed(&address, |phone, address| {
             phone.proof(address, ChallengesRequest::default(), (SystemClock.now(), &SystemEntropy))
         })?;
         let answer = signed.send(connection).await?;
@@ -152,17 +152,17 @@ impl Asked {
         challenge: &str,
         sign: impl FnOnce(&Phone, &str) -> String,
     ) -> Result<SignedAnswer, LoadError> {
-        self.signed(P::address(&self.addresses.device, challenge), sign)
+        self.signed(&P::address(&self.addresses.device, challenge), sign)
     }
 
     fn signed(
         &self,
-        address: String,
+        address: &str,
         sign: impl FnOnce(&Phone, &str) -> String,
     ) -> Result<SignedAnswer, LoadError> {
         let path = address.strip_prefix(&self.addresses.origin);
         let path = path.ok_or_else(|| LoadError::other("an address of another origin"))?.to_owned();
-        Ok(SignedAnswer { path, proof: sign(&self.phone, &address) })
+        Ok(SignedAnswer { path, proof: sign(&self.phone, address) })
     }
 }
 

@@ -346,12 +346,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let time = Duration::try_from_secs_f64(seconds)?;
             say(&runtime()?.block_on(group_commit::measure(&database, callers, time))?)
         }
-        Command::Crash { scene } => runtime()?.block_on(async {
-            let (plan, site) = scene.set().await?;
-            let verdict = crash::crash(&plan, &site).await?;
-            say(&verdict)?;
-            good(&verdict)
-        }),
+        Command::Crash { scene } => kills(scene),
         Command::FullDisk { scene, disk } => outages(scene, &Outage::FullDisk(disk)),
         Command::NoDatabase { scene, begin, end } => {
             outages(scene, &Outage::NoDatabase { begin, end })
@@ -360,6 +355,15 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             say(&disk::measure(&folder, Duration::try_from_secs_f64(seconds)?)?)
         }
     }
+}
+
+fn kills(scene: Scene) -> Result<(), Box<dyn Error>> {
+    runtime()?.block_on(async {
+        let (plan, site) = scene.set().await?;
+        let verdict = crash::crash(&plan, &site).await?;
+        say(&verdict)?;
+        good(&verdict)
+    })
 }
 
 fn outages(scene: Scene, outage: &Outage) -> Result<(), Box<dyn Error>> {

@@ -27,13 +27,22 @@ const GRACE: Duration = Duration::from_secs(5);
 /// After this the message of a server that died is sent again by the next: the lease, with room.
 const SENT_AGAIN: Duration = Duration::from_secs(15);
 
+/// How a phone is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// The phone answers by itself.
+    Silent,
+    /// The person answers.
+    Visible,
+}
+
 /// A flow that was told to wait for the phone, or may have been.
 pub(super) struct Waiting {
     session: Session,
     flow: Value,
     /// When it was begun.
     since: Stopwatch,
-    silent: bool,
+    question: Question,
     /// The server has said that the phone is asked.
     is_asked: bool,
     /// The phone has got the message.
@@ -44,7 +53,10 @@ pub(super) struct Waiting {
 
 impl Waiting {
     fn limit(&self) -> Duration {
-        if self.silent { SILENT } else { VISIBLE }
+        match self.question {
+            Question::Silent => SILENT,
+            Question::Visible => VISIBLE,
+        }
     }
 
     /// The id of the flow, which sorts by time, as that of its question does.
@@ -70,7 +82,7 @@ impl Customer {
             session: session.clone(),
             flow: flow.clone(),
             since,
-            silent,
+            question: if silent { Question::Silent } else { Question::Visible },
             is_asked,
             is_delivered,
             is_answered,
@@ -109,9 +121,8 @@ impl Customer {
                         Err(_) => continue,
                     }
                 }
-                Ok(_) => continue,
                 Err(error) if error.is_retriable() => return Err(Gone),
-                Err(_) => continue,
+                Ok(_) | Err(_) => continue,
             }
             self.note(&challenge, |waiting| waiting.is_answered = true);
             self.progress.advance();
@@ -150,7 +161,9 @@ impl Customer {
             let over = waiting.limit() + GRACE;
             let must_arrive = last.is_some_and(|last| {
                 let age = Duration::from_micros(waiting.since.micros_until(last));
-                waiting.is_asked && !waiting.silent && age + SENT_AGAIN < VISIBLE
+                waiting.is_asked
+                    && waiting.question == Question::Visible
+                    && age + SENT_AGAIN < VISIBLE
             });
             if waiting.is_answered {
                 let flow = answered(waiting.session.look(&waiting.flow).await)?;

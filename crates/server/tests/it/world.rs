@@ -160,8 +160,8 @@ impl World {
     }
 
     /// Changes an application, as no use case does yet.
-    pub async fn change_application(&self, id: Id<Application>, change: fn(&mut Application)) {
-        let change = bank::Change { environment: self.bank.environment.id, id, change };
+    pub async fn change_application(&self, id: Id<Application>, by: fn(&mut Application)) {
+        let change = bank::Change { environment: self.bank.environment.id, id, by };
         self.server.store().write(change).await.unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! A real browser without a window, driven over two pipes by the DevTools protocol.
+//! A real browser without a window, driven over two pipes by the `DevTools` protocol.
 
 use std::{
     collections::VecDeque,
@@ -174,7 +174,7 @@ impl Chromium {
     async fn event(&mut self) -> Value {
         loop {
             if let Some(event) = self.events.pop_front() {
-                self.complain(&event);
+                complain(&event);
                 return event;
             }
             let message = self.next().await;
@@ -217,29 +217,29 @@ impl Chromium {
         }
     }
 
-    /// Fails over what the page did wrong: an exception, something that its policy forbids, something that is not there.
-    fn complain(&self, event: &Value) {
-        let method = event["method"].as_str().unwrap();
-        let is_error = match method {
-            "Log.entryAdded" => {
-                let entry = &event["params"]["entry"];
-                // A page that says what was wrong is itself an answer of this status.
-                let is_page = entry["url"].as_str().is_some_and(|url| url.contains("/signon?"));
-                entry["level"] == "error" && !(is_page && entry["source"] == "network")
-            }
-            "Runtime.consoleAPICalled" => event["params"]["type"] == "error",
-            "Runtime.exceptionThrown" => true,
-            _ => false,
-        };
-        assert!(!is_error, "{event}");
-    }
-
     /// Ends it, after a last look at what it complained about.
     pub fn end(mut self) {
         while let Some(event) = self.events.pop_front() {
-            self.complain(&event);
+            complain(&event);
         }
     }
+}
+
+/// Fails over what the page did wrong: an exception, something that its policy forbids, something that is not there.
+fn complain(event: &Value) {
+    let method = event["method"].as_str().unwrap();
+    let is_error = match method {
+        "Log.entryAdded" => {
+            let entry = &event["params"]["entry"];
+            // A page that says what was wrong is itself an answer of this status.
+            let is_page = entry["url"].as_str().is_some_and(|url| url.contains("/signon?"));
+            entry["level"] == "error" && !(is_page && entry["source"] == "network")
+        }
+        "Runtime.consoleAPICalled" => event["params"]["type"] == "error",
+        "Runtime.exceptionThrown" => true,
+        _ => false,
+    };
+    assert!(!is_error, "{event}");
 }
 
 impl Drop for Chromium {
