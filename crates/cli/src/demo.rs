@@ -17,6 +17,7 @@ use crate::{
     Broken, key_file,
     platform::{Plan, Platform},
     say,
+    serve::make_folder,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
 
@@ -31,7 +32,7 @@ pub async fn run(
     }
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
-    fs::create_dir_all(&folder)?;
+    make_folder(&folder)?;
     let database = format!("sqlite:{}", folder.join("countersign.db").display());
     let key_encryption_key = key_file::find_or_make(&folder.join("key-encryption.key"))?;
     let plan = Plan {
