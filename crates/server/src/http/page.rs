@@ -247,7 +247,7 @@ impl Screen<'_> {
             Self::PasswordChange { .. } => "Choose a new password",
             Self::DeviceSelection { .. } => "Choose a device",
             Self::Passcode { .. } => "Enter your passcode",
-            Self::Waiting { question: Question::Silent, .. } => "One moment",
+            Self::Waiting { question: Question::Silent, .. } => "Checking your phone",
             Self::Waiting { .. } => "Check your phone",
             Self::TimedOut { .. } => "No answer from your phone",
             Self::UserCode { .. } => "Connect a device",

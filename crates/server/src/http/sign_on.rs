@@ -303,7 +303,7 @@ pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) 
     };
     let beyond = leads_to.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
     // Only a page that waits asks by itself.
-    let connect = page.screen.waits().then_some(" connect-src 'self';").unwrap_or_default();
+    let connect = if page.screen.waits() { " connect-src 'self';" } else { "" };
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';{connect} \
          form-action 'self'{beyond}; frame-ancestors 'none'; base-uri 'none'"

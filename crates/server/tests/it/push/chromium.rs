@@ -218,7 +218,7 @@ async fn a_page_of_an_app_goes_on_after_the_silent_push_and_offers_a_button_wher
     scene.browser.open(&scene.site.authorize_url(&request)).await;
     scene.browser.arrive("Sign in").await;
     scene.sign_in().await;
-    scene.browser.arrive("One moment").await;
+    scene.browser.arrive("Checking your phone").await;
     scene.picture("waiting-silent").await;
     assert!(matches!(scene.w.deliver().await, RemoteNotification::Silent));
     let offered = "new Promise((offered) => new MutationObserver(() => onward.hidden || \

@@ -236,7 +236,7 @@ async fn the_hosted_page_waits_and_goes_on_without_a_script() {
     let mut browser = sign_on.client.browser.clone();
     let shown = browser.send(get(page)).await.must_be(200);
     let html = String::from_utf8_lossy(&shown.body).into_owned();
-    assert!(html.contains("Check your phone"), "{html}");
+    assert!(html.contains("Checking your phone"), "{html}");
     assert!(html.contains("http-equiv=\"refresh\""), "{html}");
     w.deliver().await;
     browser.send(get(page)).await.must_be(302);
