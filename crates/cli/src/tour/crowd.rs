@@ -1,6 +1,6 @@
 //! A thousand people whose phones were paired long ago, to see what a storm of answers does to them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use countersign_domain::{
     application::{Application, NumberMatchingKind},
@@ -43,7 +43,10 @@ const DEAD_OF_TEN: usize = 3;
 /// Sign-ons at once from one address that no limit holds, with room to spare.
 const BATCH: usize = 250;
 /// Apps that sign on at the same time.
-const APPS: usize = 16;
+const APPS: usize = 8;
+/// How often an app asks a platform that is busy, and the time between two.
+const MAX_TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// They and their bank, which asks for no password where a phone vouches.
 pub struct Crowd {
@@ -176,17 +179,29 @@ impl CrowdPhone {
     }
 
     async fn sign_in(&self, session: &AppSession, issuer: &str, app: &App) -> Result<(), Broken> {
-        let name = self.body.cnf.jwk.thumbprint();
-        let jti = Jti::new(&SystemEntropy);
-        let unsigned = Unsigned::new(name, issuer, self.body.clone(), app.now(), jti);
-        let payload = unsigned.signed(&self.key.sign(unsigned.signing_input().as_bytes()));
-        let members = [("login_hint", self.username.clone()), ("mobilePayload", payload)];
-        // The push may be answered before the flow is shown: then who has no device is refused.
-        match session.begin_with(members).await? {
-            SignOn::Waiting { status, .. } if status == "PUSH_CONFIRMATION_REQUIRED" => Ok(()),
-            SignOn::Refused { .. } if self.is_dead => Ok(()),
-            other => Err(Broken::new(format!("{} is not asked by push: {other:?}", self.username))),
+        for _ in 0..MAX_TRIES {
+            let payload = self.payload(issuer, app);
+            let members = [("login_hint", self.username.clone()), ("mobilePayload", payload)];
+            match session.begin_with(members).await? {
+                SignOn::Busy => tokio::time::sleep(PAUSE).await,
+                SignOn::Waiting { status, .. } if status == "PUSH_CONFIRMATION_REQUIRED" => {
+                    return Ok(());
+                }
+                // The push was answered before the flow was shown, and who has no device is refused.
+                SignOn::Refused { .. } if self.is_dead => return Ok(()),
+                other => {
+                    let why = format!("{} is not asked by push: {other:?}", self.username);
+                    return Err(Broken::new(why));
+                }
+            }
         }
+        Err(Broken::new("the platform is too busy for a crowd"))
+    }
+
+    fn payload(&self, issuer: &str, app: &App) -> String {
+        let (name, jti) = (self.body.cnf.jwk.thumbprint(), Jti::new(&SystemEntropy));
+        let unsigned = Unsigned::new(name, issuer, self.body.clone(), app.now(), jti);
+        unsigned.signed(&self.key.sign(unsigned.signing_input().as_bytes()))
     }
 }
 

@@ -246,6 +246,7 @@ pub async fn begin_there(
     match site.sign_in(&owner.user.username, None).await? {
         SignOn::Waiting { flow, .. } => Ok((site, Some(flow))),
         SignOn::Done { .. } => Ok((site, None)),
+        SignOn::Busy => Err(Broken::new("the platform is busy")),
         SignOn::Refused { why } => Err(Broken::new(why)),
     }
 }

@@ -169,6 +169,8 @@ pub enum SignOn {
     Done { id_token: String },
     /// The flow waits, at this status and address.
     Waiting { status: String, flow: String },
+    /// The platform has too much to do, and asks to be asked again.
+    Busy,
     /// The flow failed, or the request was refused, for this reason.
     Refused { why: String },
 }
@@ -262,6 +264,9 @@ impl AppSession {
 
     async fn result(&self, body: &Value) -> Result<SignOn, Broken> {
         let Some(status) = text(body, "/status") else {
+            if text(body, "/code").as_deref() == Some("UNAVAILABLE") {
+                return Ok(SignOn::Busy);
+            }
             let why = text(body, "/details/0/message").or_else(|| text(body, "/message"));
             return Ok(SignOn::Refused { why: why.unwrap_or_else(|| body.to_string()) });
         };
