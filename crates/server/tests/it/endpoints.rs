@@ -30,7 +30,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 36] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 37] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -62,6 +62,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 36] = [
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
+    ("GET", "/{environment}/device/v1/socket", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/approve", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
@@ -76,7 +77,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 16] = [
+const HANDLERS: [(&str, &str); 17] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("challenge", include_str!("../../src/http/challenge.rs")),
@@ -90,6 +91,7 @@ const HANDLERS: [(&str, &str); 16] = [
     ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
     ("health", include_str!("../../src/http/health.rs")),
+    ("socket", include_str!("../../src/http/socket.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),
     ("token", include_str!("../../src/http/token.rs")),
     ("user_info", include_str!("../../src/http/user_info.rs")),
@@ -140,6 +142,7 @@ fn caller_of(handler: &str) -> Option<Caller> {
         ("TokenHolder", Bearer),
         ("Leaving", Anyone),
         ("Installation", Installation),
+        ("Knock", Installation),
     ];
     named.into_iter().find(|(word, _)| words.contains(word)).map(|(_, caller)| caller)
 }
