@@ -2,5 +2,6 @@
 
 mod attacks;
 mod silent;
+mod socket;
 mod unpairing;
 mod visible;
