@@ -98,7 +98,7 @@ mod tests {
 
     fn owner() -> Owner {
         let id = Id::new(Timestamp::from_unix_seconds(0), &SystemEntropy);
-        (id, EcPrivateKey::generate(&SystemEntropy).public_key().thumbprint())
+        (id, EcPrivateKey::generate(&SystemEntropy).public().thumbprint())
     }
 
     fn is_taken(seat: &mut Seat) -> bool {

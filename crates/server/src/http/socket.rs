@@ -251,7 +251,7 @@ impl Conversation<'_> {
         loop {
             let due = pulse.due();
             let done = tokio::select! {
-                frame = socket.recv() => self.hear(frame, &mut pulse),
+                frame = socket.recv() => hear(frame, &mut pulse),
                 woken = watch.woken() => match woken {
                     Woken::Look => self.look(socket, &mut watch).await,
                     Woken::Superseded => {
@@ -267,26 +267,6 @@ impl Conversation<'_> {
             };
             if let Err(end) = done {
                 return end;
-            }
-        }
-    }
-
-    /// A phone has nothing to say here but that it is there.
-    fn hear(
-        &self,
-        frame: Option<Result<Message, axum::Error>>,
-        pulse: &mut Pulse,
-    ) -> Result<(), End> {
-        match frame {
-            None | Some(Ok(Message::Close(_))) => Err(End::Gone),
-            Some(Err(error)) => Err(End::unreadable(error)),
-            Some(Ok(Message::Pong(_))) => {
-                pulse.answered();
-                Ok(())
-            }
-            Some(Ok(Message::Ping(_))) => Ok(()),
-            Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                Err(End::close_with(close_code::POLICY, "nothing but the first frame is expected"))
             }
         }
     }
@@ -317,6 +297,22 @@ impl Conversation<'_> {
     async fn is_waited_for(&self) {
         self.app.drained().await;
         sleep(self.limits.close_timeout).await;
+    }
+}
+
+/// A phone has nothing to say here but that it is there.
+fn hear(frame: Option<Result<Message, axum::Error>>, pulse: &mut Pulse) -> Result<(), End> {
+    match frame {
+        None | Some(Ok(Message::Close(_))) => Err(End::Gone),
+        Some(Err(error)) => Err(End::unreadable(error)),
+        Some(Ok(Message::Pong(_))) => {
+            pulse.answered();
+            Ok(())
+        }
+        Some(Ok(Message::Ping(_))) => Ok(()),
+        Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+            Err(End::close_with(close_code::POLICY, "nothing but the first frame is expected"))
+        }
     }
 }
 
