@@ -76,7 +76,8 @@ impl Site {
         policy(&app, environment, [native, web], Asks::Nothing).await?;
         if let Some(push) = &push {
             let account = NewPushCredentials::Fcm { service_account: push.account() };
-            app.put_push_credentials(environment, native, account).await?;
+            let put = app.put_push_credentials(environment, native, account).await;
+            put.map_err(|error| LoadError::other(error.to_string()))?;
             policy(&app, environment, [native, web], Asks::ByPush).await?;
         }
         for number in 0..customers {

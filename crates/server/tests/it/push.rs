@@ -4,6 +4,7 @@ mod attacks;
 mod bars;
 mod bombing;
 mod chromium;
+mod nodes;
 mod pages;
 mod silent;
 mod socket;
