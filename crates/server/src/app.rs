@@ -62,6 +62,7 @@ mod unpair_installation;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
+mod watch_challenges;
 
 use std::sync::{
     Arc, OnceLock,
@@ -133,11 +134,12 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
+    watch_challenges::{Sight, Watch, WatchError, Woken},
 };
 use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings, telemetry::Metrics,
+    settings::Settings, sockets::Sockets, telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -157,6 +159,7 @@ pub struct App {
     user_code_guesses: Guesses,
     metrics: Metrics,
     readiness: Readiness,
+    sockets: Arc<Sockets>,
 }
 
 impl App {
@@ -177,6 +180,7 @@ impl App {
             (Realms::default(), Guesses::new(settings.user_code_guesses));
         let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         let audit_heads = seal_audit::Heads::default();
+        let sockets = Sockets::new(settings.sockets.most);
         Self {
             store,
             vault,
@@ -193,6 +197,7 @@ impl App {
             user_code_guesses,
             metrics,
             readiness,
+            sockets,
         }
     }
 
@@ -217,6 +222,11 @@ impl App {
     /// What is counted of requests and workers.
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The open sockets of phones.
+    pub(crate) const fn sockets(&self) -> &Arc<Sockets> {
+        &self.sockets
     }
 
     pub(crate) const fn passwords(&self) -> &Passwords {

@@ -11,6 +11,7 @@ mod passwords;
 mod reseal;
 mod serve;
 mod settings;
+mod sockets;
 pub mod telemetry;
 mod worker;
 
@@ -34,4 +35,4 @@ pub use serve::{
     Parts, ServeError, Server, Tls, TlsError, TlsFiles, is_new, open, operator_router, router,
     serve_operators,
 };
-pub use settings::{Connections, Settings};
+pub use settings::{Connections, Settings, Sockets as SocketSettings};

@@ -33,6 +33,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// What a client may ask of a connection.
     pub connections: Connections,
+    /// The sockets by which phones are told what they are asked.
+    pub sockets: Sockets,
     /// Proxies whose word on the client's address counts (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
     /// What a password that a person chooses must be.
@@ -94,6 +96,7 @@ impl Settings {
             linger: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(10),
             connections: Connections::default(),
+            sockets: Sockets::default(),
             trusted_proxies: Vec::new(),
             new_passwords: Requirements::default(),
             passwords: passwords::Settings::default(),
@@ -188,6 +191,36 @@ impl Default for Connections {
             body_bytes_per_second: 1_024,
             streams: 100,
             resets: 20,
+        }
+    }
+}
+
+/// Limits of the sockets by which phones are told what they are asked. Each holds a connection too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// Open sockets on this node.
+    pub most: usize,
+    /// How long a phone may take to say who it is.
+    pub proof_timeout: Duration,
+    /// Time between two pings: shorter than what proxies and mobile networks bear without traffic.
+    pub ping_interval: Duration,
+    /// How long a phone may take to answer a ping, and to take what is sent.
+    pub pong_timeout: Duration,
+    /// How long a phone may take to answer a close. A server that ends waits for no longer.
+    pub close_timeout: Duration,
+    /// Time between two looks at what waits, in case a wake was lost with the node that should have sent it.
+    pub look_interval: Duration,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            most: 4_096,
+            proof_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(25),
+            pong_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(1),
+            look_interval: Duration::from_secs(30),
         }
     }
 }

@@ -45,8 +45,8 @@ pub(crate) struct Readiness {
 }
 
 impl App {
-    /// Says to load balancers that no more requests should come. Those that do are still answered, and those that wait for a
-    /// phone are answered at once.
+    /// Says to load balancers that no more requests should come, and to sockets that they end. Requests that come are still
+    /// answered, and those that wait for a phone are answered at once.
     pub fn drain(&self) {
         self.readiness.draining.send_replace(true);
     }
@@ -58,7 +58,7 @@ impl App {
     }
 
     /// Waits for [`App::drain`]: nobody waits for a phone on a server that stops.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         // The sender is here, so there is an end to wait for.
         let _ = self.readiness.draining.subscribe().wait_for(|draining| *draining).await;
     }

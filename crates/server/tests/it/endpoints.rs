@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 39] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 40] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -63,6 +63,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 39] = [
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
+    ("GET", "/{environment}/device/v1/socket", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/approve", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
@@ -95,6 +96,7 @@ const HANDLERS: [(&str, &str); 17] = [
     ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
     ("health", include_str!("../../src/http/health.rs")),
+    ("socket", include_str!("../../src/http/socket.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),
     ("token", include_str!("../../src/http/token.rs")),
     ("user_info", include_str!("../../src/http/user_info.rs")),
@@ -146,6 +148,7 @@ fn caller_of(handler: &str) -> Option<Caller> {
         ("Leaving", Anyone),
         ("Installation", Installation),
         ("Worker", Worker),
+        ("Knock", Installation),
     ];
     named.into_iter().find(|(word, _)| words.contains(word)).map(|(_, caller)| caller)
 }
