@@ -3,6 +3,7 @@
 mod clock;
 mod errors;
 mod id_token;
+mod notification_stream;
 mod notifications;
 mod pairing;
 pub mod platform;

@@ -31,11 +31,14 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use crate::installation::lock;
-use crate::platform::{Method, Request, Response, Transport, TransportError};
+use crate::platform::{Method, Request, Response, Socket, Transport, TransportError};
 
 mod challenges;
+mod sockets;
 
 pub use challenges::{Challenge, LIFE_SECONDS, push};
+use sockets::Attempt;
+pub use sockets::Line;
 
 pub const ORIGIN: &str = "https://id.example";
 pub const ISSUER: &str = "https://id.example/e/as";
@@ -117,6 +120,8 @@ pub struct FakePlatform {
     pub challenges: Mutex<Vec<Challenge>>,
     /// What a push service would bring to installations of the platform itself.
     pub hints: Mutex<Vec<PushMessage>>,
+    /// What the next attempts to open a socket come to; after them there are none.
+    sockets: Mutex<VecDeque<Attempt>>,
     /// The last address that it was told, by pairing or by itself.
     pub push: Mutex<Option<PushAddress>>,
     /// What the push service says to a test message.
@@ -160,6 +165,7 @@ impl FakePlatform {
             waited: Mutex::default(),
             challenges: Mutex::default(),
             hints: Mutex::default(),
+            sockets: Mutex::default(),
             push: Mutex::default(),
             refuses_test: Mutex::default(),
             verifications: Mutex::default(),
@@ -447,6 +453,14 @@ impl Transport for FakePlatform {
             }
             Fate::Arrive => Ok(self.answer(&request)),
         }
+    }
+
+    async fn open_socket(
+        &self,
+        url: &str,
+        protocol: &str,
+    ) -> Result<Box<dyn Socket>, TransportError> {
+        self.open(url, protocol)
     }
 }
 

@@ -6,5 +6,6 @@ mod bombing;
 mod chromium;
 mod pages;
 mod silent;
+mod socket;
 mod unpairing;
 mod visible;

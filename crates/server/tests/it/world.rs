@@ -27,7 +27,7 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Clock};
-use countersign_sdk::PairingInfo;
+use countersign_sdk::{PairingInfo, Transport};
 use countersign_server::{
     LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App,
     open, reseal, router,
@@ -233,10 +233,15 @@ impl World {
 
     /// A phone with the bank's app, fresh from the store.
     pub async fn phone(&self) -> Phone {
+        self.phone_by(Arc::new(self.wire.clone())).await
+    }
+
+    /// A phone with another way to the server.
+    pub async fn phone_by(&self, transport: Arc<dyn Transport>) -> Phone {
         let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(&self.clock);
         let entropy = Arc::<Seeded>::clone(&self.entropy);
         let application = self.bank.native.id.to_string();
-        Phone::new(self.wire.clone(), (clock, entropy), &self.issuer(), &application).await
+        Phone::new(transport, (clock, entropy), &self.issuer(), &application).await
     }
 
     /// A phone that vouches for a user, whose first passcode is there to be used.
