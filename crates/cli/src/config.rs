@@ -19,6 +19,7 @@ mod resolved;
 mod server;
 mod sessions;
 mod shutdown;
+mod sockets;
 mod telemetry;
 mod tls;
 mod tokens;
@@ -34,7 +35,8 @@ use self::{
     audit::Audit, connections::Connections, database::Database, encryption::Encryption,
     error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
     outbox::Outbox, passwords::Passwords, push::Push, requests::Requests, server::Server,
-    sessions::Sessions, shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
+    sessions::Sessions, shutdown::Shutdown, sockets::Sockets, telemetry::Telemetry, tls::Tls,
+    tokens::Tokens,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -51,6 +53,7 @@ pub struct Config {
     server: Server,
     tls: Tls,
     connections: Connections,
+    sockets: Sockets,
     requests: Requests,
     shutdown: Shutdown,
     database: Database,

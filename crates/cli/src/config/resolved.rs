@@ -52,6 +52,7 @@ impl Resolved {
         settings.trusted_proxies = config.server.trusted_proxies()?;
         settings.passwords = config.passwords.resolve()?;
         settings.new_passwords = config.passwords.requirements()?;
+        config.sockets.apply(&mut settings)?;
         config.requests.apply(&mut settings)?;
         config.shutdown.apply(&mut settings)?;
         config.sessions.apply(&mut settings)?;

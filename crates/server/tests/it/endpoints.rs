@@ -81,7 +81,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 17] = [
+const HANDLERS: [(&str, &str); 18] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("challenge", include_str!("../../src/http/challenge.rs")),
