@@ -77,6 +77,8 @@ impl Countersign {
 enum Turn {
     /// It has answered, or told something.
     Told(Vec<RemoteNotification>),
+    /// A step was made that shows nothing yet of how well the platform is.
+    Begun,
     /// It has told nothing, sooner than it was asked to.
     Nothing,
     /// There is no socket any more, or there will be none for a while.
@@ -103,6 +105,7 @@ impl NotificationStream {
                     };
                     self.told.extend(told.into_iter().filter(is_news));
                 }
+                Ok(Turn::Begun) => {}
                 Ok(Turn::Nothing) => self.wait(PAUSE).await,
                 Ok(Turn::Lost) => self.back_off(None).await,
                 Err(error) if error.is_retriable() => {
@@ -148,7 +151,7 @@ impl NotificationStream {
     fn receive(&mut self, text: &str) -> Result<Turn, Error> {
         let response = json::parse(text.as_bytes());
         self.received = Some(response.map_err(|error| Error::Answer(error.to_string()))?);
-        Ok(Turn::Told(Vec::new()))
+        Ok(Turn::Begun)
     }
 
     /// A node that is restarted, and a connection that is lost, come back soon. All else is a word of the platform that it
@@ -161,7 +164,7 @@ impl NotificationStream {
             }
             Some(_) => {
                 self.give_up_socket();
-                Turn::Told(Vec::new())
+                Turn::Begun
             }
         }
     }
@@ -188,7 +191,7 @@ impl NotificationStream {
                 TransportError::NoSockets | TransportError::NoAnswer(_) | TransportError::TooLong,
             ) => {
                 self.give_up_socket();
-                return Ok(Turn::Told(Vec::new()));
+                return Ok(Turn::Begun);
             }
         };
         let proof = installation.sign_request(SocketRequest { nonce }).await?;
@@ -198,7 +201,7 @@ impl NotificationStream {
             return Ok(Turn::Lost);
         }
         (self.socket, self.listed) = (Some(socket), shown);
-        Ok(Turn::Told(Vec::new()))
+        Ok(Turn::Begun)
     }
 
     async fn ask(&mut self) -> Result<Turn, Error> {
