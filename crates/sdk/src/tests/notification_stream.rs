@@ -55,15 +55,15 @@ async fn what_is_new_and_what_is_over_comes_by_the_socket() {
     let sdk = world.paired().await;
     let line = world.platform.connect();
     let (mut stream, pauses) = listen(&sdk);
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert!(is_quiet(&mut stream).await);
     world.platform.ask(Challenge::default());
     world.platform.ask(Challenge::default());
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert_eq!(question(&mut stream).await.challenge(), "challenge-0");
     assert_eq!(question(&mut stream).await.challenge(), "challenge-1");
     world.platform.end(0, DetailCode::ChallengeCancelled);
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert_eq!(over(&mut stream).await, "challenge-0");
     assert!(is_quiet(&mut stream).await);
     assert!(lock(&pauses).is_empty());
@@ -84,7 +84,7 @@ async fn silent_messages_are_answered_inside() {
     let (mut stream, _) = listen(&sdk);
     let hint = world.platform.silent();
     lock(&world.platform.hints).push(countersign_protocol::push::PushMessage::new(hint));
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert!(is_quiet(&mut stream).await);
     assert!(world.platform.challenge(0).status.is_some());
 }
@@ -97,9 +97,9 @@ async fn a_message_that_is_older_than_an_answer_asks_nothing_again() {
     let (mut stream, _) = listen(&sdk);
     world.platform.ask(Challenge::default());
     let old = world.platform.waiting();
-    line.tell(old.clone());
+    line.tell(&old);
     let shown = question(&mut stream).await;
-    line.tell(old);
+    line.tell(&old);
     shown.deny(DenyReason::None).await.unwrap();
     assert!(is_quiet(&mut stream).await);
 }
@@ -110,14 +110,14 @@ async fn a_message_that_is_older_than_a_push_takes_nothing_down() {
     let sdk = world.paired().await;
     let line = world.platform.connect();
     let (mut stream, _) = listen(&sdk);
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert!(is_quiet(&mut stream).await);
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     world.notification(&sdk, Challenge::default()).await;
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert!(is_quiet(&mut stream).await);
     world.platform.end(0, DetailCode::ChallengeExpired);
-    line.tell(world.platform.waiting());
+    line.tell(&world.platform.waiting());
     assert_eq!(over(&mut stream).await, "challenge-0");
 }
 
@@ -128,11 +128,11 @@ async fn after_a_restart_it_comes_back_and_misses_nothing() {
     let (first, second) = (world.platform.connect(), world.platform.connect());
     let (mut stream, pauses) = listen(&sdk);
     world.platform.ask(Challenge::default());
-    first.tell(world.platform.waiting());
+    first.tell(&world.platform.waiting());
     question(&mut stream).await;
     first.close(Some(close_code::RESTART));
     world.platform.end(0, DetailCode::ChallengeCancelled);
-    second.tell(world.platform.waiting());
+    second.tell(&world.platform.waiting());
     assert_eq!(over(&mut stream).await, "challenge-0");
     let pauses = lock(&pauses).clone();
     assert_eq!(pauses.len(), 1);
@@ -171,8 +171,8 @@ async fn where_there_is_no_socket_it_asks_and_is_never_busy() {
     for _ in 0..100 {
         let _ = tokio::time::timeout(Duration::ZERO, stream.next()).await;
     }
-    let (asked, paused) = (world.platform.count(PATH) - asked, lock(&pauses).len());
-    assert!(asked > 1 && asked <= paused + 1, "{asked} {paused}");
+    let (more, slept) = (world.platform.count(PATH) - asked, lock(&pauses).len());
+    assert!(more > 1 && more <= slept + 1, "{more} {slept}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +186,7 @@ async fn an_app_whose_socket_was_taken_asks_for_a_while() {
         assert!(is_quiet(&mut stream).await);
         assert_eq!(world.platform.count(PATH), 10, "{code}");
         world.platform.ask(Challenge::default());
-        second.tell(world.platform.waiting());
+        second.tell(&world.platform.waiting());
         question(&mut stream).await;
         assert_eq!(world.platform.count(PATH), 10);
     }
@@ -230,7 +230,7 @@ async fn a_question_that_is_not_the_platforms_is_not_shown() {
     world.platform.ask(Challenge::default());
     let mut forged = world.platform.waiting();
     forged.challenges[0].id = "challenge-9".to_owned();
-    line.tell(forged);
+    line.tell(&forged);
     let refused = stream.next().await;
     assert!(matches!(refused, Err(Error::Statement(_))), "{refused:?}");
     // The true one is found by asking.

@@ -37,8 +37,8 @@ pub struct PhoneEnd {
 }
 
 impl Line {
-    pub fn tell(&self, response: ChallengesResponse) {
-        self.sender.send(Received::Text(serde_json::to_string(&response).unwrap())).unwrap();
+    pub fn tell(&self, response: &ChallengesResponse) {
+        self.sender.send(Received::Text(serde_json::to_string(response).unwrap())).unwrap();
     }
 
     pub fn close(&self, code: Option<u16>) {
@@ -62,7 +62,7 @@ impl FakePlatform {
     pub fn connect(&self) -> Line {
         let (sender, receiver) = mpsc::unbounded_channel();
         let heard = Arc::default();
-        let end = PhoneEnd { receiver: receiver, heard: Arc::clone(&heard) };
+        let end = PhoneEnd { receiver, heard: Arc::clone(&heard) };
         lock(&self.sockets).push_back(Attempt::Opens(end));
         Line { sender, heard }
     }

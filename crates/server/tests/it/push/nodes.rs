@@ -43,7 +43,7 @@ fn lease_ends(w: &PushWorld) {
     w.world.advance(Rules::default().lease_seconds.into());
 }
 
-async fn left(w: &PushWorld) -> u64 {
+async fn left(w: &PushWorld) -> i64 {
     w.world.server.outbox_depth().await.unwrap().messages
 }
 
