@@ -98,7 +98,7 @@ impl Asked {
             path.push_str(&payload);
         }
         let begun = connection.get(&path).await?;
-        if begun.text_member("status") != Some("PUSH_CONFIRMATION_REQUIRED") {
+        if !begun.has_member("status", "PUSH_CONFIRMATION_REQUIRED") {
             return Err(begun.unexpected("authorize does not ask the phone"));
         }
         let resume = begun.text_member("resumeUrl").and_then(|url| url.split_once("flowId="));
@@ -195,10 +195,10 @@ impl Flow {
 
 /// A flow that was read must have come to its code.
 pub(crate) fn completed(flow: &Answer) -> Result<(), LoadError> {
-    match (flow.text_member("status"), flow.text_member("code")) {
-        (Some("COMPLETED"), Some(_)) => Ok(()),
-        _ => Err(flow.unexpected("a flow is not completed")),
+    if flow.has_member("status", "COMPLETED") && flow.text_member("code").is_some() {
+        return Ok(());
     }
+    Err(flow.unexpected("a flow is not completed"))
 }
 
 impl Addresses {

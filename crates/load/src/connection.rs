@@ -121,6 +121,13 @@ impl Answer {
         start.split_once('"').map(|(value, _)| value)
     }
 
+    /// Whether the JSON body has this text member, whatever it is nested in; read by search too.
+    #[must_use]
+    pub fn has_member(&self, name: &str, value: &str) -> bool {
+        let member = format!("\"{name}\":\"{value}\"");
+        str::from_utf8(&self.body).is_ok_and(|text| text.contains(&member))
+    }
+
     /// The parameter `name` of the address that the browser is sent to.
     #[must_use]
     pub fn location_parameter(&self, name: &str) -> Option<&str> {

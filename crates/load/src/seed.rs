@@ -154,7 +154,9 @@ async fn device_first_policy(
     push: bool,
 ) -> Result<(), LoadError> {
     let extra_verification = push.then_some(ExtraVerification::Restrictive);
-    let rules = applications.map(|application| MobileApplication {
+    // Of a user's two devices the first is asked, so that only one may count.
+    let counting = applications.iter().copied().take(if push { 1 } else { 2 });
+    let rules = counting.map(|application| MobileApplication {
         application,
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
@@ -167,7 +169,7 @@ async fn device_first_policy(
         mobile: MobileMethod {
             enabled: true,
             passcode_limit: Limit { failures: 3, lock_seconds: 120 },
-            applications: rules.to_vec(),
+            applications: rules.collect(),
         },
         device_selection: DeviceSelection::DefaultToFirst,
     };

@@ -1,7 +1,7 @@
 //! Sign-ons that ask a phone by push, silently or visibly, and what must become of them when the server dies at any moment:
 //! before the message is sent, while it is, before it is settled, before the answer counts, after it.
 
-use std::time::Duration;
+use std::{ops::Bound, time::Duration};
 
 use countersign_protocol::{mobile_payload::PushService as Service, push::PushMessage};
 use countersign_sdk::RemoteNotification;
@@ -87,6 +87,7 @@ impl Customer {
             is_delivered,
             is_answered,
         };
+        self.asked.insert(waiting.id().to_owned());
         self.waiting.push(waiting);
         let asked = session.password(&flow, &self.username).await?;
         if status(&asked) != "PUSH_CONFIRMATION_REQUIRED" {
@@ -133,12 +134,20 @@ impl Customer {
         Ok(())
     }
 
-    /// Changes the flow that put this question: the last that was begun before it.
+    /// Changes the flow that put this question, if it still waits: the last that was begun before it.
     fn note(&mut self, challenge: &str, change: impl FnOnce(&mut Waiting)) {
-        let asker = self.waiting.iter_mut().rfind(|waiting| waiting.id() < challenge);
-        if let Some(waiting) = asker {
+        let asker = self.asker(challenge).map(str::to_owned);
+        let waiting =
+            self.waiting.iter_mut().find(|waiting| Some(waiting.id()) == asker.as_deref());
+        if let Some(waiting) = waiting {
             change(waiting);
         }
+    }
+
+    /// The flow that put this question. A message may come again after its flow has ended, so all of them are remembered.
+    fn asker(&self, challenge: &str) -> Option<&str> {
+        let before = (Bound::Unbounded, Bound::Excluded(challenge));
+        self.asked.range::<str, _>(before).next_back().map(String::as_str)
     }
 
     /// The app is gone, and nobody has told the platform.
@@ -203,12 +212,12 @@ impl Customer {
         Ok(())
     }
 
-    /// Whether a message of this flow lies in the mailbox: one about a question that is younger than it.
+    /// Whether a message of this flow lies in the mailbox: one about its question.
     fn has_arrived(&self, waiting: &Waiting) -> bool {
         let messages = self.site.push.as_ref().map(|push| push.messages(&self.token));
         let mut challenges =
             messages.into_iter().flatten().filter_map(|message| challenge_of(&message.delivered));
-        challenges.any(|challenge| waiting.id() < challenge.as_str())
+        challenges.any(|challenge| self.asker(&challenge) == Some(waiting.id()))
     }
 
     /// A phone whose address is dead is unpaired once a push has found that out; then its owner installs the app again.

@@ -1,5 +1,7 @@
 //! A customer of the bank: one phone, and a ledger of what the platform has said about it.
 
+use std::collections::BTreeSet;
+
 use countersign_domain::id::Id;
 use countersign_emulator::{Browser, Phone};
 use countersign_protocol::time::Timestamp;
@@ -84,6 +86,8 @@ pub(super) struct Customer {
     pub token: String,
     /// Flows that were told to wait for the phone. They outlive servers.
     pub waiting: Vec<Waiting>,
+    /// The ids of all flows that were begun so.
+    pub asked: BTreeSet<String>,
     /// Only a phone that stays paired into the next period shows a passcode that counts.
     unpairs: bool,
     /// From when on the passcode was good that was tried last, or shown at pairing: none counts twice.
@@ -120,6 +124,7 @@ impl Customer {
             family: None,
             token,
             waiting: Vec::new(),
+            asked: BTreeSet::new(),
             unpairs: rng.bool(),
             tried: None,
             rng,
