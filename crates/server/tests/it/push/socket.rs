@@ -241,7 +241,8 @@ async fn a_question_that_is_withdrawn_is_taken_down() {
     assert_eq!(id, question.challenge());
 }
 
-#[tokio::test]
+// Whoever looks without a pause leaves a single thread no time for the socket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_question_is_answered_inside() {
     for mode in [ExtraVerification::Permissive, ExtraVerification::Restrictive] {
         let mut scene = Scene::new().await;
