@@ -165,6 +165,27 @@ pub enum Method {
     Mfa,
 }
 
+impl State {
+    /// The device that is asked now.
+    #[must_use]
+    pub const fn asked_device(&self) -> Option<Id<Device>> {
+        match self {
+            Self::Passcode { device, .. }
+            | Self::Verification { device, .. }
+            | Self::Push { device, .. }
+            | Self::PushTimedOut { device, .. } => Some(*device),
+            Self::Identifier { .. }
+            | Self::Login { .. }
+            | Self::Password { .. }
+            | Self::PasswordChange { .. }
+            | Self::Deciding { .. }
+            | Self::DeviceSelection { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+}
+
 impl Method {
     /// What an app says of how it has verified its user. For words that are not of RFC 8176, that somebody was there.
     #[must_use]

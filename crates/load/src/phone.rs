@@ -1,12 +1,11 @@
 //! A phone reduced to what a sign-on needs of it: its keys, and the proofs signed by them.
 
+use countersign_emulator::payload;
 use countersign_protocol::{
     entropy::Entropy,
     jose,
     jwk::{EcPublicKey, Thumbprint},
-    mobile_payload::{
-        AppFacts, Confirmation, DeviceFacts, MobilePayload, Platform, PushAddress, PushService,
-    },
+    mobile_payload::{MobilePayload, PushAddress, PushService},
     private_key::EcPrivateKey,
     proof::{Jti, Proof, Unsigned},
     time::Timestamp,
@@ -29,25 +28,7 @@ impl Phone {
         let key = key_of(&format!("phone {number} of {application}"))?;
         let verification = key_of(&format!("owner of phone {number} of {application}"))?;
         let (public, name) = (key.public(), key.public().thumbprint());
-        let body = MobilePayload {
-            cnf: Confirmation { jwk: public },
-            app: AppFacts {
-                id: application.to_owned(),
-                package: Some("org.countersign.bank".to_owned()),
-                version: Some("1.0.0".to_owned()),
-                platform: Platform::Android,
-            },
-            dev: DeviceFacts {
-                manufacturer: Some("Countersign".to_owned()),
-                model: Some("Emulated phone".to_owned()),
-                os_version: Some("16".to_owned()),
-                locale: Some("en-GB".to_owned()),
-                sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
-                screen_lock: Some(true),
-                rooted: Some(false),
-            },
-            push: None,
-        };
+        let body = payload(public, (application, "org.countersign.bank"), None);
         Ok(Self { key, verification, name, body })
     }
 

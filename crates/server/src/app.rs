@@ -62,6 +62,7 @@ mod unpair_installation;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
+mod wake_for_others;
 mod watch_challenges;
 
 use std::sync::{

@@ -18,11 +18,10 @@ use countersign_domain::{
     sign_on_policy::NoDevicesMode,
     user::{Name, User},
 };
+use countersign_emulator::payload;
 use countersign_protocol::{
     entropy::SystemEntropy,
-    mobile_payload::{
-        AppFacts, Confirmation, DeviceFacts, MobilePayload, Platform, PushAddress, PushService,
-    },
+    mobile_payload::{AppFacts, MobilePayload, PushAddress, PushService},
     private_key::EcPrivateKey,
     proof::{Jti, Unsigned},
 };
@@ -156,25 +155,7 @@ impl CrowdPhone {
             environment: None,
             enabled: true,
         };
-        let body = MobilePayload {
-            cnf: Confirmation { jwk: key.public() },
-            app: AppFacts {
-                id: native.id.to_string(),
-                package: Some(BUNDLE_ID.to_owned()),
-                version: Some("1.0.0".to_owned()),
-                platform: Platform::Android,
-            },
-            dev: DeviceFacts {
-                manufacturer: Some("Countersign".to_owned()),
-                model: Some("Emulated phone".to_owned()),
-                os_version: Some("16".to_owned()),
-                locale: Some("en-GB".to_owned()),
-                sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
-                screen_lock: Some(true),
-                rooted: Some(false),
-            },
-            push: Some(push),
-        };
+        let body = payload(key.public(), (&native.id.to_string(), BUNDLE_ID), Some(push));
         Ok(Self { is_dead, username: format!("person{number}"), key, body })
     }
 

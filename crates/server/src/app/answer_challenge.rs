@@ -14,10 +14,9 @@ use countersign_protocol::{
         ShownHash,
     },
     jwk::EcPublicKey,
-    proof::Verified,
     time::Timestamp,
 };
-use countersign_store::{StoreError, Topic, Tx, Versioned, Work, challenge, device, wakes};
+use countersign_store::{StoreError, Tx, Versioned, Work, challenge, device};
 
 use super::{
     App, Call, DeviceCall, DeviceCallError, Fault, Realm,
@@ -197,32 +196,6 @@ impl App {
     }
 }
 
-impl App {
-    /// Wakes who waits here for what other nodes have changed lately. Who is woken twice looks twice.
-    pub async fn wake_for_others(&self) -> Result<(), StoreError> {
-        let since = self.now().minus_seconds(WAKE_SECONDS);
-        let topics = self.store.read(ListWakes { since }).await?;
-        self.store.wake(&topics);
-        Ok(())
-    }
-}
-
-/// How far back changes of other nodes are looked for, in seconds: clocks of nodes differ, and commits take their time.
-const WAKE_SECONDS: i64 = 3;
-
-struct ListWakes {
-    since: Timestamp,
-}
-
-impl Work for ListWakes {
-    type Output = Vec<Topic>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Topic>, StoreError> {
-        wakes::list(tx, self.since).await
-    }
-}
-
 struct FindDevice {
     environment: Id<Environment>,
     id: Id<Challenge>,
@@ -257,7 +230,7 @@ impl<A: Answer> Work for Take<A> {
         }
         let old = challenge::load(tx, call.environment, self.id).await?;
         let old = old.ok_or(AnswerError::Unknown)?;
-        let event = event_of(realm, proof, &old)?;
+        let event = proof.body().event(realm, &old)?;
         if !may_answer(tx, call, &old).await? {
             return Err(challenges::Refusal::Cancelled.into());
         }
@@ -265,14 +238,6 @@ impl<A: Answer> Work for Take<A> {
         let response = ChallengeResponse { status: status(&state) };
         Ok(answer(tx, &self.proved.key(), &response).await?)
     }
-}
-
-fn event_of<A: Answer>(
-    realm: &Realm,
-    proof: &Verified<A>,
-    challenge: &Challenge,
-) -> Result<Event, AnswerError> {
-    proof.body().event(realm, challenge)
 }
 
 const fn status(state: &State) -> ChallengeStatus {

@@ -23,6 +23,7 @@ use countersign_domain::{
     audit::Record,
     id::Id,
     lockout::Limit,
+    mfa_policy::{DeviceAuthorization, ExtraVerification},
     mfa_settings::MfaSettings,
     user::User,
 };
@@ -163,6 +164,17 @@ impl World {
     pub async fn change_application(&self, id: Id<Application>, by: fn(&mut Application)) {
         let change = bank::Change { environment: self.bank.environment.id, id, by };
         self.server.store().write(change).await.unwrap();
+    }
+
+    /// Lets paired phones be asked for an answer to a silent push.
+    pub async fn verify_by_silent_push(&mut self, mode: ExtraVerification) {
+        let extra_verification = Some(mode);
+        self.bank
+            .change_mfa_policy(&self.server, |policy| {
+                policy.mobile.applications[0].device_authorization =
+                    Some(DeviceAuthorization { extra_verification });
+            })
+            .await;
     }
 
     /// Lets so many failures over all devices lock the MFA of a user.

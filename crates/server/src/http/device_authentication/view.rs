@@ -51,7 +51,7 @@ pub(super) fn json_of(app: &App, view: &FlowView) -> Value {
     if let Some(embedded) = embedded(view, app.now()) {
         set("_embedded", embedded);
     }
-    if let Some(device) = asked_device(&flow.state) {
+    if let Some(device) = flow.state.asked_device() {
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
@@ -75,23 +75,6 @@ fn policy(flow: &Flow) -> Option<Id<countersign_domain::mfa_policy::MfaPolicy>> 
         ActionKind::MultiFactorAuthentication { mfa_policy, .. } => *mfa_policy,
         ActionKind::Login | ActionKind::IdentifierFirst => None,
     })
-}
-
-const fn asked_device(state: &State) -> Option<Id<Device>> {
-    match state {
-        State::Passcode { device, .. }
-        | State::Verification { device, .. }
-        | State::Push { device, .. }
-        | State::PushTimedOut { device, .. } => Some(*device),
-        State::Identifier { .. }
-        | State::Login { .. }
-        | State::Password { .. }
-        | State::PasswordChange { .. }
-        | State::Deciding { .. }
-        | State::DeviceSelection { .. }
-        | State::Completed { .. }
-        | State::Failed { .. } => None,
-    }
 }
 
 /// Status, and the actions that are possible now.

@@ -1,6 +1,6 @@
 //! Bars that come while a phone is asked: none of them lets anybody pass, and none of them fails itself.
 
-use countersign_domain::mfa_policy::{DeviceAuthorization, ExtraVerification};
+use countersign_domain::mfa_policy::ExtraVerification;
 use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::Error;
 use countersign_server::app::DeviceChange;
@@ -15,14 +15,7 @@ async fn asking() -> PushWorld {
 }
 
 async fn allow_all(w: &mut PushWorld) {
-    let extra_verification = Some(ExtraVerification::Permissive);
-    w.world
-        .bank
-        .change_mfa_policy(&w.world.server, |policy| {
-            policy.mobile.applications[0].device_authorization =
-                Some(DeviceAuthorization { extra_verification });
-        })
-        .await;
+    w.world.verify_by_silent_push(ExtraVerification::Permissive).await;
     w.ask_by_push(|_| {}).await;
 }
 

@@ -1,9 +1,6 @@
 //! The silent push of device authorization: answered, unanswered, impossible; permissively and restrictively.
 
-use countersign_domain::{
-    mfa_policy::{DeviceAuthorization, ExtraVerification},
-    sign_on_policy::NoDevicesMode,
-};
+use countersign_domain::{mfa_policy::ExtraVerification, sign_on_policy::NoDevicesMode};
 use countersign_emulator::push_service::fault::Fault;
 use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::RemoteNotification;
@@ -20,16 +17,9 @@ const SERVICES: [PushService; 2] = [PushService::Apns, PushService::Fcm];
 /// A world whose policy asks paired phones for an answer to a silent push, and lets nobody pass who has no device.
 async fn verifying(engine: Engine, service: PushService, mode: ExtraVerification) -> PushWorld {
     let mut w = PushWorld::on(engine, service).await;
-    let extra_verification = Some(mode);
     let world = &mut w.world;
     world.bank.require(&world.server, &[Step::Login, Step::Mfa(NoDevicesMode::Block)]).await;
-    world
-        .bank
-        .change_mfa_policy(&world.server, |policy| {
-            let rules = &mut policy.mobile.applications[0];
-            rules.device_authorization = Some(DeviceAuthorization { extra_verification });
-        })
-        .await;
+    world.verify_by_silent_push(mode).await;
     w
 }
 

@@ -3,9 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use countersign_domain::{
-    device::Device,
-    mfa_policy::{DeviceAuthorization, ExtraVerification},
-    sign_on_policy::NoDevicesMode,
+    device::Device, mfa_policy::ExtraVerification, sign_on_policy::NoDevicesMode,
 };
 use countersign_protocol::{
     challenge::{
@@ -72,14 +70,9 @@ impl Scene {
 
     /// Lets paired phones be asked for an answer to a silent push.
     async fn verify(&mut self, mode: ExtraVerification) {
-        let World { bank, server, .. } = &mut self.world;
-        bank.require(server, &[Step::Login, Step::Mfa(NoDevicesMode::Block)]).await;
-        let extra_verification = Some(mode);
-        bank.change_mfa_policy(server, |policy| {
-            policy.mobile.applications[0].device_authorization =
-                Some(DeviceAuthorization { extra_verification });
-        })
-        .await;
+        let world = &mut self.world;
+        world.bank.require(&world.server, &[Step::Login, Step::Mfa(NoDevicesMode::Block)]).await;
+        world.verify_by_silent_push(mode).await;
     }
 
     fn address(&self) -> String {
