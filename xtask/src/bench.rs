@@ -6,6 +6,7 @@
 mod figure;
 mod ground;
 mod machine;
+mod push;
 mod report;
 mod scenarios;
 
@@ -38,6 +39,8 @@ enum Name {
     Postgres,
     /// Code flow with a session, refreshes and client credentials, on SQLite
     Tokens,
+    /// Silent and visible pushes, the connection to APNs, and flows that wait, on SQLite
+    Push,
     /// Device authorization with a million users, on SQLite
     Million,
     /// Commits under so many callers
@@ -53,11 +56,19 @@ pub struct Effort {
     seconds: u32,
     few_users: u32,
     many_users: u32,
+    waiting_flows: u32,
 }
 
 impl Effort {
-    const FULL: Self = Self { runs: 5, seconds: 5, few_users: 1_000, many_users: 1_000_000 };
-    const QUICK: Self = Self { runs: 2, seconds: 2, few_users: 1_000, many_users: 20_000 };
+    const FULL: Self = Self {
+        runs: 5,
+        seconds: 5,
+        few_users: 1_000,
+        many_users: 1_000_000,
+        waiting_flows: 10_000,
+    };
+    const QUICK: Self =
+        Self { runs: 2, seconds: 2, few_users: 1_000, many_users: 20_000, waiting_flows: 1_000 };
 }
 
 /// Where a complete run leaves its report.
@@ -79,6 +90,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
             Name::Sqlite => scenarios::sqlite(&ground),
             Name::Postgres => scenarios::postgres(&ground),
             Name::Tokens => scenarios::tokens(&ground),
+            Name::Push => push::push(&ground),
             Name::Million => scenarios::million(&ground),
             Name::Commits => scenarios::commits(&ground),
             Name::Start => scenarios::start(&ground),

@@ -37,6 +37,9 @@ enum Engine {
     Postgres,
 }
 
+/// The command of the load whose customers also ask their phones, through a push service that outlives the servers.
+const ASKING: &str = "crash";
+
 /// Room for a database, and soon none.
 const SMALL_DISK: &str = "size=24m";
 
@@ -57,12 +60,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     };
     fs::create_dir_all(&arena.folder)?;
     if options.engine != Some(Engine::Postgres) {
-        arena.run("crash", None, options.kills, &[])?;
+        arena.run(ASKING, None, options.kills, &[])?;
         arena.full_disk(options.outages)?;
     }
     if options.engine != Some(Engine::Sqlite) {
         let postgres = Postgres::durable()?;
-        arena.run("crash", Some(&postgres.url), options.kills, &[])?;
+        arena.run(ASKING, Some(&postgres.url), options.kills, &[])?;
     }
     if options.engine != Some(Engine::Sqlite) {
         let postgres = Postgres::durable()?;
@@ -73,6 +76,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     fs::remove_dir_all(&arena.folder)?;
     println!("nothing was lost, and nothing counted twice (seed {seed})");
     Ok(())
+}
+
+/// Two ports that are free now; whoever takes one meanwhile makes a program say so.
+fn free_ports() -> Outcome<[u16; 2]> {
+    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
 }
 
 /// The programs, and a folder that is left behind when something fails, to be looked at.
@@ -99,7 +108,7 @@ impl Arena {
         database: Option<&str>,
         (times, more): (u32, &[&str]),
     ) -> Outcome {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let [port, fcm] = free_ports()?;
         let data_folder = data.display().to_string();
         let file = format!("sqlite:{data_folder}/countersign.db");
         let database = database.unwrap_or(&file);
@@ -107,11 +116,21 @@ impl Arena {
         fs::create_dir_all(&phones)?;
         let settings = self.folder.join(format!("{port}.toml"));
         let listen = format!("127.0.0.1:{port}");
-        fs::write(&settings, configuration::text(&listen, &data_folder, database))?;
+        let mut text = configuration::text(&listen, &data_folder, database);
+        let fcm = format!("127.0.0.1:{fcm}");
+        let authorities = self.folder.join(format!("authorities-{port}.pem")).display().to_string();
+        let asks = name == ASKING;
+        if asks {
+            text.push_str(&configuration::push(&fcm, &authorities));
+        }
+        fs::write(&settings, text)?;
         let mut load = Command::new(self.release.join("countersign-load"));
         load.args([name, "--database", database, "--folder", &data_folder, "--seed", &self.seed]);
         load.args(["--base-url", &format!("http://127.0.0.1:{port}")]);
         load.args(["--times", &times.to_string()]).arg("--phones").arg(phones).args(more);
+        if asks {
+            load.args(["--fcm", &fcm, "--authorities", &authorities]);
+        }
         load.arg("--").arg(self.release.join("countersign"));
         succeed(load.args(["serve", "--config"]).arg(settings))
     }

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bench;
+mod browser;
 mod configuration;
 mod crash;
 mod deb;

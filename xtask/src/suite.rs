@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check and every test of the repository, with what they need set up.
 
 use crate::{
-    Outcome, architecture, interop, postgres,
+    Outcome, architecture, browser, interop, postgres,
     postgres::Postgres,
     workspace::{Workspace, succeed},
 };
@@ -36,6 +36,8 @@ enum Part {
     Postgres,
     /// Libraries of other languages, by which clients that we did not write sign in
     Interop,
+    /// A Chromium, in which the hosted pages are looked at
+    Browser,
     /// Unit, integration and documentation tests
     Tests,
     /// The documentation builds and its links lead somewhere
@@ -52,6 +54,7 @@ impl Display for Part {
             Self::Clippy => "clippy",
             Self::Postgres => "postgres",
             Self::Interop => "interop",
+            Self::Browser => "browser",
             Self::Tests => "tests",
             Self::Docs => "docs",
             Self::Tour => "tour",
@@ -70,7 +73,16 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
         Some(reason) => report.go_without(Part::Interop, reason),
         None => report.run(Part::Interop, || interop::install(workspace)),
     };
-    report.run(Part::Tests, || tests(workspace, database.as_ref(), clients.is_some()));
+    let browser = match browser::missing() {
+        Some(reason) => report.go_without(Part::Browser, reason),
+        None => report.run(Part::Browser, || Ok(())),
+    };
+    let without = [
+        (database.is_none(), Part::Postgres),
+        (clients.is_none(), Part::Interop),
+        (browser.is_none(), Part::Browser),
+    ];
+    report.run(Part::Tests, || tests(workspace, database.as_ref(), without));
     drop(database);
     report.run(Part::Docs, || documentation(workspace));
     if options.release_tour {
@@ -84,16 +96,19 @@ fn clippy(workspace: &Workspace) -> Outcome {
     succeed(&mut workspace.cargo(&arguments))
 }
 
-/// Without a database, or without clients of other languages, the tests that need them are told to stand aside, and the report
-/// says so.
-fn tests(workspace: &Workspace, database: Option<&Postgres>, clients: bool) -> Outcome {
+/// Without a database, clients of other languages, or a browser, the tests that need them are told to stand aside, and the
+/// report says so.
+fn tests(
+    workspace: &Workspace,
+    database: Option<&Postgres>,
+    without: [(bool, Part); 3],
+) -> Outcome {
     let mut cargo = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     match database {
         Some(postgres) => cargo.env(postgres::URL, &postgres.url),
         None => cargo.env_remove(postgres::URL),
     };
-    let skipped = [(database.is_none(), Part::Postgres), (!clients, Part::Interop)];
-    let skipped = skipped.iter().filter(|(without, _)| *without);
+    let skipped = without.iter().filter(|(without, _)| *without);
     let skipped: Vec<String> = skipped.map(|(_, part)| part.to_string()).collect();
     succeed(cargo.env(SKIP, skipped.join(",")))
 }

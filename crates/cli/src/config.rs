@@ -13,11 +13,13 @@ mod log;
 mod outbound;
 mod outbox;
 mod passwords;
+mod push;
 mod requests;
 mod resolved;
 mod server;
 mod sessions;
 mod shutdown;
+mod sockets;
 mod telemetry;
 mod tls;
 mod tokens;
@@ -32,8 +34,9 @@ use serde::Deserialize;
 use self::{
     audit::Audit, connections::Connections, database::Database, encryption::Encryption,
     error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
-    outbox::Outbox, passwords::Passwords, requests::Requests, server::Server, sessions::Sessions,
-    shutdown::Shutdown, telemetry::Telemetry, tls::Tls, tokens::Tokens,
+    outbox::Outbox, passwords::Passwords, push::Push, requests::Requests, server::Server,
+    sessions::Sessions, shutdown::Shutdown, sockets::Sockets, telemetry::Telemetry, tls::Tls,
+    tokens::Tokens,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -50,6 +53,7 @@ pub struct Config {
     server: Server,
     tls: Tls,
     connections: Connections,
+    sockets: Sockets,
     requests: Requests,
     shutdown: Shutdown,
     database: Database,
@@ -61,6 +65,7 @@ pub struct Config {
     tokens: Tokens,
     outbound: Outbound,
     outbox: Outbox,
+    push: Push,
     audit: Audit,
     expiry: Expiry,
     log: Log,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use countersign_protocol::time::SystemClock;
-use countersign_server::{app::App, serve_operators};
+use countersign_server::{PushSettings, app::App, serve_operators};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -17,6 +17,7 @@ use crate::{
     Broken, key_file,
     platform::{Plan, Platform},
     say,
+    serve::make_folder,
     setup::{self, PASSWORD, WEB_REDIRECT_URI},
 };
 
@@ -31,10 +32,15 @@ pub async fn run(
     }
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
-    fs::create_dir_all(&folder)?;
+    make_folder(&folder)?;
     let database = format!("sqlite:{}", folder.join("countersign.db").display());
     let key_encryption_key = key_file::find_or_make(&folder.join("key-encryption.key"))?;
-    let plan = Plan { database, key_encryption_key, clock: Arc::new(SystemClock) };
+    let plan = Plan {
+        database,
+        key_encryption_key,
+        clock: Arc::new(SystemClock),
+        push: PushSettings::default(),
+    };
     let platform = Platform::start(plan, listen).await?;
     let site = Site::find_or_set_up(&folder, platform.app()).await?;
     if let Some(address) = operators {

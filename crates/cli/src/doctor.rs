@@ -5,6 +5,7 @@
 mod certificate;
 mod database;
 mod files;
+mod push;
 
 use std::process::ExitCode;
 

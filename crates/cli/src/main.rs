@@ -11,6 +11,7 @@ mod key_file;
 mod keys;
 mod operator;
 mod platform;
+mod push;
 mod serve;
 mod setup;
 mod telemetry;
@@ -21,8 +22,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin::AdminCommand, audit::AuditCommand, config::Place, emulator::Emulator, keys::KeysCommand,
-    telemetry::QUIET,
+    admin::AdminCommand,
+    audit::AuditCommand,
+    config::Place,
+    emulator::Emulator,
+    keys::KeysCommand,
+    push::{PushCredentialsCommand, PushHealthCommand},
+    telemetry::{QUIET, SILENT},
 };
 
 /// Let your own app be the second factor.
@@ -43,6 +49,12 @@ enum Command {
     /// List or replace the signing keys of an environment, or change the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Give an application what it needs to reach its phones by APNs, FCM, HMS or Web Push, or take it away.
+    #[command(subcommand)]
+    PushCredentials(PushCredentialsCommand),
+    /// See how an application's pushes fare, and let automatic unpairing go on after a storm.
+    #[command(subcommand)]
+    PushHealth(PushHealthCommand),
     /// Verify or export the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -122,6 +134,8 @@ fn main() -> ExitCode {
             Command::Serve(place) => serve::run(place.resolve()?).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Keys(command) => keys::run(command).await,
+            Command::PushCredentials(command) => push::run_credentials(command).await,
+            Command::PushHealth(command) => push::run_health(command).await,
             Command::Audit(command) => audit::run(command).await,
             Command::Backup { to, place } => backup::back_up(&place, &to).await,
             Command::Restore { from, place } => backup::restore(&place, &from).await,
@@ -137,7 +151,8 @@ fn main() -> ExitCode {
                 demo::run(listen, folder, operators).await
             }
             Command::Tour { database, json } => {
-                telemetry::log_to_stderr(QUIET)?;
+                // It provokes what a server warns of; a step that fails says why.
+                telemetry::log_to_stderr(SILENT)?;
                 tour::run(database, json).await
             }
             Command::Emulator(emulator) => {

@@ -6,9 +6,17 @@ use std::{
     time::Duration,
 };
 
+use countersign_domain::{
+    application::Application as DomainApplication, environment::Environment, id::Id,
+    push_health::PushHealth,
+};
+use countersign_protocol::mobile_payload::PushService;
 use countersign_server::{
-    app::{App, Rotation},
-    control::{Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys},
+    app::{App, NewPushCredentials, PushDiagnosis, Rotation},
+    control::{
+        Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
+        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
+    },
 };
 use reqwest::{Client, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -115,6 +123,87 @@ impl Operator {
         }
     }
 
+    /// Gives an application credentials of a push service.
+    pub async fn put_push_credentials(
+        &self,
+        of: Application,
+        credentials: NewPushCredentials,
+    ) -> Result<KeptPushCredentials, Broken> {
+        match self {
+            Self::Server(control) => {
+                control.post("push-credentials/put", &PutPushCredentials { of, credentials }).await
+            }
+            Self::Alone(app) => {
+                let (environment, application) = find(app, &of).await?;
+                let kept = app.put_push_credentials(environment, application, credentials);
+                Ok(kept.await?.into())
+            }
+        }
+    }
+
+    /// The services of which an application has credentials.
+    pub async fn list_push_credentials(
+        &self,
+        of: Application,
+    ) -> Result<Vec<KeptPushCredentials>, Broken> {
+        match self {
+            Self::Server(control) => control.post("push-credentials", &of).await,
+            Self::Alone(app) => {
+                let (environment, application) = find(app, &of).await?;
+                let kept = app.list_push_credentials(environment, application).await?;
+                Ok(kept.into_iter().map(KeptPushCredentials::from).collect())
+            }
+        }
+    }
+
+    /// Takes the credentials of a push service from an application.
+    pub async fn delete_push_credentials(
+        &self,
+        of: Application,
+        service: PushService,
+    ) -> Result<(), Broken> {
+        match self {
+            Self::Server(control) => {
+                let body = DeletePushCredentials { of, service };
+                control.post("push-credentials/delete", &body).await
+            }
+            Self::Alone(app) => {
+                let (environment, application) = find(app, &of).await?;
+                Ok(app.delete_push_credentials(environment, application, service).await?)
+            }
+        }
+    }
+
+    /// How pushes to an application fare.
+    pub async fn push_health(&self, of: Application) -> Result<PushHealth, Broken> {
+        match self {
+            Self::Server(control) => control.post("push-health", &of).await,
+            Self::Alone(app) => {
+                let (environment, application) = find(app, &of).await?;
+                Ok(app.push_health(environment, application).await?)
+            }
+        }
+    }
+
+    /// Lets automatic unpairing go on, and forgets the warnings.
+    pub async fn resume_unpairing(&self, of: Application) -> Result<PushHealth, Broken> {
+        match self {
+            Self::Server(control) => control.post("push-health/resume", &of).await,
+            Self::Alone(app) => {
+                let (environment, application) = find(app, &of).await?;
+                Ok(app.resume_unpairing(environment, application).await?)
+            }
+        }
+    }
+
+    /// Examines push credentials, and how pushes fare.
+    pub async fn examine_push(&self) -> Result<PushDiagnosis, Broken> {
+        match self {
+            Self::Server(control) => control.get("push-examination").await,
+            Self::Alone(app) => Ok(app.examine_push().await?),
+        }
+    }
+
     /// Examines the database and the keys.
     pub async fn examine(&self) -> Result<Examined, Broken> {
         match self {
@@ -129,6 +218,17 @@ impl Operator {
             app.store().close().await;
         }
     }
+}
+
+async fn find(
+    app: &App,
+    of: &Application,
+) -> Result<(Id<Environment>, Id<DomainApplication>), Broken> {
+    let environment = app.find_environment(&of.environment).await;
+    let missing = |what, error| Broken::new(format!("{what}: {}", Broken::from(error)));
+    let environment = environment.map_err(|error| missing("--environment", error))?;
+    let application = app.find_application(environment, &of.application).await;
+    Ok((environment, application.map_err(|error| missing("--application", error))?))
 }
 
 fn named(username: &str) -> Administrator {

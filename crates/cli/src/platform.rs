@@ -7,7 +7,7 @@ use countersign_protocol::{
     secret::Secret,
     time::Clock,
 };
-use countersign_server::{Parts, Server, Settings, app::App, open};
+use countersign_server::{Parts, PushSettings, Server, Settings, app::App, open};
 use countersign_store::Settings as StoreSettings;
 use tokio::net::TcpListener;
 
@@ -21,12 +21,15 @@ pub struct Plan {
     pub key_encryption_key: Secret<[u8; 32]>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where the push services are.
+    pub push: PushSettings,
 }
 
 impl Plan {
     /// A plan with a new key-encryption key.
-    pub fn new(database: String, clock: Arc<dyn Clock>) -> Self {
-        Self { database, key_encryption_key: Secret::new(random(&SystemEntropy)), clock }
+    pub fn new(database: String, clock: Arc<dyn Clock>, push: PushSettings) -> Self {
+        let key_encryption_key = Secret::new(random(&SystemEntropy));
+        Self { database, key_encryption_key, clock, push }
     }
 }
 
@@ -73,7 +76,8 @@ fn base_url(address: SocketAddr) -> String {
 
 async fn serve(plan: &Plan, address: SocketAddr) -> Result<Server, Broken> {
     let listener = TcpListener::bind(address).await?;
-    let settings = Settings::new(base_url(listener.local_addr()?));
+    let address = listener.local_addr()?;
+    let settings = Settings { push: plan.push.clone(), ..Settings::new(base_url(address)) };
     let app = open(Parts {
         store: StoreSettings::new(plan.database.clone()),
         key_encryption_key: plan.key_encryption_key.clone(),

@@ -1,7 +1,9 @@
 //! What an administrator sets up before the first user signs in, through the use cases that the HTTP API calls.
 
 use countersign_domain::{
-    application::{Application, GrantType, Kind, Mobile, Oidc, TokenEndpointAuthMethod},
+    application::{
+        Application, GrantType, Kind, Mobile, NumberMatchingKind, Oidc, TokenEndpointAuthMethod,
+    },
     environment::Environment,
     id::Id,
     lockout::Limit,
@@ -21,6 +23,8 @@ use crate::Broken;
 pub const NATIVE_REDIRECT_URI: &str = "org.countersign.bank:/callback";
 /// Where the web site is sent back to.
 pub const WEB_REDIRECT_URI: &str = "https://bank.example/callback";
+/// What Apple calls the native app, and Google too.
+pub const BUNDLE_ID: &str = "org.countersign.bank";
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -42,26 +46,8 @@ pub struct Bank {
 pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
     let environment = app.create_environment(name).await?;
     let id = environment.id;
-    let native = app
-        .create_application(
-            id,
-            NewApplication {
-                name: "Bank app".to_owned(),
-                kind: Kind::Native,
-                token_endpoint_auth_method: TokenEndpointAuthMethod::None,
-                grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-                redirect_uris: vec![NATIVE_REDIRECT_URI.to_owned()],
-                id_token_algorithm: Algorithm::Rs256,
-                oidc: Oidc::default(),
-                mobile: Some(Mobile {
-                    package_name: Some("org.countersign.bank".to_owned()),
-                    bundle_id: Some("org.countersign.bank".to_owned()),
-                    ..Mobile::default()
-                }),
-            },
-        )
-        .await?
-        .application;
+    let kind = NumberMatchingKind::SelectNumber;
+    let native = native(app, id, ("Bank app", BUNDLE_ID), kind).await?;
     let web = app
         .create_application(
             id,
@@ -86,6 +72,31 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
         app.assign_sign_on_policy(id, application.id, sign_on_policy.id, 1).await?;
     }
     Ok(Bank { environment, native, web, mfa_policy, sign_on_policy })
+}
+
+/// Sets up a native app of this name and bundle id, which is its package name too.
+pub async fn native(
+    app: &App,
+    environment: Id<Environment>,
+    (name, bundle_id): (&str, &str),
+    number_matching: NumberMatchingKind,
+) -> Result<Application, Broken> {
+    let new = NewApplication {
+        name: name.to_owned(),
+        kind: Kind::Native,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        redirect_uris: vec![NATIVE_REDIRECT_URI.to_owned()],
+        id_token_algorithm: Algorithm::Rs256,
+        oidc: Oidc::default(),
+        mobile: Some(Mobile {
+            package_name: Some(bundle_id.to_owned()),
+            bundle_id: Some(bundle_id.to_owned()),
+            number_matching,
+            ..Mobile::default()
+        }),
+    };
+    Ok(app.create_application(environment, new).await?.application)
 }
 
 /// An MFA step under this policy.

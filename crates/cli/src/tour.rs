@@ -1,14 +1,20 @@
-//! The tour: enrolment and device authorization, step by step, with an emulated phone over real HTTP.
+//! The tour: enrolment, device authorization, push and unpairing, step by step, with emulated phones and push services over real
+//! HTTP.
 
+mod crowd;
+mod push;
+mod push_services;
 mod stage;
 mod steps;
+mod unpairing;
 
 use std::process::ExitCode;
 
+use countersign_domain::mfa_policy::ExtraVerification::{Permissive, Restrictive};
 use countersign_protocol::time::{Clock, SystemClock};
 use serde_json::json;
 
-use self::stage::Stage;
+use self::{push::Cast, stage::Stage};
 use crate::{Broken, say};
 
 /// Walks through all steps. The first that fails ends the tour.
@@ -22,7 +28,7 @@ pub async fn run(database: Option<String>, json: bool) -> Result<ExitCode, Broke
 }
 
 async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
-    let start = Stage::start(database);
+    let start = Box::pin(Stage::start(database));
     let (mut stage, _) = report.step("F1", "platform started, bank set up", start).await?;
     report.step("F1", "enrolment offered and approved", steps::enrol(&stage)).await?;
     report.step("F2", "device authorization: no prompt", steps::vouch(&stage)).await?;
@@ -33,11 +39,36 @@ async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
     report.step("F2", "replayed payload refused", steps::replay(&stage)).await?;
     report.step("F2", "expired payload refused", steps::expire(&stage)).await?;
     report.step("F2", "foreign environment refused", steps::foreign(&stage)).await?;
-    let restarted = steps::restart(stage);
+    let restarted = Box::pin(steps::restart(stage));
     (stage, _) = report.step("F2", "restart loses nothing", restarted).await?;
     report.step("F2", "blocked device refused", steps::blocked(&stage)).await?;
     report.step("F1", "installation unpairs itself", steps::unpair(&stage)).await?;
+    woken(report, &stage).await?;
     stage.stop().await;
+    Some(())
+}
+
+/// What phones do that can be woken.
+async fn woken(report: &mut Report, stage: &Stage) -> Option<()> {
+    let (cast, _) = report.step("F1", "phones paired that can be woken", push::cast(stage)).await?;
+    let Cast { dora, eric } = &cast;
+    for (owner, mode, name) in
+        [(dora, Permissive, "permissive"), (eric, Restrictive, "restrictive")]
+    {
+        let (yes, no) =
+            (format!("silent push, {name}: answered"), format!("silent push, {name}: unanswered"));
+        report.step("F2", &yes, push::answered(stage, owner, mode)).await?;
+        report.step("F2", &no, push::unanswered(stage, owner, mode)).await?;
+    }
+    report.step("P", "number picked on the phone", push::number_picked(stage, dora)).await?;
+    report.step("P", "number typed on the phone", push::number_typed(stage)).await?;
+    report.step("P", "wrong number refused", push::wrong_number(stage, eric)).await?;
+    report.step("P", "denied and reported as fraud", push::fraud(stage, eric)).await?;
+    report.step("P", "asked too often: pushes stop", push::asked_too_often(stage)).await?;
+    report.step("F4", "APNs: app removed, device gone", unpairing::removed(stage, dora)).await?;
+    report.step("F4", "FCM: app removed, device gone", unpairing::removed(stage, eric)).await?;
+    report.step("F4", "bad token never unpairs", unpairing::bad_token(stage)).await?;
+    report.step("F4", "storm of dead tokens: unpairing stops", unpairing::storm(stage)).await?;
     Some(())
 }
 
@@ -54,7 +85,7 @@ pub type Seen<T> = Result<(T, String), Broken>;
 impl Report {
     fn title(&self) {
         if !self.json {
-            say("Countersign tour: a phone is paired, and then vouches.");
+            say("Countersign tour: a phone is paired, vouches, is woken, and goes.");
             say("");
         }
     }
@@ -82,7 +113,7 @@ impl Report {
             say(&line.to_string());
         } else {
             let mark = if passed { "ok  " } else { "FAIL" };
-            say(&format!("{:>2}. {flow}  {mark}  {ms:>7.1} ms  {title}", self.step));
+            say(&format!("{:>2}. {flow:<2}  {mark}  {ms:>7.1} ms  {title}", self.step));
             say(&format!("                          {detail}"));
         }
         seen.ok()

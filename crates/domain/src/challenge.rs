@@ -429,6 +429,10 @@ fn timed_out(question: &Question) -> Step {
 fn cancelled(question: &Question, why: Cancellation, now: Timestamp) -> Step {
     let action = audit::Action::NotificationRejected;
     let mut effects = vec![Effect::Audit { action, reason: why.name() }];
+    // The phone has shown it, whatever became of the sign-on: else whoever asks could ask without end.
+    if let Question::Visible(_) = question {
+        effects.push(Effect::CountAgainstPushes);
+    }
     match why {
         // The flow has said so itself.
         Cancellation::Withdrawn => {}

@@ -265,6 +265,7 @@ pub fn flow(state: flow::State) -> Flow {
         updated_at: NOW,
         expires_at: Flow::expiry(NOW, NOW),
         state,
+        notice: None,
     }
 }
 
@@ -474,7 +475,7 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Fragment, Flow, Device }
+    Answer { Query, FormPost, Fragment, Flow, Device, Worker }
     Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }
@@ -493,6 +494,7 @@ named! {
     flow::Effect { Audit, IssueGrant, Ask, Withdraw }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
+    flow::Notice { DeviceGone }
     Failure { Mfa, Cancelled, OtherUser, MissingClaim }
     mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }

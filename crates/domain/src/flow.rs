@@ -65,6 +65,17 @@ pub struct Flow {
     pub expires_at: Timestamp,
     /// How far it has come.
     pub state: State,
+    /// What happened without the person's doing on the way here, so that the next page can say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+}
+
+/// What happens to a flow without the person's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// The device that was asked can no longer answer, so the flow went on without it.
+    DeviceGone,
 }
 
 /// How far a flow has come. `step` counts the actions of the policy from 0.
@@ -152,6 +163,27 @@ pub enum Method {
     Pin,
     /// More than one factor.
     Mfa,
+}
+
+impl State {
+    /// The device that is asked now.
+    #[must_use]
+    pub const fn asked_device(&self) -> Option<Id<Device>> {
+        match self {
+            Self::Passcode { device, .. }
+            | Self::Verification { device, .. }
+            | Self::Push { device, .. }
+            | Self::PushTimedOut { device, .. } => Some(*device),
+            Self::Identifier { .. }
+            | Self::Login { .. }
+            | Self::Password { .. }
+            | Self::PasswordChange { .. }
+            | Self::Deciding { .. }
+            | Self::DeviceSelection { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
 }
 
 impl Method {
@@ -315,6 +347,35 @@ impl Flow {
             Some(ActionKind::IdentifierFirst | ActionKind::MultiFactorAuthentication { .. }) => {
                 State::Identifier { step: 0 }
             }
+        }
+    }
+}
+
+impl Notice {
+    /// What there is to say after an event.
+    #[must_use]
+    pub const fn after(event: &Event) -> Option<Self> {
+        match event {
+            Event::Answered { outcome: Outcome::DeviceGone, .. } => Some(Self::DeviceGone),
+            Event::Answered {
+                outcome:
+                    Outcome::Acknowledged
+                    | Outcome::Approved(_)
+                    | Outcome::Denied
+                    | Outcome::Unanswered
+                    | Outcome::Undeliverable,
+                ..
+            }
+            | Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::PasswordChanged
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Reset
+            | Event::Cancelled => None,
         }
     }
 }

@@ -253,12 +253,14 @@ fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
 }
 
 fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
-    let listed = facts
-        .devices
-        .iter()
-        .filter(|device| facts.policy.application(device.installation.application).is_some());
+    let listed = facts.devices.iter().filter_map(|device| {
+        Some((facts.policy.application(device.installation.application)?, device))
+    });
     // The reason is that of the default device, the first.
-    let mut barred = listed.filter_map(|device| bar(device, facts.reach, now));
+    let mut barred = listed.filter_map(|(rules, device)| {
+        let silent = is_out_of_reach(rules, device, facts.reach).then_some(Reason::NoUsableDevice);
+        bar(device, facts.reach, now).or(silent)
+    });
     barred.next().map_or_else(|| without_device(facts), Decision::Block)
 }
 
@@ -271,6 +273,13 @@ pub fn bar(device: &Device, reach: &Reach, now: Timestamp) -> Option<Reason> {
         DeviceState::Active { .. } if reach.is_stopped(device) => Some(Reason::PushesStopped),
         DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
     }
+}
+
+/// Whether a device would be asked by push, if a message could be brought to where the phone says that it is. Such a user has
+/// a device: what a push service says of it, or credentials that are gone, switch no second factor off.
+fn is_out_of_reach(rules: &MobileApplication, device: &Device, reach: &Reach) -> bool {
+    let wants = device.installation.push.as_ref().is_some_and(|push| push.enabled);
+    rules.push.enabled && device.verification.is_some() && wants && !reach.covers(device)
 }
 
 fn without_device(facts: Facts<'_>) -> Decision {

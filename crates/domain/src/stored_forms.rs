@@ -103,8 +103,10 @@ fn flows_are_stored_as_ever() {
     }
     assert_pinned("flow", &flow(State::Login { step: 0 }));
     assert_pinned("flow_states", &states);
-    let flow = flow(State::Login { step: 0 });
-    assert_read_back(&Flow { installation: None, ..flow });
+    let first = flow(State::Login { step: 0 });
+    assert_read_back(&Flow { installation: None, ..first.clone() });
+    assert_read_back(&Flow { notice: Some(flow::Notice::DeviceGone), ..first });
+    insta::assert_json_snapshot!("flow_notices", words(&[flow::Notice::DeviceGone]));
 }
 
 #[test]

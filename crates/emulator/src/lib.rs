@@ -3,9 +3,11 @@
 
 mod browser;
 mod clock;
+mod payload;
 mod phone;
 pub mod push_service;
 
 pub use browser::{Browser, BrowserError, Page};
 pub use clock::ShiftedClock;
+pub use payload::payload;
 pub use phone::{Phone, PhoneConfig, PhoneError};

@@ -14,6 +14,8 @@ use countersign_sdk::storage::FileStorage;
 use countersign_sdk::transport::{CertificateError, ReqwestTransport};
 use countersign_sdk::{App, Config, Countersign, Device, Error, Platform, Transport};
 
+use crate::payload::{MANUFACTURER, MODEL};
+
 /// What stands in for the keyring of a real phone.
 const SEALING_KEY_FILE: &str = "sealing.key";
 
@@ -54,8 +56,8 @@ impl PhoneConfig {
     ) -> Result<Self, CertificateError> {
         Ok(Self {
             name: name.to_owned(),
-            manufacturer: "Countersign".to_owned(),
-            model: "Emulated phone".to_owned(),
+            manufacturer: MANUFACTURER.to_owned(),
+            model: MODEL.to_owned(),
             folder: folder.to_owned(),
             issuer: issuer.to_owned(),
             application: application.to_owned(),

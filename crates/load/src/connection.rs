@@ -19,6 +19,9 @@ use crate::LoadError;
 /// The media type of forms.
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
+/// The media type of proofs to the device API.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// A connection to a server.
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -60,6 +63,26 @@ impl Connection {
         self.send(request.body(Full::default())?).await
     }
 
+    /// Asks as a browser that has this cookie, and lets the answer wait for up to so many seconds (RFC 7240, section 4.3).
+    pub async fn wait_for(
+        &mut self,
+        path: &str,
+        cookie: &str,
+        seconds: u8,
+    ) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::GET).uri(path);
+        let request = request.header(HOST, self.host.clone()).header(COOKIE, cookie);
+        let request = request.header("prefer", format!("wait={seconds}"));
+        self.send(request.body(Full::default())?).await
+    }
+
+    /// Posts a proof to `path`.
+    pub async fn post_proof(&mut self, path: &str, proof: &str) -> Result<Answer, LoadError> {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header(HOST, self.host.clone()).header(CONTENT_TYPE, JSON);
+        self.send(request.body(Full::from(format!(r#"{{"proof":"{proof}"}}"#)))?).await
+    }
+
     /// Sends JSON of this media type to `path`, as a browser that has this cookie.
     pub async fn post_json(
         &mut self,
@@ -96,6 +119,13 @@ impl Answer {
         let text = str::from_utf8(&self.body).ok()?;
         let start = text.split_once(&format!("\"{name}\":\""))?.1;
         start.split_once('"').map(|(value, _)| value)
+    }
+
+    /// Whether the JSON body has this text member, whatever it is nested in; read by search too.
+    #[must_use]
+    pub fn has_member(&self, name: &str, value: &str) -> bool {
+        let member = format!("\"{name}\":\"{value}\"");
+        str::from_utf8(&self.body).is_ok_and(|text| text.contains(&member))
     }
 
     /// The parameter `name` of the address that the browser is sent to.

@@ -2,19 +2,23 @@
 //! counts once counts twice.
 //!
 //! Customers enrol phones, sign on with them, use passcodes, refresh their tokens and unpair, all at once, until the server is
-//! killed at a moment that the seed decides. Each customer keeps a ledger of what was acknowledged and of what was asked and
+//! killed at a moment that the seed decides. With a push service they also sign on in ways that ask their phones, and remove the
+//! app without a word. Each customer keeps a ledger of what was acknowledged and of what was asked and
 //! never answered. The next server is held against it.
 
+mod asking;
 mod check;
 mod customer;
 mod outage;
 mod program;
+mod push_service;
 mod session;
 mod site;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_emulator::{Phone, PhoneConfig};
+use countersign_protocol::mobile_payload::PushService as PushServiceName;
 use countersign_sdk::{Transport, transport::ReqwestTransport};
 use fastrand::Rng;
 use serde::Serialize;
@@ -24,9 +28,10 @@ use self::customer::Customer;
 pub use self::{
     outage::{Outage, OutageVerdict, outages},
     program::Program,
+    push_service::PushService,
     site::Site,
 };
-use crate::LoadError;
+use crate::{LoadError, stopwatch::Stopwatch};
 
 /// After how many acknowledgements a server dies at the latest, and how many milliseconds later, so that it dies in the midst
 /// of something.
@@ -78,6 +83,14 @@ pub struct Verdict {
     pub unpairings: u64,
     /// Phones that an administrator blocked, and that did not pass afterwards.
     pub blocked: u64,
+    /// Answers of phones to pushes that were acknowledged, and let their flow go on.
+    pub push_answers: u64,
+    /// Flows that waited for a phone that did not answer, or whose answer the kill took away, and that ended in time.
+    pub push_timeouts: u64,
+    /// Those among them whose message came to no phone before its time was over.
+    pub pushes_expired: u64,
+    /// Phones that were unpaired because their address was dead.
+    pub push_unpairings: u64,
     /// Requests whose answer the kill took away, and that were asked again.
     pub in_doubt: u64,
     /// The longest start, in milliseconds.
@@ -128,9 +141,13 @@ pub async fn crash(plan: &Plan, site: &Site) -> Result<Verdict, LoadError> {
     }
     // What the last one has acknowledged counts too.
     let server = plan.program.start().await?;
+    let last = Stopwatch::start();
     verdict.started_in(server.started_in);
     for customer in &mut customers {
         customer.verify(&mut verdict).await?;
+    }
+    for customer in &mut customers {
+        customer.verify_waiting(&mut verdict, Some(last)).await?;
     }
     server.kill()?;
     Ok(verdict)
@@ -177,7 +194,16 @@ async fn customers(
         let phone =
             Phone::new(config).await.map_err(|error| LoadError::other(error.to_string()))?;
         let chance = (rng.fork(), progress.clone());
-        customers.push(Customer::new(site, username, phone, chance)?);
+        let token = match &site.push {
+            None => String::new(),
+            Some(push) => {
+                let token = push.install()?;
+                let set = phone.sdk().set_device_token(PushServiceName::Fcm, &token, None).await;
+                set.map_err(|error| LoadError::other(error.to_string()))?;
+                token
+            }
+        };
+        customers.push(Customer::new(site, username, (phone, token), chance)?);
     }
     Ok(customers)
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use countersign_server::{ServeError, app::AdministerError};
+use countersign_server::{
+    ServeError,
+    app::{AdministerError, PushCredentialsError},
+};
 use countersign_store::StoreError;
 
 /// Why a measurement did not come about. A figure from a run in which something failed would be worth nothing, so the first
@@ -27,6 +30,9 @@ pub enum LoadError {
     /// The data cannot be seeded.
     #[error(transparent)]
     Administer(#[from] AdministerError),
+    /// The push credentials cannot be stored.
+    #[error(transparent)]
+    PushCredentials(#[from] PushCredentialsError),
     /// The data cannot be seeded or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -45,7 +51,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn other(what: impl Into<String>) -> Self {
+    /// In words.
+    pub fn other(what: impl Into<String>) -> Self {
         Self::Other(what.into())
     }
 }

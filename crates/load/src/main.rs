@@ -6,18 +6,19 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_load::{
-    LoadError,
+    LoadError, acknowledgement, apns,
     bank::Bank,
     client_credentials::ClientCredentials,
     code_flow::CodeFlow,
-    crash::{self, Outage, Plan, Program, Site, Verdict},
+    crash::{self, Outage, Plan, Program, PushService, Site, Verdict},
     device_authorization::DeviceAuthorization,
     disk,
     drive::{self, drive},
     floor, group_commit,
     process::Process,
+    push_round::PushRound,
     refresh::Refresh,
-    seed,
+    seed, waiting,
 };
 use countersign_protocol::jose;
 use serde::Serialize;
@@ -49,6 +50,9 @@ enum Command {
         /// Users whose phones can be driven.
         #[arg(long, default_value_t = 10_000)]
         driven: u64,
+        /// Ask the phones, silently where they sign in themselves, else visibly.
+        #[arg(long)]
+        push: bool,
         /// The file to leave for the load.
         #[arg(long)]
         bank: PathBuf,
@@ -75,6 +79,45 @@ enum Command {
     ClientCredentials {
         #[command(flatten)]
         target: Target,
+    },
+    /// Sign in elsewhere and say yes on the phone, again and again.
+    PushRound {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Measure how soon a flow goes on after the phone has acknowledged a silent push.
+    Acknowledgement {
+        #[command(flatten)]
+        target: Target,
+        /// How long a phone pauses after a sign-on, on average, in seconds.
+        #[arg(long, default_value_t = 0.0)]
+        pause: f64,
+    },
+    /// Measure what flows cost that wait, each with a request that is held open.
+    Waiting {
+        #[command(flatten)]
+        target: Target,
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        flows: usize,
+    },
+    /// Be an emulated APNs until the standard input ends.
+    ApnsService {
+        /// The file to leave for those who push.
+        #[arg(long)]
+        service: PathBuf,
+    },
+    /// Push through one connection to an emulated APNs.
+    Apns {
+        /// The file that the emulated APNs has left.
+        #[arg(long)]
+        service: PathBuf,
+        /// Pushes under way at the same time.
+        #[arg(long, default_value_t = 64)]
+        callers: usize,
+        /// How long.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
     },
     /// Measure the cryptography of device authorization alone.
     Floor {
@@ -166,6 +209,12 @@ struct Scene {
     /// Where the server will serve: `http://127.0.0.1:8080`.
     #[arg(long)]
     base_url: String,
+    /// Where to be the FCM that the server is configured for; without, phones are not asked.
+    #[arg(long, requires = "authorities")]
+    fcm: Option<SocketAddr>,
+    /// Where to leave the certificate of that FCM, for the server.
+    #[arg(long)]
+    authorities: Option<PathBuf>,
     /// Where the phones of the customers keep their keys.
     #[arg(long)]
     phones: PathBuf,
@@ -190,7 +239,13 @@ impl Scene {
         let program = Program { path, arguments: words.collect() };
         let (kills, seed, customers) = (self.times, self.seed, self.customers);
         let plan = Plan { program, kills, seed, customers, phones: self.phones };
-        let site = Site::set_up(self.database, self.folder, self.base_url, customers).await?;
+        let push = match (self.fcm, &self.authorities) {
+            (Some(listen), Some(authorities)) => {
+                Some(PushService::start(listen, authorities).await?)
+            }
+            _ => None,
+        };
+        let site = Site::set_up(self.database, self.folder, self.base_url, customers, push).await?;
         Ok((plan, site))
     }
 }
@@ -233,8 +288,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Seed { database, folder, base_url, users, driven, bank } => {
-            let plan = seed::Plan { database, base_url, users, driven };
+        Command::Seed { database, folder, base_url, users, driven, push, bank } => {
+            let plan = seed::Plan { database, base_url, users, driven, push };
             let seeded = runtime()?.block_on(seed::seed(&plan, &folder))?;
             seeded.save(&bank)?;
             say(&seeded)
@@ -260,6 +315,30 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 ClientCredentials::clients(&Bank::load(&target.bank)?, target.connections);
             say(&runtime()?.block_on(drive(clients, target.plan()?))?)
         }
+        Command::PushRound { target } => {
+            let clients = PushRound::clients(&Bank::load(&target.bank)?, target.connections)?;
+            say(&runtime()?.block_on(drive(clients, target.plan()?))?)
+        }
+        Command::Acknowledgement { target, pause } => {
+            let drive::Plan { address, server, warm_up, measured } = target.plan()?;
+            let (phones, pause) = (target.connections, Duration::try_from_secs_f64(pause)?);
+            let plan = acknowledgement::Plan { address, server, phones, pause, warm_up, measured };
+            let bank = Bank::load(&target.bank)?;
+            say(&runtime()?.block_on(acknowledgement::measure(&bank, plan))?)
+        }
+        Command::Waiting { target, flows } => {
+            let bank = Bank::load(&target.bank)?;
+            let server = (target.address, Process::new(target.server));
+            say(&runtime()?.block_on(waiting::measure(&bank, server, flows))?)
+        }
+        Command::ApnsService { service } => {
+            let ready = || say(&"ready").map_err(|error| LoadError::other(error.to_string()));
+            Ok(runtime()?.block_on(apns::serve(&service, ready))?)
+        }
+        Command::Apns { service, callers, seconds } => {
+            let time = Duration::try_from_secs_f64(seconds)?;
+            say(&runtime()?.block_on(apns::measure(&service, callers, time))?)
+        }
         Command::Floor { algorithm, seconds } => {
             say(&floor::measure(algorithm.into(), Duration::try_from_secs_f64(seconds)?)?)
         }
@@ -267,12 +346,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let time = Duration::try_from_secs_f64(seconds)?;
             say(&runtime()?.block_on(group_commit::measure(&database, callers, time))?)
         }
-        Command::Crash { scene } => runtime()?.block_on(async {
-            let (plan, site) = scene.set().await?;
-            let verdict = crash::crash(&plan, &site).await?;
-            say(&verdict)?;
-            good(&verdict)
-        }),
+        Command::Crash { scene } => kills(scene),
         Command::FullDisk { scene, disk } => outages(scene, &Outage::FullDisk(disk)),
         Command::NoDatabase { scene, begin, end } => {
             outages(scene, &Outage::NoDatabase { begin, end })
@@ -281,6 +355,15 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             say(&disk::measure(&folder, Duration::try_from_secs_f64(seconds)?)?)
         }
     }
+}
+
+fn kills(scene: Scene) -> Result<(), Box<dyn Error>> {
+    runtime()?.block_on(async {
+        let (plan, site) = scene.set().await?;
+        let verdict = crash::crash(&plan, &site).await?;
+        say(&verdict)?;
+        good(&verdict)
+    })
 }
 
 fn outages(scene: Scene, outage: &Outage) -> Result<(), Box<dyn Error>> {

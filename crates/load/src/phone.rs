@@ -1,12 +1,13 @@
-//! A phone reduced to what a sign-on needs of it: a key, and the payload signed by it.
+//! A phone reduced to what a sign-on needs of it: its keys, and the proofs signed by them.
 
+use countersign_emulator::payload;
 use countersign_protocol::{
     entropy::Entropy,
     jose,
-    jwk::Thumbprint,
-    mobile_payload::{AppFacts, Confirmation, DeviceFacts, MobilePayload, Platform},
+    jwk::{EcPublicKey, Thumbprint},
+    mobile_payload::{MobilePayload, PushAddress, PushService},
     private_key::EcPrivateKey,
-    proof::{Jti, Unsigned},
+    proof::{Jti, Proof, Unsigned},
     time::Timestamp,
 };
 
@@ -15,6 +16,7 @@ use crate::LoadError;
 /// A phone with the app.
 pub struct Phone {
     key: EcPrivateKey,
+    verification: EcPrivateKey,
     name: Thumbprint,
     body: MobilePayload,
 }
@@ -23,29 +25,19 @@ impl Phone {
     /// The phone of a number with the app of an application: always the same, so that those who seed and those who drive
     /// need not pass keys on.
     pub fn of(number: u64, application: &str) -> Result<Self, LoadError> {
-        let scalar = jose::digest(&format!("phone {number} of {application}"));
-        let key = EcPrivateKey::from_scalar(&scalar).map_err(|_| LoadError::Key)?;
+        let key = key_of(&format!("phone {number} of {application}"))?;
+        let verification = key_of(&format!("owner of phone {number} of {application}"))?;
         let (public, name) = (key.public(), key.public().thumbprint());
-        let body = MobilePayload {
-            cnf: Confirmation { jwk: public },
-            app: AppFacts {
-                id: application.to_owned(),
-                package: Some("org.countersign.bank".to_owned()),
-                version: Some("1.0.0".to_owned()),
-                platform: Platform::Android,
-            },
-            dev: DeviceFacts {
-                manufacturer: Some("Countersign".to_owned()),
-                model: Some("Emulated phone".to_owned()),
-                os_version: Some("16".to_owned()),
-                locale: Some("en-GB".to_owned()),
-                sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
-                screen_lock: Some(true),
-                rooted: Some(false),
-            },
-            push: None,
-        };
-        Ok(Self { key, name, body })
+        let body = payload(public, (application, "org.countersign.bank"), None);
+        Ok(Self { key, verification, name, body })
+    }
+
+    /// The same phone with an address for pushes: the platform itself, so that no push service is needed.
+    #[must_use]
+    pub fn listening(mut self) -> Self {
+        let (service, address) = (PushService::Direct, "direct".to_owned());
+        self.body.push = Some(PushAddress { service, address, environment: None, enabled: true });
+        self
     }
 
     /// What the phone says of itself.
@@ -60,13 +52,47 @@ impl Phone {
         self.name
     }
 
+    /// The key that signs only when its owner agrees.
+    #[must_use]
+    pub fn verification(&self) -> EcPublicKey {
+        self.verification.public()
+    }
+
     /// A new mobile payload.
     #[must_use]
     pub fn payload(&self, issuer: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
-        let jti = Jti::new(entropy);
-        let unsigned = Unsigned::new(self.name, issuer, self.body.clone(), now, jti);
+        self.proof(issuer, self.body.clone(), (now, entropy))
+    }
+
+    /// A proof of this phone for this address.
+    #[must_use]
+    pub fn proof<P: Proof>(
+        &self,
+        audience: &str,
+        body: P,
+        (now, entropy): (Timestamp, &dyn Entropy),
+    ) -> String {
+        let unsigned = Unsigned::new(self.name, audience, body, now, Jti::new(entropy));
         unsigned.signed(&self.key.sign(unsigned.signing_input().as_bytes()))
     }
+
+    /// A proof of this phone and its owner for this address.
+    #[must_use]
+    pub fn verified_proof<P: Proof>(
+        &self,
+        audience: &str,
+        body: P,
+        (now, entropy): (Timestamp, &dyn Entropy),
+    ) -> String {
+        let name = self.verification().thumbprint();
+        let unsigned = Unsigned::new(name, audience, body, now, Jti::new(entropy));
+        unsigned.signed(&self.verification.sign(unsigned.signing_input().as_bytes()))
+    }
+}
+
+/// The key of a name: always the same.
+fn key_of(name: &str) -> Result<EcPrivateKey, LoadError> {
+    EcPrivateKey::from_scalar(&jose::digest(name)).map_err(|_| LoadError::Key)
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication, PushRules,
+        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::Name,
@@ -44,6 +45,8 @@ pub struct Plan {
     pub users: u64,
     /// How many of them have phones that can be driven.
     pub driven: u64,
+    /// Whether the phones are asked: silently where they sign in themselves, else visibly. The platform itself wakes them.
+    pub push: bool,
 }
 
 /// Sets it up, with the key-encryption key that `folder` holds.
@@ -61,7 +64,7 @@ pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
     let rs256 = application(&app, environment, Algorithm::Rs256).await?;
     let site = site(&app, environment).await?;
     let (worker, worker_secret) = worker(&app, environment).await?;
-    device_first_policy(&app, environment, [es256, rs256]).await?;
+    device_first_policy(&app, environment, [es256, rs256], plan.push).await?;
     let bank = Bank {
         environment: environment.to_string(),
         issuer: format!("{}/{environment}/as", plan.base_url),
@@ -73,7 +76,7 @@ pub async fn seed(plan: &Plan, folder: &Path) -> Result<Bank, LoadError> {
         users: plan.users,
         driven: plan.driven.min(plan.users),
     };
-    rows::seed(&app, environment, [es256, rs256], &bank).await?;
+    rows::seed(&app, environment, [es256, rs256], (&bank, plan.push)).await?;
     app.store().close().await;
     Ok(bank)
 }
@@ -140,26 +143,33 @@ async fn worker(app: &App, environment: Id<Environment>) -> Result<(String, Stri
     Ok((created.application.id.to_string(), secret.expose().clone()))
 }
 
+/// How long somebody has to answer: the longest that there is, since nobody here is slow, but very many are asked at once.
+const ANSWER_SECONDS: u16 = 150;
+
 /// One MFA step and nothing before it: a paired phone with a `login_hint` passes by itself.
 async fn device_first_policy(
     app: &App,
     environment: Id<Environment>,
     applications: [Id<Application>; 2],
+    push: bool,
 ) -> Result<(), LoadError> {
-    let rules = applications.map(|application| MobileApplication {
+    let extra_verification = push.then_some(ExtraVerification::Restrictive);
+    // Of a user's two devices the first is asked, so that only one may count.
+    let counting = applications.iter().copied().take(if push { 1 } else { 2 });
+    let rules = counting.map(|application| MobileApplication {
         application,
         passcode_enabled: true,
-        device_authorization: Some(DeviceAuthorization { extra_verification: None }),
+        device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
         pairing_disabled: false,
-        push: PushRules::default(),
+        push: PushRules { enabled: push, timeout_seconds: ANSWER_SECONDS, ..PushRules::default() },
     });
     let mfa = NewMfaPolicy {
         name: "Paired phones pass".to_owned(),
         mobile: MobileMethod {
             enabled: true,
             passcode_limit: Limit { failures: 3, lock_seconds: 120 },
-            applications: rules.to_vec(),
+            applications: rules.collect(),
         },
         device_selection: DeviceSelection::DefaultToFirst,
     };

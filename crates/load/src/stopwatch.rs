@@ -20,7 +20,14 @@ impl Stopwatch {
         self.0.elapsed()
     }
 
-    /// The same in microseconds.
+    /// How many microseconds after this one another was started; 0 if it was not.
+    #[must_use]
+    pub fn micros_until(&self, later: Self) -> u64 {
+        let between = later.0.saturating_duration_since(self.0);
+        u64::try_from(between.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// How much time has gone by, in microseconds.
     #[must_use]
     pub fn micros(&self) -> u64 {
         u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX)

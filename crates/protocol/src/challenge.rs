@@ -48,6 +48,42 @@ impl DeviceRequest for ChallengesRequest {
     type Response = ChallengesResponse;
 }
 
+/// The subprotocol of the socket by which an installation is told what waits for it (RFC 6455, section 1.9).
+pub const SOCKET_PROTOCOL: &str = "countersign-push.v1";
+
+/// Close codes of the socket (RFC 6455, section 7.4).
+pub mod close_code {
+    /// The proof does not count, or the installation is not paired any more; or the phone has said what is not expected.
+    pub const POLICY: u16 = 1008;
+    /// A frame was too long.
+    pub const TOO_LONG: u16 = 1009;
+    /// The platform has failed.
+    pub const ERROR: u16 = 1011;
+    /// The node is restarted; another one may be there already.
+    pub const RESTART: u16 = 1012;
+    /// There are too many sockets.
+    pub const TRY_LATER: u16 = 1013;
+    /// A newer socket of the same installation has taken the place of this one.
+    pub const SUPERSEDED: u16 = 4_001;
+}
+
+/// The first frame of an installation on a socket: who it is. Each frame of the platform is a [`ChallengesResponse`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketRequest {
+    /// From `GET D/nonce`, at most 300 s old.
+    pub nonce: String,
+}
+
+impl Proof for SocketRequest {
+    const TYP: &'static str = "countersign-socket+jwt";
+    const LIFE_SECONDS: i64 = 60;
+}
+
+impl DeviceRequest for SocketRequest {
+    const PATH: &'static str = "/socket";
+    type Response = ChallengesResponse;
+}
+
 /// What the platform answers to a [`ChallengesRequest`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengesResponse {

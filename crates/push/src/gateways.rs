@@ -48,9 +48,7 @@ impl Gateways {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, SettingsError> {
-        if settings.most_gateways == 0 {
-            return Err(SettingsError::MostGateways);
-        }
+        settings.validate()?;
         let trust = Arc::new(Trust::new(settings.clone())?);
         Ok(Self { settings, trust, clock, entropy, kept: Mutex::default() })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::egress::Egress;
+use crate::trust::Trust;
 
 /// Settings of the gateways.
 #[derive(Clone, Debug)]
@@ -39,6 +40,21 @@ impl Default for Settings {
             most_gateways: 1_000,
             idle_seconds: 24 * 3_600,
         }
+    }
+}
+
+impl Settings {
+    /// Checks all that can be known without calling a service.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        if self.most_gateways == 0 {
+            return Err(SettingsError::MostGateways);
+        }
+        let Endpoints { apns_production, apns_sandbox, .. } = &self.endpoints;
+        for (url, name) in [(apns_production, "apns_production"), (apns_sandbox, "apns_sandbox")] {
+            let is_https = url.scheme() == "https" && url.host_str().is_some();
+            is_https.then_some(()).ok_or(SettingsError::Https(name))?;
+        }
+        Trust::new(self.clone()).map(drop)
     }
 }
 

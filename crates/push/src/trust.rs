@@ -31,6 +31,10 @@ impl Trust {
             let certificate = certificate.map_err(|_| SettingsError::Roots)?;
             added.add(certificate).map_err(|_| SettingsError::Roots)?;
         }
+        // A file of something else would be found out by failed handshakes only.
+        if added.is_empty() && !settings.roots.is_empty() {
+            return Err(SettingsError::Roots);
+        }
         let [of_operator, of_strangers] = [OnceCell::new(), OnceCell::new()];
         Ok(Self { settings, added, config: OnceCell::new(), of_operator, of_strangers })
     }

@@ -256,7 +256,7 @@ impl Error {
     pub const fn category(&self) -> Category {
         match self {
             Self::Transport(TransportError::NoAnswer(_)) => Category::Network,
-            Self::Transport(TransportError::TooLong)
+            Self::Transport(TransportError::TooLong | TransportError::NoSockets)
             | Self::Unavailable { .. }
             | Self::Server { .. }
             | Self::Rejected { .. }
@@ -390,7 +390,7 @@ impl Error {
             Self::UserNotVerified => "countersign.error.not_verified",
             Self::NoUserVerification => "countersign.error.no_screen_lock",
             Self::TestRunning => "countersign.error.test_running",
-            Self::Transport(TransportError::TooLong)
+            Self::Transport(TransportError::TooLong | TransportError::NoSockets)
             | Self::Server { .. }
             | Self::Rejected { .. }
             | Self::Answer(_) => "countersign.error.server",
@@ -424,7 +424,7 @@ impl Error {
             | Self::Storage(_)
             | Self::State(_) => 10_000,
             Self::DeviceToken(_) => 10_001,
-            Self::Transport(TransportError::TooLong)
+            Self::Transport(TransportError::TooLong | TransportError::NoSockets)
             | Self::Unavailable { .. }
             | Self::Server { .. } => 10_003,
             Self::Transport(TransportError::NoAnswer(_)) => 10_004,

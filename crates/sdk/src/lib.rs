@@ -12,7 +12,8 @@
 //! 4. [`Countersign::set_device_token`] at every start, and [`Countersign::process_remote_notification`]
 //!    for every push message. When that gives a [`NotificationObject`], show it, and call
 //!    [`NotificationObject::approve`] or [`NotificationObject::deny`].
-//!    [`Countersign::pending_notifications`] whenever the app comes to the front.
+//!    [`Countersign::pending_notifications`] whenever the app comes to the front, and [`Countersign::notifications`]
+//!    while it runs without a push service.
 //! 5. [`Countersign::authenticate`] with what the camera reads off a sign-on page. When the
 //!    [`AuthenticationObject`] needs approval or several users could sign on, ask, and call
 //!    [`AuthenticationObject::approve`] or [`AuthenticationObject::deny`].
@@ -29,7 +30,7 @@
 //! | `OtherEnvironment` | State | | 10019 | delete the stored state |
 //! | `Transport(NoAnswer)` | Network | yes | 10004 | try again when there is a network |
 //! | `Transport(NotTrusted)` | Security | | 10017 | do not go on |
-//! | `Transport(TooLong)` | Server | | 10003 | report |
+//! | `Transport(TooLong)`, `Transport(NoSockets)` | Server | | 10003 | report |
 //! | `Unavailable` | Server | yes | 10003 | wait for `retry_after_seconds` |
 //! | `Server` | Server | yes | 10003 | try later, then report with the correlation id |
 //! | `Rejected`, `Answer` | Server | | 10000 | report with the correlation id |
@@ -71,6 +72,7 @@ pub mod key_store;
 mod keys;
 mod notification;
 mod number_matching;
+mod notification_stream;
 mod pairing;
 mod passcode;
 mod platform;
@@ -92,12 +94,14 @@ pub use crate::device_token::DeviceTokenError;
 pub use crate::error::{Category, CodeRefusal, Error, PairingRefusal};
 pub use crate::installation::STATE_BLOB;
 pub use crate::notification::NotificationObject;
+pub use crate::notification_stream::NotificationStream;
 pub use crate::number_matching::NumberMatchingType;
 pub use crate::pairing::{PairingInfo, PairingObject, PairingOutcome};
 pub use crate::passcode::OneTimePasscode;
 pub use crate::platform::{
-    KeyStore, KeyStoreError, MAX_BODY_BYTES, Method, PAIRING_REASON, Platform, PublicKeys, Request,
-    Response, Storage, StorageError, Transport, TransportError,
+    KeyStore, KeyStoreError, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Method, PAIRING_REASON, Platform,
+    PublicKeys, Received, Request, Response, Socket, Storage, StorageError, Transport,
+    TransportError,
 };
 pub use crate::push_test::{NotificationTest, NotificationTestReport, TestResult, TestType};
 pub use crate::remote_notification::RemoteNotification;

@@ -33,12 +33,54 @@ impl fmt::Debug for Platform {
     }
 }
 
+/// The most bytes of a message on a socket that the SDK reads.
+pub const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES;
+
 /// Sends HTTP requests. Follows no redirect, checks certificates, reads at most [`MAX_BODY_BYTES`],
 /// and gives up after a while, which [`Request::wait_seconds`] makes longer: the SDK itself never waits.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends `request` once.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Opens a WebSocket (RFC 6455) at `url`, `wss://...`, that speaks the subprotocol `protocol` and no other. It checks
+    /// certificates as [`Self::send`] does, sends no `Origin`, and gives up after a while.
+    ///
+    /// A transport that has none leaves this out: the SDK then asks for what a socket would have told.
+    async fn open_socket(
+        &self,
+        url: &str,
+        protocol: &str,
+    ) -> Result<Box<dyn Socket>, TransportError> {
+        let _ = (url, protocol);
+        Err(TransportError::NoSockets)
+    }
+}
+
+/// An open WebSocket. It answers pings by itself, and notices when the other side is silent for more than a minute: the
+/// platform pings every 25 seconds.
+#[async_trait]
+pub trait Socket: Send {
+    /// Sends a text message.
+    async fn send_text(&mut self, text: &str) -> Result<(), TransportError>;
+
+    /// Waits for the next text message, of at most [`MAX_MESSAGE_BYTES`]. A wait that is given up loses no message.
+    async fn receive_text(&mut self) -> Result<Received, TransportError>;
+
+    /// Closes it politely, without waiting for long.
+    async fn close(&mut self);
+}
+
+/// What comes by a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A message.
+    Text(String),
+    /// The platform has closed the socket.
+    Closed {
+        /// Why (RFC 6455 section 7.4), if it has said so.
+        code: Option<u16>,
+    },
 }
 
 /// An HTTP request.
@@ -91,6 +133,9 @@ pub enum TransportError {
     /// The request may or may not have arrived.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// The transport has no sockets.
+    #[error("the transport has no sockets")]
+    NoSockets,
     /// The server could not prove who it is.
     #[error("the server is not trusted: {0}")]
     NotTrusted(String),

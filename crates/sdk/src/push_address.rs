@@ -48,7 +48,7 @@ impl Countersign {
     /// | APNs | the token's bytes as hexadecimal digits | of the build: must be given |
     /// | FCM, HMS | the token | has none |
     /// | Web Push, `UnifiedPush` | JSON with `endpoint`, `p256dh` and `auth` (RFC 8291) | has none |
-    /// | direct | left alone: the app asks with [`Self::wait_for_notifications`] | has none |
+    /// | direct | left alone: the app listens with [`Self::notifications`] | has none |
     ///
     /// It is remembered across restarts before anything is sent. So to be offline is no error here: what the platform
     /// does not know yet is sent before the next call that needs it. An installation that is not paired says it at pairing.

@@ -92,7 +92,8 @@ impl Countersign {
     /// Waits up to `wait_seconds`, of which more than 25 count as 25, for anything that this app has not been given yet, by
     /// this call or another. Empty: nothing happened, so call it again.
     ///
-    /// This is how apps whose push service is `direct` are woken while they run; silent messages are answered inside.
+    /// [`Self::notifications`] does it again and again, and better where there is a socket. Silent messages are answered
+    /// inside.
     /// The transport must be able to wait so long: see [`crate::Request::wait_seconds`].
     pub async fn wait_for_notifications(
         &self,
@@ -120,13 +121,25 @@ impl Countersign {
     async fn pull(&self, wait: u8, known: &[String]) -> Result<Vec<RemoteNotification>, Error> {
         push_address::register_quietly(&self.installation).await;
         let answer = ask(&self.installation, ChallengesRequest { wait, known: known.to_vec() });
-        let ChallengesResponse { challenges, hints } = answer.await?;
+        let answer = answer.await?;
+        self.follow(answer, known, self.installation.shown.ids()).await
+    }
+
+    /// What an answer tells an app that has been given the challenges `known`. Of those that are `expected`, the missing ones
+    /// are over.
+    pub(crate) async fn follow(
+        &self,
+        answer: ChallengesResponse,
+        known: &[String],
+        expected: Vec<String>,
+    ) -> Result<Vec<RemoteNotification>, Error> {
+        let ChallengesResponse { challenges, hints } = answer;
         let (mut told, mut gone) = self.follow_hints(hints).await?;
         for pending in challenges.iter().filter(|pending| !known.contains(&pending.id)) {
             let believed = believe(&self.installation, pending).await?;
             told.extend(believed.map(RemoteNotification::Notification));
         }
-        gone.extend(self.installation.shown.ids());
+        gone.extend(expected);
         gone.retain(|id| challenges.iter().all(|pending| pending.id != *id));
         gone.sort_unstable();
         gone.dedup();
@@ -227,7 +240,7 @@ fn is_id(text: &str) -> bool {
 pub struct ShownNotifications(Mutex<Vec<String>>);
 
 impl ShownNotifications {
-    fn ids(&self) -> Vec<String> {
+    pub fn ids(&self) -> Vec<String> {
         lock(&self.0).clone()
     }
 

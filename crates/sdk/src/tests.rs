@@ -4,6 +4,7 @@ mod authentication;
 mod clock;
 mod errors;
 mod id_token;
+mod notification_stream;
 mod notifications;
 mod pairing;
 pub mod platform;

@@ -25,6 +25,7 @@ mod create_user;
 mod decide_device;
 mod deliver_push;
 mod examine;
+mod examine_push;
 mod exchange_code;
 mod fault;
 mod finish_flow;
@@ -63,6 +64,8 @@ mod unpair_installation;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
+mod wake_for_others;
+mod watch_challenges;
 
 use std::sync::{
     Arc, OnceLock,
@@ -111,6 +114,7 @@ pub use self::{
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
     examine::Diagnosis,
+    examine_push::{CredentialsFound, HealthFound, PushDiagnosis},
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::{Ending, describable, describe},
@@ -135,11 +139,12 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
+    watch_challenges::{Sight, Watch, WatchError, Woken},
 };
 use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings, telemetry::Metrics,
+    settings::Settings, sockets::Sockets, telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -159,6 +164,7 @@ pub struct App {
     user_code_guesses: Guesses,
     metrics: Metrics,
     readiness: Readiness,
+    sockets: Arc<Sockets>,
 }
 
 impl App {
@@ -179,6 +185,7 @@ impl App {
             (Realms::default(), Guesses::new(settings.user_code_guesses));
         let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         let audit_heads = seal_audit::Heads::default();
+        let sockets = Sockets::new(settings.sockets.most);
         Self {
             store,
             vault,
@@ -195,6 +202,7 @@ impl App {
             user_code_guesses,
             metrics,
             readiness,
+            sockets,
         }
     }
 
@@ -219,6 +227,11 @@ impl App {
     /// What is counted of requests and workers.
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The open sockets of phones.
+    pub(crate) const fn sockets(&self) -> &Arc<Sockets> {
+        &self.sockets
     }
 
     pub(crate) const fn passwords(&self) -> &Passwords {

@@ -28,6 +28,7 @@ mod revoke;
 mod sign_off;
 mod sign_on;
 mod size;
+pub(crate) mod socket;
 mod token;
 mod user_code;
 mod user_info;
@@ -155,6 +156,7 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/info", post(device::info))
         .route("/{environment}/device/v1/unpairings", post(device::unpair))
         .route("/{environment}/device/v1/challenges", post(challenge::list))
+        .route("/{environment}/device/v1/socket", get(socket::open))
         .route(
             "/{environment}/device/v1/challenges/{challenge}/acknowledge",
             post(challenge::acknowledge),

@@ -11,19 +11,21 @@ mod passwords;
 mod reseal;
 mod serve;
 mod settings;
+mod sockets;
 pub mod telemetry;
 mod worker;
 
 /// What operators ask of a server that runs.
 pub mod control {
     pub use crate::http::control::{
-        Administrator, BackUp, BackedUp, Examined, Key, KeysOf, Made, Refused, RotateKeys,
+        Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
+        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
     };
 }
 
 pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
-pub use countersign_push::Settings as PushSettings;
+pub use countersign_push::{Endpoints as PushEndpoints, Settings as PushSettings, egress::Egress};
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
 pub use outbound::Settings as OutboundSettings;
@@ -33,4 +35,4 @@ pub use serve::{
     Parts, ServeError, Server, Tls, TlsError, TlsFiles, is_new, open, operator_router, router,
     serve_operators,
 };
-pub use settings::{Connections, Settings};
+pub use settings::{Connections, Settings, Sockets as SocketSettings};

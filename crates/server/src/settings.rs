@@ -33,6 +33,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// What a client may ask of a connection.
     pub connections: Connections,
+    /// The sockets by which phones are told what they are asked.
+    pub sockets: Sockets,
     /// Proxies whose word on the client's address counts (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
     /// What a password that a person chooses must be.
@@ -94,6 +96,7 @@ impl Settings {
             linger: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(10),
             connections: Connections::default(),
+            sockets: Sockets::default(),
             trusted_proxies: Vec::new(),
             new_passwords: Requirements::default(),
             passwords: passwords::Settings::default(),
@@ -135,10 +138,17 @@ impl Settings {
         let mut check = Check::default();
         check.range(self.outbox_concurrency.into(), "outbox.concurrency", 1, 1_000);
         // Else a message would be sent again while it is being sent.
-        let call = i64::try_from(self.outbound.timeout.as_secs()).unwrap_or(i64::MAX);
+        let call = self.outbound.timeout.max(self.longest_push());
+        let call = i64::try_from(call.as_secs()).unwrap_or(i64::MAX);
         let lease = i64::from(self.outbox.lease_seconds);
         check.range(lease, "outbox.lease_seconds", call.saturating_add(5), 3_600);
         check.finish()
+    }
+
+    /// How long a push may take. Its service may have to be asked for an access token first.
+    const fn longest_push(&self) -> Duration {
+        let countersign_push::Settings { connect_timeout, request_timeout, .. } = &self.push;
+        connect_timeout.saturating_add(request_timeout.saturating_mul(2))
     }
 
     /// Whether browsers talk to the server by TLS, so that cookies may insist on it.
@@ -181,6 +191,36 @@ impl Default for Connections {
             body_bytes_per_second: 1_024,
             streams: 100,
             resets: 20,
+        }
+    }
+}
+
+/// Limits of the sockets by which phones are told what they are asked. Each holds a connection too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// Open sockets on this node.
+    pub most: usize,
+    /// How long a phone may take to say who it is.
+    pub proof_timeout: Duration,
+    /// Time between two pings: shorter than what proxies and mobile networks bear without traffic.
+    pub ping_interval: Duration,
+    /// How long a phone may take to answer a ping, and to take what is sent.
+    pub pong_timeout: Duration,
+    /// How long a phone may take to answer a close. A server that ends waits for no longer.
+    pub close_timeout: Duration,
+    /// Time between two looks at what waits, in case a wake was lost with the node that should have sent it.
+    pub look_interval: Duration,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            most: 4_096,
+            proof_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(25),
+            pong_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(1),
+            look_interval: Duration::from_secs(30),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const STATEMENTS: &[&str] =
 
 const INSERT: &str = "INSERT INTO challenges (id, environment_id, user_id, application_id, thumbprint, \
      visible, version, state, data, answer_until, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10)";
+     VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
 const LOAD: &str = "SELECT data, version FROM challenges WHERE id = $1 AND environment_id = $2";
 const SWAP: &str = "UPDATE challenges SET version = version + 1, state = $4, data = $5 \
      WHERE id = $1 AND environment_id = $2 AND version = $3";
@@ -41,7 +41,7 @@ const fn name(state: &State) -> &'static str {
 }
 
 /// Adds a challenge. A user is asked one visible question at a time by an application: the one before must have come to its
-/// end.
+/// end. If another is asked at the same time, somebody else was first.
 pub async fn insert(tx: &mut Tx<'_>, challenge: &Challenge) -> Result<(), StoreError> {
     let visible = matches!(challenge.question, Question::Visible(_));
     let row = [
@@ -56,7 +56,7 @@ pub async fn insert(tx: &mut Tx<'_>, challenge: &Challenge) -> Result<(), StoreE
         challenge.answer_until.into(),
         challenge.expires_at().into(),
     ];
-    tx.execute(INSERT, &row).await.map(drop)
+    tx.swap(INSERT, &row).await
 }
 
 /// The challenge of this id in this environment.

@@ -8,7 +8,7 @@ use countersign_protocol::mobile_payload::PushService;
 use crate::{StoreError, Tx, Versioned, document};
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, FIND, LIST_OF_APPLICATION, LIST_SERVICES, SWAP, DELETE];
+    &[INSERT, LOAD, FIND, LIST, LIST_OF_APPLICATION, LIST_SERVICES, SWAP, DELETE];
 
 const INSERT: &str = "INSERT INTO push_credentials \
      (id, environment_id, application_id, service, version, data) VALUES ($1, $2, $3, $4, 1, $5)";
@@ -16,6 +16,7 @@ const LOAD: &str =
     "SELECT data, version FROM push_credentials WHERE id = $1 AND environment_id = $2";
 const FIND: &str =
     "SELECT data, version FROM push_credentials WHERE application_id = $1 AND service = $2";
+const LIST: &str = "SELECT data, version FROM push_credentials ORDER BY id LIMIT $1";
 const LIST_OF_APPLICATION: &str =
     "SELECT data, version FROM push_credentials WHERE application_id = $1 ORDER BY id LIMIT 10";
 const LIST_SERVICES: &str =
@@ -66,6 +67,14 @@ pub async fn find(
     service: PushService,
 ) -> Result<Option<Versioned<PushCredentials>>, StoreError> {
     document::find(tx, FIND, &[application.into(), name(service).into()]).await
+}
+
+/// The oldest credentials of all applications.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    limit: u32,
+) -> Result<Vec<Versioned<PushCredentials>>, StoreError> {
+    document::list(tx, LIST, &[i64::from(limit).into()]).await
 }
 
 /// All credentials of an application.

@@ -7,9 +7,11 @@ use countersign_protocol::{mobile_payload::PushService, time::Timestamp};
 
 use crate::{StoreError, Tx, Versioned, document, push_credentials::name};
 
-pub(crate) const STATEMENTS: &[&str] = &[LOAD, PUT, SWAP, COUNT, ANSWERS, UNPAIRED, DELETE_EXPIRED];
+pub(crate) const STATEMENTS: &[&str] =
+    &[LOAD, LIST, PUT, SWAP, COUNT, ANSWERS, UNPAIRED, DELETE_EXPIRED];
 
 const LOAD: &str = "SELECT data, version FROM push_health WHERE application_id = $1";
+const LIST: &str = "SELECT data, version FROM push_health ORDER BY application_id LIMIT $1";
 const PUT: &str = "INSERT INTO push_health (application_id, environment_id, version, data) \
      VALUES ($1, $2, 1, $3) ON CONFLICT (application_id) DO NOTHING";
 const SWAP: &str = "UPDATE push_health SET version = version + 1, data = $3 \
@@ -40,6 +42,11 @@ pub async fn load(
     application: Id<Application>,
 ) -> Result<Option<Versioned<PushHealth>>, StoreError> {
     document::find(tx, LOAD, &[application.into()]).await
+}
+
+/// How applications fare of which anything is known, the oldest applications first.
+pub async fn list(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Versioned<PushHealth>>, StoreError> {
+    document::list(tx, LIST, &[i64::from(limit).into()]).await
 }
 
 /// Replaces what is known, if nobody has since it was read.

@@ -16,6 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// As many files as the flows that wait need connections, with room.
+const FILES: &str = "--nofile=20000:20000";
+
 /// The core of the server, and that of everything else.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
@@ -86,13 +89,40 @@ impl Ground {
         Ok(Said(serde_json::from_slice(&output.stdout)?))
     }
 
+    /// Starts the load on its core to be there for others, and waits until it says that it is.
+    pub fn service(&self, arguments: &[&str]) -> Outcome<Service> {
+        let mut command = pinned(LOAD_CORE, &self.load);
+        let mut child =
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let said = child.stdout.take().ok_or("the service has no output")?;
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        let service = Service(child);
+        if line.is_empty() { Err("the service does not start".into()) } else { Ok(service) }
+    }
+
     /// A data folder with so many users, seeded, and not served yet.
     pub fn seeded(&self, name: &str, database: Option<&str>, users: u32) -> Outcome<Site<'_>> {
+        self.seeded_with(name, database, users, &[])
+    }
+
+    /// The same, with phones that are asked.
+    pub fn seeded_with_push(&self, name: &str, users: u32) -> Outcome<Site<'_>> {
+        self.seeded_with(name, None, users, &["--push"])
+    }
+
+    fn seeded_with(
+        &self,
+        name: &str,
+        database: Option<&str>,
+        users: u32,
+        more: &[&str],
+    ) -> Outcome<Site<'_>> {
         let site = self.empty(name, database)?;
         let users = users.to_string();
         let seed = ["seed", "--folder", &site.folder, "--base-url", &self.base_url()];
         let into = ["--database", &site.database, "--users", &users, "--bank", &site.bank];
-        self.load(&[seed.as_slice(), into.as_slice()].concat())?;
+        self.load(&[&seed, into.as_slice(), more].concat())?;
         Ok(site)
     }
 
@@ -126,8 +156,8 @@ impl Drop for Ground {
 }
 
 fn pinned(core: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(program);
+    let mut command = Command::new("prlimit");
+    command.args([FILES, "taskset", "-c", core]).arg(program);
     command
 }
 
@@ -209,6 +239,19 @@ impl Drop for Server<'_> {
         }
         if let Err(error) = self.child.wait() {
             eprintln!("cannot wait for the server to stop: {error}");
+        }
+    }
+}
+
+/// A program that others need; ends with this value.
+pub struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It ends when nobody holds its input any more.
+        drop(self.0.stdin.take());
+        if let Err(error) = self.0.wait() {
+            eprintln!("cannot wait for a service to stop: {error}");
         }
     }
 }

@@ -33,7 +33,7 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// After the limit of one call is known, which a lease must outlast.
+    /// After the limits of one call and one push are known, which a lease must outlast.
     pub fn apply(&self, settings: &mut Settings) -> Result<(), Flaw> {
         let at = |key| ("outbox", key);
         settings.outbox.attempts = self.attempts;

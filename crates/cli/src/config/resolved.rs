@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_server::{Settings, TlsFiles, telemetry::Settings as TelemetrySettings};
+use countersign_server::{Egress, Settings, TlsFiles, telemetry::Settings as TelemetrySettings};
 use countersign_store::Settings as StoreSettings;
 
 use super::{Config, Flaw, KeySource, Surroundings};
@@ -34,6 +34,7 @@ pub struct Resolved {
     /// Logs, metrics and traces.
     pub telemetry: TelemetrySettings,
     public_url: Option<String>,
+    push_private_addresses: bool,
     settings: Settings,
 }
 
@@ -51,6 +52,7 @@ impl Resolved {
         settings.trusted_proxies = config.server.trusted_proxies()?;
         settings.passwords = config.passwords.resolve()?;
         settings.new_passwords = config.passwords.requirements()?;
+        config.sockets.apply(&mut settings)?;
         config.requests.apply(&mut settings)?;
         config.shutdown.apply(&mut settings)?;
         config.sessions.apply(&mut settings)?;
@@ -58,6 +60,7 @@ impl Resolved {
         config.limits.apply(&mut settings)?;
         config.tokens.apply(&mut settings);
         config.outbound.apply(&mut settings, around)?;
+        config.push.apply(&mut settings, around)?;
         config.outbox.apply(&mut settings)?;
         config.audit.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
@@ -77,6 +80,7 @@ impl Resolved {
             key: config.encryption.resolve(&data, around)?,
             telemetry: config.telemetry.resolve(&config.log)?,
             public_url: config.server.public_url()?,
+            push_private_addresses: config.push.private_addresses(),
             data,
             settings,
         })
@@ -87,6 +91,8 @@ impl Resolved {
     pub fn settings(&self, address: SocketAddr) -> Settings {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let base_url = self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
-        Settings { base_url, ..self.settings.clone() }
+        let mut settings = Settings { base_url, ..self.settings.clone() };
+        settings.push.egress = Egress::new(self.push_private_addresses, &settings.base_url);
+        settings
     }
 }

@@ -53,7 +53,8 @@ impl Server {
     }
 }
 
-fn is_origin(url: &Url) -> bool {
+/// Whether there is scheme and authority and nothing else.
+pub(super) fn is_origin(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.host().is_some()
         && url.path() == "/"

@@ -99,6 +99,34 @@ fn what_is_wrong_is_told_with_line_section_key_and_rule() {
             "[encryption]\nkey_file = \"a\"\nkey_env = \"B\"",
             "line 3: encryption.key_env: may not be given beside key_file",
         ),
+        (
+            "[push]\nfcm = \"https://fcm.example/v1\"",
+            "line 2: push.fcm: must be https:// and a host, with a port if need be, and nothing after it",
+        ),
+        (
+            "[push]\n\napns_sandbox = \"http://127.0.0.1:2197\"",
+            "line 3: push.apns_sandbox: must be https:// and a host, with a port if need be, and nothing after it",
+        ),
+        (
+            "[push]\nhms_token = \"https://u:p@h/token\"",
+            "line 2: push.hms_token: must be an https address without a user, a query and a fragment",
+        ),
+        (
+            "[push]\nweb_push_ports = [8443, 0]",
+            "line 2: push.web_push_ports: must be ports from 1 to 65535",
+        ),
+        (
+            "[push]\nrequest_timeout_seconds = 31",
+            "line 2: push.request_timeout_seconds: must be from 1 to 30, and is 31",
+        ),
+        (
+            "[outbox]\nlease_seconds = 30\n[push]\nrequest_timeout_seconds = 11",
+            "line 2: outbox.lease_seconds: outbox.lease_seconds must be from 32 to 3600",
+        ),
+        (
+            "[push]\nauthorities_file = \"none.pem\"",
+            "line 2: push.authorities_file: names a file that cannot be read: No such file or directory (os error 2)",
+        ),
     ] {
         assert_refused(text, expected);
     }
@@ -143,6 +171,40 @@ fn without_a_public_address_it_is_the_one_listened_on() {
     let tls = resolve("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"").unwrap();
     assert_eq!(tls.settings(address).base_url, "https://127.0.0.1:1");
     assert_eq!(tls.tls.unwrap().key, Path::new("/etc/c/k"));
+}
+
+#[test]
+fn an_emulated_push_service_can_stand_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&file, authority.cert.pem()).unwrap();
+    let text = format!(
+        "[push]\napns_production = \"https://127.0.0.1:2197\"\nfcm = \"https://localhost:8446/\"\n\
+         fcm_token = \"https://localhost:8446/token\"\nauthorities_file = {file:?}\nweb_push_ports = [8443]"
+    );
+    let settings = resolve(&text).unwrap().settings("127.0.0.1:1".parse().unwrap()).push;
+    assert_eq!(settings.endpoints.apns_production.as_str(), "https://127.0.0.1:2197/");
+    assert_eq!(settings.endpoints.fcm.as_str(), "https://localhost:8446/");
+    assert_eq!(settings.endpoints.fcm_token.unwrap().as_str(), "https://localhost:8446/token");
+    assert_eq!(settings.web_push_ports, [8443]);
+    assert_eq!(settings.roots, authority.cert.pem().into_bytes());
+    fs::write(&file, "no certificate").unwrap();
+    let told = resolve(&text).map(drop).unwrap_err();
+    assert!(told.contains("push.authorities_file: names a file without certificates"), "{told}");
+}
+
+#[test]
+fn phones_name_addresses_of_this_machine_only_where_the_server_is_on_it() {
+    let address = "127.0.0.1:1".parse().unwrap();
+    let allows = |text: &str| {
+        let url = url::Url::parse("https://127.0.0.1:8446").unwrap();
+        resolve(text).unwrap().settings(address).push.egress.allows(&url)
+    };
+    assert!(allows(""));
+    let public = format!("[server]\npublic_url = {PUBLIC_URL:?}\n");
+    assert!(!allows(&public));
+    assert!(allows(&format!("{public}[push]\nprivate_addresses = true")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use countersign_protocol::time::{Clock, SystemClock};
 use countersign_server::control::Examined;
 use countersign_store::migrate::MIGRATIONS;
 
-use super::Finding;
+use super::{Finding, push};
 use crate::{config::Resolved, operator::Operator};
 
 /// Milliseconds that two clocks may differ before proofs and tokens begin to be refused.
@@ -29,6 +29,13 @@ pub(super) async fn look(configuration: &Resolved) -> Vec<Finding> {
         Ok(found) => findings.extend(judge(&found)),
         Err(error) => findings.push(Finding::error(
             format!("database: it cannot be examined: {error}"),
+            "look at the log of the database",
+        )),
+    }
+    match operator.examine_push().await {
+        Ok(found) => findings.extend(push::judge(&found)),
+        Err(error) => findings.push(Finding::error(
+            format!("push: it cannot be examined: {error}"),
             "look at the log of the database",
         )),
     }

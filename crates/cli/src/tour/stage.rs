@@ -2,10 +2,11 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
-use countersign_domain::{application::Application, user::User};
+use countersign_domain::{application::Application, mfa_policy::MobileApplication, user::User};
 use countersign_emulator::{Browser, Phone, PhoneConfig, ShiftedClock};
 use countersign_protocol::{
     encoding,
@@ -15,11 +16,11 @@ use countersign_protocol::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::Seen;
+use super::{Seen, push_services::PushServices};
 use crate::{
     Broken,
     platform::{Plan, Platform},
-    setup::{self, Bank, NATIVE_REDIRECT_URI, PASSWORD},
+    setup::{self, Bank, NATIVE_REDIRECT_URI, PASSWORD, WEB_REDIRECT_URI},
 };
 
 /// Everything that a step needs.
@@ -29,6 +30,7 @@ pub struct Stage {
     pub clock: Arc<ShiftedClock>,
     pub ann: User,
     pub ann_phone: Phone,
+    pub services: PushServices,
     folder: TempDir,
 }
 
@@ -41,20 +43,61 @@ impl Stage {
         let file = folder.path().join("countersign.db");
         let database = database.unwrap_or_else(|| format!("sqlite:{}", file.display()));
         let clock = Arc::new(ShiftedClock::default());
-        let plan = Plan::new(database, Arc::<ShiftedClock>::clone(&clock));
+        let services = PushServices::start(Arc::<ShiftedClock>::clone(&clock) as _).await?;
+        let plan =
+            Plan::new(database, Arc::<ShiftedClock>::clone(&clock) as _, services.settings()?);
         let platform = Platform::start(plan, LOOPBACK).await?;
         // A database that is used again holds the banks of earlier tours.
         let name = format!("Bank {}", encoding::encode(random::<6>(&SystemEntropy)));
         let bank = setup::bank(platform.app(), &name).await?;
+        services.give(platform.app(), bank.environment.id, bank.native.id).await?;
         let ann = setup::user(platform.app(), &bank, "ann").await?;
-        let ann_phone = phone(&platform, &bank, &clock, &folder, "ann").await?;
+        let issuer = issuer(&platform, &bank);
+        let ann_phone = phone(&issuer, &bank.native, &clock, &folder.path().join("ann")).await?;
         let seen = format!("{}, environment {}", platform.base_url(), bank.environment.id);
-        Ok((Self { platform, bank, clock, ann, ann_phone, folder }, seen))
+        Ok((Self { platform, bank, clock, ann, ann_phone, services, folder }, seen))
     }
 
     /// Another phone with the bank's app.
     pub async fn new_phone(&self, name: &str) -> Result<Phone, Broken> {
-        phone(&self.platform, &self.bank, &self.clock, &self.folder, name).await
+        self.new_phone_of(&self.bank.native, name).await
+    }
+
+    /// Another phone with this app.
+    pub async fn new_phone_of(&self, app: &Application, name: &str) -> Result<Phone, Broken> {
+        phone(&self.issuer(), app, &self.clock, &self.folder.path().join(name)).await
+    }
+
+    /// Pairs a phone at the first sign-on of its owner in the bank's app.
+    pub async fn pair(&self, phone: &Phone, username: &str) -> Result<(), Broken> {
+        self.pair_by(&self.native()?, phone, username).await
+    }
+
+    /// The same by this app.
+    pub async fn pair_by(
+        &self,
+        app: &AppSession,
+        phone: &Phone,
+        username: &str,
+    ) -> Result<(), Broken> {
+        let payload = phone.sdk().generate_mobile_payload().await?;
+        let id_token = app.sign_in(username, Some(&payload)).await?.id_token()?;
+        let offer = phone.sdk().process_id_token(&id_token).await?;
+        let offer = offer.ok_or_else(|| Broken::new("the phone was not offered to be paired"))?;
+        offer.approve().await?;
+        Ok(())
+    }
+
+    /// Changes how the bank's app behaves under its MFA policy. What an earlier step has changed is as it was.
+    pub async fn change_policy(
+        &self,
+        change: impl FnOnce(&mut MobileApplication),
+    ) -> Result<(), Broken> {
+        let mut policy = self.bank.mfa_policy.clone();
+        if let Some(rules) = policy.mobile.applications.first_mut() {
+            change(rules);
+        }
+        Ok(self.platform.app().replace_mfa_policy(policy).await?)
     }
 
     /// The same platform, stopped and started again.
@@ -75,7 +118,21 @@ impl Stage {
 
     /// The bank's app on a phone: draws its own screens, and remembers its session.
     pub fn native(&self) -> Result<AppSession, Broken> {
-        AppSession::new(&self.issuer(), &self.bank.native, NATIVE_REDIRECT_URI)
+        self.session(&self.bank.native, NATIVE_REDIRECT_URI)
+    }
+
+    /// The bank's web site in a browser, which draws its own screens too.
+    pub fn site(&self) -> Result<AppSession, Broken> {
+        self.session(&self.bank.web, WEB_REDIRECT_URI)
+    }
+
+    /// An application of the bank.
+    pub fn session(
+        &self,
+        application: &Application,
+        redirect_uri: &'static str,
+    ) -> Result<AppSession, Broken> {
+        AppSession::new(&self.issuer(), application, redirect_uri)
     }
 }
 
@@ -84,14 +141,14 @@ fn issuer(platform: &Platform, bank: &Bank) -> String {
 }
 
 async fn phone(
-    platform: &Platform,
-    bank: &Bank,
+    issuer: &str,
+    application: &Application,
     clock: &Arc<ShiftedClock>,
-    folder: &TempDir,
-    name: &str,
+    folder: &Path,
 ) -> Result<Phone, Broken> {
-    let (issuer, application) = (issuer(platform, bank), bank.native.id.to_string());
-    let config = PhoneConfig::new(name, &folder.path().join(name), &issuer, &application, b"")?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let application = application.id.to_string();
+    let config = PhoneConfig::new(&name, folder, issuer, &application, b"")?;
     let clock = Arc::<ShiftedClock>::clone(clock);
     Ok(Phone::new(PhoneConfig { clock, ..config }).await?)
 }
@@ -112,6 +169,8 @@ pub enum SignOn {
     Done { id_token: String },
     /// The flow waits, at this status and address.
     Waiting { status: String, flow: String },
+    /// The platform has too much to do, and asks to be asked again.
+    Busy,
     /// The flow failed, or the request was refused, for this reason.
     Refused { why: String },
 }
@@ -132,7 +191,7 @@ impl AppSession {
     }
 
     /// The members of the authorization request.
-    pub fn parameters(&self) -> Vec<(&str, String)> {
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
         vec![
             ("client_id", self.client_id.clone()),
             ("response_type", "code".to_owned()),
@@ -156,13 +215,31 @@ impl AppSession {
 
     /// Begins a flow.
     pub async fn begin(&self, payload: Option<&str>) -> Result<SignOn, Broken> {
+        self.begin_with(payload.map(|payload| ("mobilePayload", payload.to_owned()))).await
+    }
+
+    /// Begins a flow with further members in the request.
+    pub async fn begin_with(
+        &self,
+        more: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<SignOn, Broken> {
         let mut parameters = self.parameters();
         parameters.push(("response_mode", "pi.flow".to_owned()));
-        parameters.extend(payload.map(|payload| ("mobilePayload", payload.to_owned())));
+        parameters.extend(more);
         let parameters: Vec<(&str, &str)> =
             parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let page = self.browser.authorize(&self.issuer, &parameters).await?;
         self.result(&page.json()?).await
+    }
+
+    /// What a flow shows now.
+    pub async fn show(&self, flow: &str) -> Result<Value, Broken> {
+        Ok(self.browser.visit(flow).await?.json()?)
+    }
+
+    /// What a flow has come to.
+    pub async fn read(&self, flow: &str) -> Result<SignOn, Broken> {
+        self.result(&self.show(flow).await?).await
     }
 
     /// Sends an action to a flow.
@@ -187,6 +264,9 @@ impl AppSession {
 
     async fn result(&self, body: &Value) -> Result<SignOn, Broken> {
         let Some(status) = text(body, "/status") else {
+            if text(body, "/code").as_deref() == Some("UNAVAILABLE") {
+                return Ok(SignOn::Busy);
+            }
             let why = text(body, "/details/0/message").or_else(|| text(body, "/message"));
             return Ok(SignOn::Refused { why: why.unwrap_or_else(|| body.to_string()) });
         };

@@ -12,16 +12,16 @@ use super::{
 };
 use crate::{
     Broken,
-    setup::{self, PASSWORD, WEB_REDIRECT_URI},
+    setup::{self, PASSWORD},
 };
 
 /// Stops the step unless something is true.
-fn require(holds: bool, what: &str) -> Result<(), Broken> {
+pub fn require(holds: bool, what: &str) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(Broken::new(what)) }
 }
 
 /// The `amr` of an ID token, as text.
-fn amr(id_token: &str) -> Result<String, Broken> {
+pub fn amr(id_token: &str) -> Result<String, Broken> {
     Ok(claims(id_token)?.pointer("/amr").map(ToString::to_string).unwrap_or_default())
 }
 
@@ -67,7 +67,7 @@ pub async fn vouch(stage: &Stage) -> Seen<()> {
 
 /// Ann signs in on the web site, where her phone is not, with a passcode that it shows.
 pub async fn passcode(stage: &Stage) -> Seen<()> {
-    let site = AppSession::new(&stage.issuer(), &stage.bank.web, WEB_REDIRECT_URI)?;
+    let site = stage.site()?;
     let page = at_passcode_page(&site, &stage.issuer()).await?;
     let wrong =
         submit(&site.browser, &page, &[("action", "passcode"), ("passcode", "000000")]).await?;
@@ -79,7 +79,7 @@ pub async fn passcode(stage: &Stage) -> Seen<()> {
     let answer = done.location_parameter("code");
     let answer = answer.ok_or_else(|| Broken::new("the right passcode did not sign in"))?;
     let amr = amr(&site.redeem(&answer).await?)?;
-    let again = AppSession::new(&stage.issuer(), &stage.bank.web, WEB_REDIRECT_URI)?;
+    let again = stage.site()?;
     let page = at_passcode_page(&again, &stage.issuer()).await?;
     let spent =
         submit(&again.browser, &page, &[("action", "passcode"), ("passcode", &code)]).await?;

@@ -26,7 +26,8 @@ async fn a_demo_that_is_killed_under_load_forgets_nothing_that_it_acknowledged()
     let listen = address();
     let database = format!("sqlite:{}", folder.path().join("countersign.db").display());
     let base_url = format!("http://{listen}");
-    let site = Site::set_up(database, folder.path().to_owned(), base_url, CUSTOMERS).await.unwrap();
+    let site =
+        Site::set_up(database, folder.path().to_owned(), base_url, CUSTOMERS, None).await.unwrap();
     let program = demo(folder.path(), &listen);
     let phones = phones.path().to_owned();
     let plan = Plan { program, kills: KILLS, seed: 1, customers: CUSTOMERS, phones };

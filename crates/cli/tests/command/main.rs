@@ -5,6 +5,7 @@
 mod durability;
 mod emulator;
 mod operations;
+mod push;
 mod restart;
 mod server;
 mod tour;

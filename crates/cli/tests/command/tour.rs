@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::NoTls;
 
 /// What the tour shows, in its order.
-const STEPS: [(&str, &str); 13] = [
+const STEPS: [(&str, &str); 27] = [
     ("F1", "platform started, bank set up"),
     ("F1", "enrolment offered and approved"),
     ("F2", "device authorization: no prompt"),
@@ -20,6 +20,20 @@ const STEPS: [(&str, &str); 13] = [
     ("F2", "restart loses nothing"),
     ("F2", "blocked device refused"),
     ("F1", "installation unpairs itself"),
+    ("F1", "phones paired that can be woken"),
+    ("F2", "silent push, permissive: answered"),
+    ("F2", "silent push, permissive: unanswered"),
+    ("F2", "silent push, restrictive: answered"),
+    ("F2", "silent push, restrictive: unanswered"),
+    ("P", "number picked on the phone"),
+    ("P", "number typed on the phone"),
+    ("P", "wrong number refused"),
+    ("P", "denied and reported as fraud"),
+    ("P", "asked too often: pushes stop"),
+    ("F4", "APNs: app removed, device gone"),
+    ("F4", "FCM: app removed, device gone"),
+    ("F4", "bad token never unpairs"),
+    ("F4", "storm of dead tokens: unpairing stops"),
 ];
 
 fn countersign(arguments: &[&str]) -> Output {

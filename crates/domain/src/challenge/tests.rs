@@ -16,6 +16,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::Deny { why: Denial::Fraud }),
         Just(Event::Tick),
         Just(Event::Cancel { why: Cancellation::Withdrawn }),
+        Just(Event::Cancel { why: Cancellation::Superseded }),
         Just(Event::Cancel { why: Cancellation::DeviceGone }),
     ]
 }
@@ -46,6 +47,26 @@ proptest! {
             challenge.state = step.state;
         }
         prop_assert!(ends <= 1 && told <= ends);
+    }
+
+    #[test]
+    fn a_question_to_a_person_that_ends_without_a_yes_counts_however_it_ends(
+        mut challenge in questions(), happened in vec((events(), 0_i64..30), 0..20)
+    ) {
+        let (mut now, mut counted) = (NOW, 0);
+        for (event, gap) in happened {
+            now = now.plus_seconds(gap);
+            let Ok(step) = apply(&challenge, &event, now) else { continue };
+            let counts = |effect: &&Effect| **effect == Effect::CountAgainstPushes;
+            counted += step.effects.iter().filter(counts).count();
+            challenge.state = step.state;
+        }
+        let without_yes = match challenge.state {
+            State::Pending | State::Acknowledged { .. } | State::Approved { .. } => false,
+            State::Denied { .. } | State::TimedOut | State::Cancelled { .. } => true,
+        };
+        let expected = usize::from(without_yes && challenge.shown().is_some());
+        prop_assert_eq!(counted, expected);
     }
 
     #[test]

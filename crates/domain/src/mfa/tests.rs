@@ -603,6 +603,21 @@ proptest! {
     }
 
     #[test]
+    fn what_push_services_and_credentials_say_never_opens_a_bypass(scene in scenes(), gone: bool) {
+        if scene.decide() == Decision::Bypass {
+            return Ok(());
+        }
+        let silent = scene.with(|scene| {
+            if gone {
+                scene.reach.services.clear();
+            } else {
+                scene.devices.iter_mut().for_each(|device| device.address = SUSPECT);
+            }
+        });
+        prop_assert_ne!(silent.decide(), Decision::Bypass);
+    }
+
+    #[test]
     fn blocking_or_locking_a_device_never_opens_a_bypass(
         scene in scenes(), n: prop::sample::Index, lock: bool
     ) {

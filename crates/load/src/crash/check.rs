@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     Verdict,
     customer::{Code, Customer, Family, Ledger, Standing},
-    session::{Answer, Session, code_of, id_token_of, refresh_token_of, status},
+    session::{Session, answered, code_of, id_token_of, refresh_token_of, status},
 };
 use crate::LoadError;
 
@@ -24,6 +24,7 @@ impl Customer {
         {
             verdict.violations.push("a refresh token outlives its code".to_owned());
         }
+        self.verify_waiting(verdict, None).await?;
         self.verify_passcodes(&ledger, verdict).await?;
         self.verify_standing(verdict).await?;
         for violation in &mut self.ledger.violations.drain(..) {
@@ -133,6 +134,7 @@ impl Customer {
                     verdict.violations.push(format!("{name} is {known:?} and not {device}"));
                 }
             }
+            Standing::Uninstalled { device } => self.verify_uninstalled(&device, verdict).await?,
             Standing::Blocked { .. } => self.verify_block(verdict).await?,
             Standing::Pairing => {
                 verdict.in_doubt += 1;
@@ -219,10 +221,4 @@ async fn times_that_count(code: &Code, tries: u32) -> Result<u32, LoadError> {
         }
     }
     Ok(times)
-}
-
-fn answered(answer: Answer) -> Result<Value, LoadError> {
-    answer.map_err(|why| {
-        LoadError::other(format!("the server that was just started does not answer: {why}"))
-    })
 }

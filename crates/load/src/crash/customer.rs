@@ -1,13 +1,17 @@
 //! A customer of the bank: one phone, and a ledger of what the platform has said about it.
 
+use std::collections::BTreeSet;
+
 use countersign_domain::id::Id;
 use countersign_emulator::{Browser, Phone};
 use countersign_protocol::time::Timestamp;
 use countersign_server::app::{App, ChangeDeviceError, DeviceChange};
 use fastrand::Rng;
+use serde_json::Value;
 
 use super::{
     Progress,
+    asking::Waiting,
     session::{Session, Unanswered, browser, code_of, id_token_of, refresh_token_of, status},
     site::Site,
 };
@@ -24,6 +28,8 @@ pub(super) enum Standing {
     Blocked { device: String },
     /// Asked to be paired, and never answered.
     Pairing,
+    /// Paired as this device, and the app was removed without a word.
+    Uninstalled { device: String },
     /// Asked to be unpaired from this device, and never answered.
     Unpairing { device: String },
 }
@@ -76,12 +82,18 @@ pub(super) struct Customer {
     pub ledger: Ledger,
     /// The refresh tokens of the last code. The check of the next server ends them, because it presents the code again.
     pub family: Option<Family>,
+    /// The token of the phone at the push service; empty without one.
+    pub token: String,
+    /// Flows that were told to wait for the phone. They outlive servers.
+    pub waiting: Vec<Waiting>,
+    /// The ids of all flows that were begun so.
+    pub asked: BTreeSet<String>,
     /// Only a phone that stays paired into the next period shows a passcode that counts.
     unpairs: bool,
     /// From when on the passcode was good that was tried last, or shown at pairing: none counts twice.
     tried: Option<Timestamp>,
-    rng: Rng,
-    progress: Progress,
+    pub rng: Rng,
+    pub progress: Progress,
 }
 
 /// There was no answer: the server is gone.
@@ -93,13 +105,13 @@ impl From<Unanswered> for Gone {
     }
 }
 
-type Step<T = ()> = Result<T, Gone>;
+pub(super) type Step<T = ()> = Result<T, Gone>;
 
 impl Customer {
     pub fn new(
         site: &Site,
         username: String,
-        phone: Phone,
+        (phone, token): (Phone, String),
         (mut rng, progress): (Rng, Progress),
     ) -> Result<Self, LoadError> {
         Ok(Self {
@@ -110,6 +122,9 @@ impl Customer {
             standing: Standing::Unpaired,
             ledger: Ledger::default(),
             family: None,
+            token,
+            waiting: Vec::new(),
+            asked: BTreeSet::new(),
             unpairs: rng.bool(),
             tried: None,
             rng,
@@ -129,9 +144,12 @@ impl Customer {
             (Standing::Paired { .. }, 0..2) if self.unpairs => self.unpair().await,
             (Standing::Paired { .. }, 2..4) => self.use_passcode().await,
             (Standing::Paired { .. }, 4..7) if self.family.is_some() => self.refresh().await,
+            (Standing::Paired { .. }, 7..9) if self.site.push.is_some() => self.ask().await,
             (Standing::Paired { .. } | Standing::Blocked { .. }, _) => self.sign_on().await,
             // Only the next server can tell.
-            (Standing::Pairing | Standing::Unpairing { .. }, _) => Err(Gone),
+            (Standing::Pairing | Standing::Uninstalled { .. } | Standing::Unpairing { .. }, _) => {
+                Err(Gone)
+            }
         }
     }
 
@@ -142,19 +160,33 @@ impl Customer {
     /// Signs on at the native app. Gives the code, where the flow comes to one.
     async fn code(&mut self) -> Step<Option<Code>> {
         let session = self.session(true);
-        let payload = self.phone.sdk().generate_mobile_payload().await.map_err(|_| Gone)?;
-        let Ok(flow) = session.begin(Some(&payload)).await else {
-            self.ledger.unanswered_payloads.push(payload);
+        let payload = self.payload().await?;
+        let flow = self.begin(&session, Some(payload)).await?;
+        let done = session.password(&flow, &self.username).await?;
+        Ok(code_of(&done).map(|code| Code { session, code }))
+    }
+
+    pub(super) async fn payload(&self) -> Step<String> {
+        self.phone.sdk().generate_mobile_payload().await.map_err(|_| Gone)
+    }
+
+    /// Begins a flow, and notes what became of the payload, if there is one.
+    pub(super) async fn begin(
+        &mut self,
+        session: &Session,
+        payload: Option<String>,
+    ) -> Step<Value> {
+        let Ok(flow) = session.begin(payload.as_deref()).await else {
+            self.ledger.unanswered_payloads.extend(payload);
             return Err(Gone);
         };
         if status(&flow) != "USERNAME_PASSWORD_REQUIRED" {
-            self.ledger.violations.push(format!("a new payload is refused: {flow}"));
+            self.ledger.violations.push(format!("a new sign-on is refused: {flow}"));
             return Err(Gone);
         }
-        self.ledger.payloads.push(payload);
+        self.ledger.payloads.extend(payload);
         self.progress.advance();
-        let done = session.password(&flow, &self.username).await?;
-        Ok(code_of(&done).map(|code| Code { session, code }))
+        Ok(flow)
     }
 
     async fn enrol(&mut self) -> Step {
@@ -303,9 +335,10 @@ impl Customer {
         let (device, change) = match &self.standing {
             Standing::Paired { device } => (device.clone(), DeviceChange::Block),
             Standing::Blocked { device } => (device.clone(), DeviceChange::Unblock),
-            Standing::Unpaired | Standing::Pairing | Standing::Unpairing { .. } => {
-                return Ok(false);
-            }
+            Standing::Unpaired
+            | Standing::Pairing
+            | Standing::Uninstalled { .. }
+            | Standing::Unpairing { .. } => return Ok(false),
         };
         let id: Id<_> = device.parse().map_err(|_| LoadError::other("a device id is none"))?;
         match app.change_device(self.site.environment, id, change).await {

@@ -11,7 +11,7 @@ use countersign_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::site::{PASSWORD, Site};
+use super::site::{ASKING, PASSWORD, Site};
 use crate::{LoadError, bank::REDIRECT_URI};
 
 /// What an app keeps of a sign-on.
@@ -20,6 +20,8 @@ pub(super) struct Session {
     browser: Browser,
     issuer: String,
     application: String,
+    /// The sign-on policy that is asked for; none: that of the application.
+    policy: Option<&'static str>,
     verifier: String,
 }
 
@@ -52,8 +54,14 @@ impl Session {
             browser: browser.clone(),
             issuer: site.issuer.clone(),
             application: application.clone(),
+            policy: None,
             verifier: encoding::encode(random::<32>(&SystemEntropy)),
         }
+    }
+
+    /// A sign-on under the policy that asks phones by push: silently on the phone, visibly at the web site.
+    pub fn asking(browser: &Browser, site: &Site, is_silent: bool) -> Self {
+        Self { policy: Some(ASKING), ..Self::new(browser, site, is_silent) }
     }
 
     /// Begins a flow, with a mobile payload if there is one.
@@ -71,6 +79,7 @@ impl Session {
             ("prompt", "login"),
         ];
         parameters.extend(payload.map(|payload| ("mobilePayload", payload)));
+        parameters.extend(self.policy.map(|policy| ("acr_values", policy)));
         decided(self.browser.authorize(&self.issuer, &parameters).await)
     }
 
@@ -83,6 +92,13 @@ impl Session {
     /// Gives a passcode.
     pub async fn passcode(&self, flow: &Value, passcode: &str) -> Answer {
         self.act(flow, "otp.check", &json!({ "otp": passcode })).await
+    }
+
+    /// Looks how far a flow is.
+    pub async fn look(&self, flow: &Value) -> Answer {
+        let href = flow.pointer("/_links/self/href").and_then(Value::as_str);
+        let href = href.ok_or_else(|| Unanswered::Ended(flow.clone()))?;
+        decided(self.browser.visit(href).await)
     }
 
     async fn act(&self, flow: &Value, action: &str, body: &Value) -> Answer {
@@ -113,6 +129,13 @@ impl Session {
         ];
         decided(self.browser.submit(&format!("{}/token", self.issuer), &fields).await)
     }
+}
+
+/// The answer of a server that must answer.
+pub(super) fn answered(answer: Answer) -> Result<Value, LoadError> {
+    answer.map_err(|why| {
+        LoadError::other(format!("the server that was just started does not answer: {why}"))
+    })
 }
 
 fn decided(page: Result<Page, BrowserError>) -> Answer {

@@ -8,8 +8,10 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, Mobile as MobileMethod, MobileApplication, PushRules,
+        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        MobileApplication, PushRules,
     },
+    push_limit::PushLimitRules,
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::Name,
 };
@@ -18,12 +20,16 @@ use countersign_protocol::{
 };
 use countersign_server::{
     Parts, PasswordSettings, Settings,
-    app::{App, NewApplication, NewMfaPolicy, NewSignOnPolicy, NewUser},
+    app::{App, NewApplication, NewMfaPolicy, NewPushCredentials, NewSignOnPolicy, NewUser},
     open,
 };
 use countersign_store::Settings as StoreSettings;
 
+use super::push_service::PushService;
 use crate::{LoadError, bank::REDIRECT_URI, seed::key_encryption_key};
+
+/// The sign-on policy that asks phones by push.
+pub(super) const ASKING: &str = "Asking";
 
 /// Everybody's password.
 pub(super) const PASSWORD: &str = "a password of everybody";
@@ -45,6 +51,8 @@ pub struct Site {
     pub native: String,
     /// The web site.
     pub web: String,
+    /// The push service that the server is configured for, if phones are asked.
+    pub push: Option<Arc<PushService>>,
 }
 
 /// The name of a customer.
@@ -59,12 +67,19 @@ impl Site {
         folder: PathBuf,
         base_url: String,
         customers: usize,
+        push: Option<PushService>,
     ) -> Result<Self, LoadError> {
         let app = open_app(&database, &folder, &base_url).await?;
         let environment = app.create_environment("Crash").await?.id;
         let native = application(&app, environment, Kind::Native).await?;
         let web = application(&app, environment, Kind::SinglePage).await?;
-        policies(&app, environment, native, web).await?;
+        policy(&app, environment, [native, web], Asks::Nothing).await?;
+        if let Some(push) = &push {
+            let account = NewPushCredentials::Fcm { service_account: push.account() };
+            let put = app.put_push_credentials(environment, native, account).await;
+            put.map_err(|error| LoadError::other(error.to_string()))?;
+            policy(&app, environment, [native, web], Asks::ByPush).await?;
+        }
         for number in 0..customers {
             let name = username(number);
             let new = NewUser {
@@ -80,7 +95,8 @@ impl Site {
         app.store().close().await;
         let issuer = format!("{base_url}/{environment}/as");
         let (native, web) = (native.to_string(), web.to_string());
-        Ok(Self { database, folder, base_url, environment, issuer, native, web })
+        let push = push.map(Arc::new);
+        Ok(Self { database, folder, base_url, environment, issuer, native, web, push })
     }
 
     /// The use cases, while nobody serves.
@@ -125,23 +141,40 @@ async fn application(
     Ok(app.create_application(environment, new).await?.application.id)
 }
 
-/// Login, then MFA, which users without a device pass.
-async fn policies(
+/// How phones that are paired pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// By themselves.
+    Nothing,
+    /// By an answer to a push.
+    ByPush,
+}
+
+/// Login, then MFA, which users without a device pass. Flows that wish for no policy run under the first.
+async fn policy(
     app: &App,
     environment: Id<Environment>,
-    native: Id<Application>,
-    web: Id<Application>,
+    [native, web]: [Id<Application>; 2],
+    asks: Asks,
 ) -> Result<(), LoadError> {
+    let (name, priority) = match asks {
+        Asks::Nothing => ("Phones", 1),
+        Asks::ByPush => (ASKING, 2),
+    };
+    let push = asks == Asks::ByPush;
+    let extra_verification = push.then_some(ExtraVerification::Restrictive);
+    // As many without an answer as there can be, since those that a kill leaves have none.
+    let limit = PushLimitRules { count: 50, period_seconds: 60, lock_seconds: 60 };
     let rules = MobileApplication {
         application: native,
         passcode_enabled: true,
-        device_authorization: Some(DeviceAuthorization { extra_verification: None }),
+        device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
         pairing_disabled: false,
-        push: PushRules::default(),
+        push: PushRules { enabled: push, limit, ..PushRules::default() },
     };
     let mfa = NewMfaPolicy {
-        name: "Phones".to_owned(),
+        name: name.to_owned(),
         mobile: MobileMethod {
             enabled: true,
             passcode_limit: Limit { failures: 7, lock_seconds: 120 },
@@ -153,10 +186,10 @@ async fn policies(
     let no_devices_mode = NoDevicesMode::Bypass;
     let step = ActionKind::MultiFactorAuthentication { mfa_policy, no_devices_mode };
     let steps = vec![ActionKind::Login, step];
-    let policy = NewSignOnPolicy { name: "Phones".to_owned(), steps };
+    let policy = NewSignOnPolicy { name: name.to_owned(), steps };
     let policy = app.create_sign_on_policy(environment, policy).await?;
     for application in [native, web] {
-        app.assign_sign_on_policy(environment, application, policy.id, 1).await?;
+        app.assign_sign_on_policy(environment, application, policy.id, priority).await?;
     }
     Ok(())
 }

@@ -37,13 +37,14 @@ pub(super) async fn seed(
     app: &App,
     environment: Id<Environment>,
     applications: [Id<Application>; 2],
-    bank: &Bank,
+    (bank, push): (&Bank, bool),
 ) -> Result<(), LoadError> {
     let population = app.store().read(DefaultPopulation(environment)).await?;
     let population = population.ok_or_else(|| LoadError::other("there is no population"))?;
     let stranger = Phone::of(u64::MAX, "")?;
     let mut driven = bank.driven_users().peekable();
-    let maker = Maker { environment, population, applications, stranger, now: app.now() };
+    let now = app.now();
+    let maker = Maker { environment, population, applications, stranger, push, now };
     let mut first = 0;
     while first < bank.users {
         let end = bank.users.min(first + CHUNK);
@@ -96,6 +97,7 @@ struct Maker {
     population: Id<Population>,
     applications: [Id<Application>; 2],
     stranger: Phone,
+    push: bool,
     now: Timestamp,
 }
 
@@ -117,12 +119,13 @@ impl Maker {
             updated_at: now,
         };
         for application in self.applications {
+            let driven = is_driven.then(|| self.driven(number, application)).transpose()?;
             chunk.devices.push(Device {
                 id: Id::new(now, &SystemEntropy),
                 environment: self.environment,
                 user: user.id,
-                installation: self.installation(number, application, is_driven)?,
-                verification: None,
+                installation: self.installation(driven.as_ref(), application),
+                verification: driven.as_ref().filter(|_| self.push).map(Phone::verification),
                 address: AddressState::Live,
                 contact_at: None,
                 nickname: None,
@@ -136,30 +139,25 @@ impl Maker {
         Ok(())
     }
 
+    fn driven(&self, number: u64, application: Id<Application>) -> Result<Phone, LoadError> {
+        let phone = Phone::of(number, &application.to_string())?;
+        Ok(if self.push { phone.listening() } else { phone })
+    }
+
     /// A key costs as much as fifty rows, so phones that nobody drives share one, under names that differ.
-    fn installation(
-        &self,
-        number: u64,
-        application: Id<Application>,
-        is_driven: bool,
-    ) -> Result<Installation, LoadError> {
-        let driven =
-            if is_driven { Some(Phone::of(number, &application.to_string())?) } else { None };
-        let phone = driven.as_ref().unwrap_or(&self.stranger);
-        let body = phone.body();
-        Ok(Installation {
-            thumbprint: if is_driven {
-                phone.name()
-            } else {
-                Thumbprint::from_bytes(random(&SystemEntropy))
-            },
+    fn installation(&self, driven: Option<&Phone>, application: Id<Application>) -> Installation {
+        let body = driven.unwrap_or(&self.stranger).body();
+        let thumbprint =
+            driven.map_or_else(|| Thumbprint::from_bytes(random(&SystemEntropy)), Phone::name);
+        Installation {
+            thumbprint,
             key: body.cnf.jwk,
             application,
             platform: Platform::Android,
             package: body.app.package.clone(),
             version: body.app.version.clone(),
             device: body.dev.clone(),
-            push: None,
-        })
+            push: body.push.clone(),
+        }
     }
 }

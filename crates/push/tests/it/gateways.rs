@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_push::{Gateway, GatewayError, Settings, SettingsError};
+use countersign_push::{Gateway, Settings, SettingsError};
 use url::Url;
 
 use crate::world::{StandingClock, apns_credentials, gateways, hms_credentials, settings};
@@ -76,7 +76,7 @@ fn settings_that_cannot_work_are_refused() {
 
     let mut plain = settings(BASE);
     plain.endpoints.apns_sandbox = Url::parse("http://push.example").unwrap();
-    let opened = gateways(plain, &clock).open("a", 1, &apns_credentials());
-    let expected = GatewayError::Settings(SettingsError::Https("apns_sandbox"));
-    assert_eq!(opened.err(), Some(expected));
+    assert_eq!(make(plain), Some(SettingsError::Https("apns_sandbox")));
+    let roots = b"not a certificate".to_vec();
+    assert_eq!(make(Settings { roots, ..settings(BASE) }), Some(SettingsError::Roots));
 }

@@ -62,10 +62,12 @@ pub static GOOGLE_KEY: LazyLock<KeyPair> =
 /// Settings under which every service is at `base`, and this machine may be called.
 pub fn settings(base: &str) -> Settings {
     let url = |text: &str| Url::parse(text).unwrap();
+    // APNs is HTTP/2 over TLS or nothing.
+    let apns = if base.starts_with("https:") { base } else { "https://localhost" };
     Settings {
         endpoints: Endpoints {
-            apns_production: url(base),
-            apns_sandbox: url(base),
+            apns_production: url(apns),
+            apns_sandbox: url(apns),
             fcm: url(base),
             fcm_token: None,
             hms: url(base),

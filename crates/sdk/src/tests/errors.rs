@@ -26,6 +26,7 @@ fn all() -> Vec<Error> {
         Error::Transport(TransportError::NoAnswer(text())),
         Error::Transport(TransportError::NotTrusted(text())),
         Error::Transport(TransportError::TooLong),
+        Error::Transport(TransportError::NoSockets),
         Error::Unavailable { status: 503, retry_after_seconds: Some(5), correlation_id: None },
         Error::Server { status: 500, correlation_id: Some("c".to_owned()) },
         Error::Rejected { status: 400, message: text(), correlation_id: Some("c".to_owned()) },

@@ -31,13 +31,16 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use crate::installation::lock;
-use crate::platform::{Method, Request, Response, Transport, TransportError};
+use crate::platform::{Method, Request, Response, Socket, Transport, TransportError};
 
 mod challenges;
 mod codes;
+mod sockets;
 
 pub use challenges::{Challenge, LIFE_SECONDS, push};
 pub use codes::{CODE, CODE_SECONDS, ShownCode};
+use sockets::Attempt;
+pub use sockets::Line;
 
 pub const ORIGIN: &str = "https://id.example";
 pub const ISSUER: &str = "https://id.example/e/as";
@@ -120,6 +123,8 @@ pub struct FakePlatform {
     pub codes: Mutex<Vec<ShownCode>>,
     /// What a push service would bring to installations of the platform itself.
     pub hints: Mutex<Vec<PushMessage>>,
+    /// What the next attempts to open a socket come to; after them there are none.
+    sockets: Mutex<VecDeque<Attempt>>,
     /// The last address that it was told, by pairing or by itself.
     pub push: Mutex<Option<PushAddress>>,
     /// What the push service says to a test message.
@@ -164,6 +169,7 @@ impl FakePlatform {
             challenges: Mutex::default(),
             codes: Mutex::default(),
             hints: Mutex::default(),
+            sockets: Mutex::default(),
             push: Mutex::default(),
             refuses_test: Mutex::default(),
             verifications: Mutex::default(),
@@ -454,6 +460,14 @@ impl Transport for FakePlatform {
             }
             Fate::Arrive => Ok(self.answer(&request)),
         }
+    }
+
+    async fn open_socket(
+        &self,
+        url: &str,
+        protocol: &str,
+    ) -> Result<Box<dyn Socket>, TransportError> {
+        self.open(url, protocol)
     }
 }
 

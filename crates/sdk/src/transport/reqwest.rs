@@ -1,12 +1,16 @@
 //! The transport of desktops, emulators and tests: reqwest on tokio, with rustls.
 
+mod socket;
+
 use std::error::Error as _;
 use std::time::Duration;
 
 use ::reqwest::{Certificate, Client, redirect};
 use async_trait::async_trait;
 
-use crate::platform::{MAX_BODY_BYTES, Method, Request, Response, Transport, TransportError};
+use crate::platform::{
+    MAX_BODY_BYTES, Method, Request, Response, Socket, Transport, TransportError,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -15,6 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
     client: Client,
+    /// A WebSocket begins with a request of HTTP/1.1 on a connection of its own.
+    socket_client: Client,
 }
 
 /// A trust root that is not a certificate.
@@ -26,13 +32,15 @@ impl ReqwestTransport {
     /// Trusts what the system trusts, and the PEM certificates in `extra_roots`, which may be
     /// empty.
     pub fn new(extra_roots: &[u8]) -> Result<Self, CertificateError> {
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // The addresses are fixed by the protocol; whoever redirects a proof wants to have it.
-            .redirect(redirect::Policy::none())
-            .tls_certs_merge(Certificate::from_pem_bundle(extra_roots)?)
-            .build()?;
-        Ok(Self { client })
+        let roots = Certificate::from_pem_bundle(extra_roots)?;
+        let builder = || {
+            Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                // The addresses are fixed by the protocol; whoever redirects a proof wants to have it.
+                .redirect(redirect::Policy::none())
+                .tls_certs_merge(roots.clone())
+        };
+        Ok(Self { client: builder().build()?, socket_client: builder().http1_only().build()? })
     }
 }
 
@@ -65,6 +73,14 @@ impl Transport for ReqwestTransport {
             body.extend_from_slice(&chunk);
         }
         Ok(Response { status: answer.status().as_u16(), headers, body })
+    }
+
+    async fn open_socket(
+        &self,
+        url: &str,
+        protocol: &str,
+    ) -> Result<Box<dyn Socket>, TransportError> {
+        Ok(Box::new(socket::open(&self.socket_client, url, protocol).await?))
     }
 }
 

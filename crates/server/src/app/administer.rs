@@ -88,6 +88,17 @@ impl App {
         self.store.read(work).await?.ok_or(AdministerError::NotFound)
     }
 
+    /// The application of this id, or of this name, in an environment.
+    pub async fn find_application(
+        &self,
+        environment: Id<Environment>,
+        id_or_name: &str,
+    ) -> Result<Id<Application>, AdministerError> {
+        let (id, name) = (id_or_name.parse().ok(), id_or_name.to_owned());
+        let work = FindApplication { environment, id, name };
+        self.store.read(work).await?.ok_or(AdministerError::NotFound)
+    }
+
     /// Makes an MFA policy.
     pub async fn create_mfa_policy(
         &self,
@@ -195,6 +206,25 @@ impl Work for FindEnvironment {
             None => environment::find_by_name(tx, &self.name).await?,
         };
         Ok(found.map(|environment| environment.id))
+    }
+}
+
+struct FindApplication {
+    environment: Id<Environment>,
+    id: Option<Id<Application>>,
+    name: String,
+}
+
+impl Work for FindApplication {
+    type Output = Option<Id<Application>>;
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        let found = match self.id {
+            Some(id) => application::load(tx, self.environment, id).await?,
+            None => application::find_by_name(tx, self.environment, &self.name).await?,
+        };
+        Ok(found.map(|application| application.id))
     }
 }
 

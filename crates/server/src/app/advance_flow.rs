@@ -39,8 +39,10 @@ pub enum Choice {
     Device { device: Id<Device> },
     /// A passcode of the device, instead of an answer on it.
     Passcode,
-    /// Another device than the one that is asked. `why` is a word for the audit log.
-    AnotherDevice { why: &'static str },
+    /// Another device than the one that is asked, by whatever way.
+    AnotherDevice,
+    /// Another device than the one that a question was sent to. `why` is a word for the audit log.
+    CancelPush { why: &'static str },
     /// From the start, maybe as somebody else.
     Reset,
     /// Not at all.
@@ -137,12 +139,13 @@ impl Work for Advance {
                 choices.iter().find(takes).ok_or(AdvanceError::NotNow)?;
                 Event::DeviceChosen { device: *device, ask: Ask::Passcode }
             }
-            Choice::AnotherDevice { .. } => {
+            Choice::CancelPush { .. } => {
                 if !matches!(old.state, State::Push { .. } | State::PushTimedOut { .. }) {
                     return Err(AdvanceError::NotNow);
                 }
                 Event::AnotherDevice
             }
+            Choice::AnotherDevice => Event::AnotherDevice,
             Choice::Reset => Event::Reset,
             Choice::Cancel => Event::Cancelled,
         };
@@ -161,9 +164,11 @@ impl Advance {
     async fn tell(&self, tx: &mut Tx<'_>, flow: &Flow) -> Result<(), Fault> {
         let (reason, device) = match self.request.choice {
             Choice::Device { device } => ("device_selected", Some(device)),
-            Choice::AnotherDevice { why } => (why, None),
+            Choice::CancelPush { why } => (why, None),
             Choice::Passcode => ("passcode", None),
-            Choice::Identify { .. } | Choice::Reset | Choice::Cancel => return Ok(()),
+            Choice::Identify { .. } | Choice::AnotherDevice | Choice::Reset | Choice::Cancel => {
+                return Ok(());
+            }
         };
         let event = audit::Event::of(audit::Action::AuthenticationUpdated, Some(reason));
         let event = event.through(flow.request.application).about(user_of(&flow.state)).on(device);

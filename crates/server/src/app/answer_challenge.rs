@@ -7,7 +7,6 @@ use countersign_domain::{
     device::Device,
     environment::Environment,
     id::Id,
-    mfa,
 };
 use countersign_protocol::{
     challenge::{
@@ -15,16 +14,13 @@ use countersign_protocol::{
         ShownHash,
     },
     jwk::EcPublicKey,
-    proof::Verified,
     time::Timestamp,
 };
-use countersign_store::{
-    StoreError, Topic, Tx, Versioned, Work, challenge, device, mfa_policy, user, wakes,
-};
+use countersign_store::{StoreError, Tx, Versioned, Work, challenge, device};
 
 use super::{
     App, Call, DeviceCall, DeviceCallError, Fault, Realm,
-    challenge::{EndError, cancel, end},
+    challenge::{EndError, cancel, end, may_answer},
     installation::{Proved, answer, peek_at, spend},
     list_challenges::statement,
 };
@@ -168,8 +164,13 @@ impl App {
         let call = self.call(environment, &request.correlation);
         let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
         let answered = self.store.write(Take { proved, id }).await;
-        if let Err(AnswerError::Call(DeviceCallError::Clash)) = &answered {
-            self.note_clash(call).await?;
+        match &answered {
+            Err(AnswerError::Call(DeviceCallError::Clash)) => self.note_clash(call).await?,
+            // The transaction that refused the answer is gone, and with it what it could have ended.
+            Err(AnswerError::Refused(challenges::Refusal::Cancelled)) => {
+                self.store.write(EndBarred { call, id }).await?;
+            }
+            Ok(_) | Err(_) => {}
         }
         answered
     }
@@ -192,32 +193,6 @@ impl App {
             ended += 1;
         }
         Ok(ended)
-    }
-}
-
-impl App {
-    /// Wakes who waits here for what other nodes have changed lately. Who is woken twice looks twice.
-    pub async fn wake_for_others(&self) -> Result<(), StoreError> {
-        let since = self.now().minus_seconds(WAKE_SECONDS);
-        let topics = self.store.read(ListWakes { since }).await?;
-        self.store.wake(&topics);
-        Ok(())
-    }
-}
-
-/// How far back changes of other nodes are looked for, in seconds: clocks of nodes differ, and commits take their time.
-const WAKE_SECONDS: i64 = 3;
-
-struct ListWakes {
-    since: Timestamp,
-}
-
-impl Work for ListWakes {
-    type Output = Vec<Topic>;
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Topic>, StoreError> {
-        wakes::list(tx, self.since).await
     }
 }
 
@@ -255,40 +230,14 @@ impl<A: Answer> Work for Take<A> {
         }
         let old = challenge::load(tx, call.environment, self.id).await?;
         let old = old.ok_or(AnswerError::Unknown)?;
-        let event = event_of(realm, proof, &old)?;
+        let event = proof.body().event(realm, &old)?;
         if !may_answer(tx, call, &old).await? {
-            cancel(tx, call, &old, Cancellation::DeviceGone).await?;
             return Err(challenges::Refusal::Cancelled.into());
         }
         let state = end(tx, call, &old, &event).await?;
         let response = ChallengeResponse { status: status(&state) };
         Ok(answer(tx, &self.proved.key(), &response).await?)
     }
-}
-
-fn event_of<A: Answer>(
-    realm: &Realm,
-    proof: &Verified<A>,
-    challenge: &Challenge,
-) -> Result<Event, AnswerError> {
-    proof.body().event(realm, challenge)
-}
-
-/// Whether device and user are still what they were when the question was asked. What bars them ends it in general; this is
-/// for what has run in between.
-async fn may_answer(
-    tx: &mut Tx<'_>,
-    call: &Call,
-    challenge: &Challenge,
-) -> Result<bool, StoreError> {
-    let device = device::load(tx, challenge.environment, challenge.device).await?;
-    let user = user::load(tx, challenge.environment, challenge.user).await?;
-    let policy = mfa_policy::load(tx, challenge.environment, challenge.policy).await?;
-    let (Some(device), Some(user), Some(policy)) = (device, user, policy) else {
-        return Ok(false);
-    };
-    let locked = mfa::is_locked_out(&policy, &user, call.now);
-    Ok(device.is_usable(call.now) && user.enabled && user.mfa_enabled && !locked)
 }
 
 const fn status(state: &State) -> ChallengeStatus {
@@ -298,6 +247,27 @@ const fn status(state: &State) -> ChallengeStatus {
         State::Denied { why: Denial::WrongNumber, .. } => ChallengeStatus::WrongNumber,
         State::Denied { .. } => ChallengeStatus::Denied,
         State::Pending | State::TimedOut | State::Cancelled { .. } => ChallengeStatus::Unknown,
+    }
+}
+
+struct EndBarred {
+    call: Call,
+    id: Id<Challenge>,
+}
+
+/// Ends a question to somebody who may not answer any more.
+impl Work for EndBarred {
+    type Output = ();
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let Self { call, id } = self;
+        match challenge::load(tx, call.environment, *id).await? {
+            Some(old) if !may_answer(tx, call, &old).await? => {
+                cancel(tx, call, &old, Cancellation::DeviceGone).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use countersign_domain::{
     dpop::DpopProof,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Versioned, Work, application, spent_jwt};
+use countersign_store::{Tx, Versioned, Work, application};
 
 use super::{
     App, Fault, Origin, Realm,
     access_token::{AccessToken, Live},
-    check_dpop::DpopRefusal,
+    check_dpop::{self, DpopRefusal},
     fault::faults,
 };
 use crate::limits::{Group, Limited};
@@ -93,11 +93,7 @@ impl Work for Authenticate {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Worker, WorkerError> {
         let environment = self.token.env;
-        if let Some(proof) = &self.dpop
-            && !spent_jwt::spend(tx, environment, &proof.spent).await?
-        {
-            return Err(DpopRefusal::Used.into());
-        }
+        check_dpop::spend(tx, environment, self.dpop.as_ref()).await?;
         let Some(Live::Application) = self.token.load_live(tx, self.now).await? else {
             return Err(WorkerError::InvalidToken);
         };

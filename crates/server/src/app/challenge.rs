@@ -5,6 +5,7 @@ pub(super) mod words;
 use countersign_domain::{
     application::{Application, Mobile},
     audit,
+    authorization::Answer,
     challenge::{
         self as challenges, Cancellation, Challenge, Denial, Effect, Event, Number, Person,
         Question, Shown, State,
@@ -12,6 +13,7 @@ use countersign_domain::{
     device::Device,
     flow::{self, Flow},
     id::Id,
+    mfa,
     mfa_policy::{MfaPolicy, PushRules},
     outbox::Content,
     push_limit::PushLimit,
@@ -21,8 +23,8 @@ use countersign_protocol::{
     challenge::Origin, jwk::Thumbprint, mobile_payload::PushService, time::Timestamp,
 };
 use countersign_store::{
-    Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy, push_limit,
-    user, wakes,
+    StoreError, Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy,
+    push_limit, user, wakes,
 };
 
 use super::{
@@ -130,7 +132,9 @@ async fn shown(
     };
     let locale = device.installation.device.locale.as_deref().unwrap_or_default();
     let words = words::of(locale, flow.request.template.as_deref(), &client.name);
-    let source = call.origin.source.as_ref();
+    // A back end that asks is not where the person is: it tells that by its own context.
+    let is_worker = flow.request.answer == Answer::Worker;
+    let source = call.origin.source.as_ref().filter(|_| !is_worker);
     let origin = Origin {
         address: source.and_then(|source| source.address.map(|address| address.to_string())),
         browser: source.and_then(|source| source.user_agent.clone()),
@@ -215,8 +219,12 @@ pub(super) async fn cancel_of_device(
     call: &Call,
     device: &Device,
 ) -> Result<(), Fault> {
-    for old in challenge::list_of_user(tx, device.user).await? {
-        if old.device == device.id {
+    for listed in challenge::list_of_user(tx, device.user).await? {
+        if listed.device != device.id {
+            continue;
+        }
+        // Read anew: a flow that goes on to another device may have taken the place of this question by its own.
+        if let Some(old) = challenge::load(tx, device.environment, listed.id).await? {
             cancel(tx, call, &old, Cancellation::DeviceGone).await?;
         }
     }
@@ -268,7 +276,10 @@ async fn commit(
             let event = audit::Event::of(action, Some(reason)).about(old.user).on(old.device);
             Ok(call.audit(tx, event.through(old.application).within(old.flow)).await?)
         }
-        Effect::TellFlow(outcome) => tell_flow(tx, call, old, outcome).await,
+        Effect::TellFlow(outcome) => {
+            let outcome = silence(tx, call, old, outcome).await?;
+            tell_flow(tx, call, old, outcome).await
+        }
         Effect::TellPhone => tell_phone(tx, call, old).await,
         Effect::CountAgainstPushes => count_push(tx, call, old).await,
         Effect::CountUserFailure => count_user(tx, call, old, true).await,
@@ -278,6 +289,39 @@ async fn commit(
             count_user(tx, call, old, false).await
         }
     }
+}
+
+/// What it means for the flow that a silent question stays without an answer. A policy may let that pass, but nobody who was
+/// barred while the question waited: the step is decided anew.
+async fn silence(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    challenge: &Challenge,
+    outcome: challenges::Outcome,
+) -> Result<challenges::Outcome, StoreError> {
+    use challenges::Outcome::{DeviceGone, Unanswered, Undeliverable};
+    let is_silence = matches!(outcome, Unanswered | Undeliverable) && challenge.shown().is_none();
+    if is_silence && !may_answer(tx, call, challenge).await? {
+        return Ok(DeviceGone);
+    }
+    Ok(outcome)
+}
+
+/// Whether device and user are still what they were when the question was asked. What bars the device ends its questions;
+/// this is for what bars the user, and for what has run in between.
+pub(super) async fn may_answer(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    challenge: &Challenge,
+) -> Result<bool, StoreError> {
+    let device = device::load(tx, challenge.environment, challenge.device).await?;
+    let user = user::load(tx, challenge.environment, challenge.user).await?;
+    let policy = mfa_policy::load(tx, challenge.environment, challenge.policy).await?;
+    let (Some(device), Some(user), Some(policy)) = (device, user, policy) else {
+        return Ok(false);
+    };
+    let locked = mfa::is_locked_out(&policy, &user, call.now);
+    Ok(device.is_usable(call.now) && user.enabled && user.mfa_enabled && !locked)
 }
 
 /// The flow that waits goes on, if it still waits for this.

@@ -7,9 +7,13 @@ use countersign_domain::{
     id::Id,
     user::User,
 };
-use countersign_store::{StoreError, Tx, Versioned, Work, device};
+use countersign_store::{StoreError, Tx, Versioned, Work, device, wakes};
 
-use super::{App, Call, Fault, challenge::cancel_of_device, fault::faults};
+use super::{
+    App, Call, Fault,
+    challenge::{cancel_of_device, phone_topic},
+    fault::faults,
+};
 
 /// What an administrator does to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +130,8 @@ pub(super) async fn change_as_said(
     }
     if !step.state.is_usable(call.now) {
         Box::pin(cancel_of_device(tx, call, old)).await?;
+        // Whoever listens in its name looks whether it still may.
+        wakes::wake(tx, phone_topic(old.installation.thumbprint), call.now).await?;
     }
     Ok(())
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{
-    application::Application, audit, device::Device, environment::Environment, id::Id,
-    push_credentials::PushCredentials,
-};
+use countersign_domain::{audit, environment::Environment, id::Id};
 use countersign_protocol::{
     challenge::{PushAddressRequest, PushAddressResponse, PushTestRequest, PushTestResponse},
     jwk::Thumbprint,
@@ -13,7 +10,7 @@ use countersign_protocol::{
     push::Hint,
 };
 use countersign_push::{Outcome, Style};
-use countersign_store::{StoreError, Tx, Versioned, Work, application, device, push_credentials};
+use countersign_store::{StoreError, Tx, Work, device};
 
 use super::{
     App, DeviceCall, DeviceCallError, Fault, Realm,
@@ -61,16 +58,11 @@ impl App {
         if let Some(answer) = self.store.write(Begin { proved, id: id.clone() }).await? {
             return Ok(answer);
         }
-        let target = self.store.read(FindTarget { environment, thumbprint }).await?;
-        let target = target.ok_or(DeviceCallError::NotPaired)?;
-        let to = Recipient {
-            device: &target.device,
-            application: &target.application,
-            credentials: target.credentials.as_ref(),
-        };
+        let to = self.store.read(FindRecipient { environment, thumbprint }).await?;
+        let to = to.ok_or(DeviceCallError::NotPaired)?;
         let hint = Hint::Test { id: id.clone() };
         let expires_at = now.plus_seconds(TEST_SECONDS);
-        let sent = self.send_hint(to, hint, Style::Silent, expires_at).await?;
+        let sent = self.send_hint(&to, hint, Style::Silent, expires_at).await?;
         let accepted = sent.outcome == Outcome::Accepted;
         let error_code = (!accepted).then_some(sent.raw.reason);
         let response = PushTestResponse { id, accepted, error_code };
@@ -128,34 +120,20 @@ impl Work for Begin {
 }
 
 /// Whom a test is for: one device of the installation stands for all, since they share the address.
-struct Target {
-    device: Device,
-    application: Application,
-    credentials: Option<Versioned<PushCredentials>>,
-}
-
-struct FindTarget {
+struct FindRecipient {
     environment: Id<Environment>,
     thumbprint: Thumbprint,
 }
 
-impl Work for FindTarget {
-    type Output = Option<Target>;
+impl Work for FindRecipient {
+    type Output = Option<Recipient>;
     type Error = StoreError;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Target>, StoreError> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Recipient>, StoreError> {
         let devices = device::list_of_installation(tx, self.environment, self.thumbprint).await?;
-        let Some(device) = devices.into_iter().next().map(Versioned::into_value) else {
-            return Ok(None);
-        };
-        let native = device.installation.application;
-        let Some(application) = application::load(tx, self.environment, native).await? else {
-            return Ok(None);
-        };
-        let credentials = match &device.installation.push {
-            Some(push) => push_credentials::find(tx, native, push.service).await?,
-            None => None,
-        };
-        Ok(Some(Target { device, application: application.into_value(), credentials }))
+        match devices.into_iter().next() {
+            Some(device) => Recipient::of(tx, device.into_value()).await,
+            None => Ok(None),
+        }
     }
 }

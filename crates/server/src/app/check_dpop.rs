@@ -3,6 +3,8 @@
 use countersign_domain::{
     application::Application,
     dpop::{DpopError, DpopProof, Expected},
+    environment::Environment,
+    id::Id,
 };
 use countersign_protocol::jwk::Thumbprint;
 use countersign_store::{Tx, spent_jwt};
@@ -45,7 +47,7 @@ pub enum DpopRefusal {
 faults!(DpopRefusal);
 
 impl App {
-    /// Verifies the proof of a request. It counts with what is done with it: see `bind`.
+    /// Verifies the proof of a request. It counts with what is done with it: see `bind` and `spend`.
     pub fn verify_dpop(
         &self,
         realm: &Realm,
@@ -69,12 +71,23 @@ pub(super) async fn bind(
     application: &Application,
     proof: Option<&DpopProof>,
 ) -> Result<Option<Thumbprint>, DpopRefusal> {
+    if proof.is_none() && application.oidc.dpop_required {
+        return Err(DpopRefusal::Required);
+    }
+    spend(tx, application.environment, proof).await?;
+    Ok(proof.map(|proof| proof.key))
+}
+
+/// Lets a proof count, if there is one, and only once.
+pub(super) async fn spend(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    proof: Option<&DpopProof>,
+) -> Result<(), DpopRefusal> {
     match proof {
-        None if application.oidc.dpop_required => Err(DpopRefusal::Required),
-        None => Ok(None),
-        Some(proof) if spent_jwt::spend(tx, application.environment, &proof.spent).await? => {
-            Ok(Some(proof.key))
+        Some(proof) if !spent_jwt::spend(tx, environment, &proof.spent).await? => {
+            Err(DpopRefusal::Used)
         }
-        Some(_) => Err(DpopRefusal::Used),
+        Some(_) | None => Ok(()),
     }
 }

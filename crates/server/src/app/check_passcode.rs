@@ -12,7 +12,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{otp, secret::Secret};
 use countersign_store::{
-    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, user,
+    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, push_limit, user,
 };
 
 use super::{
@@ -100,17 +100,39 @@ impl Work for Check {
         let device = device::load(tx, flow.environment, *device).await?;
         let device = device.filter(|device| device.user == identity.user);
         let mut seen = Seen::default();
-        let accepted = if let Some(device) = device {
+        let checked = if let Some(device) = &device {
             self.check(tx, &mut flow, device, &mut seen).await?
         } else {
             // Removed since it was chosen: the step is decided anew.
             run(tx, &self.call, &mut flow, Event::DeviceLost, &mut seen).await?;
-            false
+            Checked::Wrong
         };
         flows::swap(tx, &old, &flow).await?;
+        if let (Checked::WrongAndLocked, Some(device)) = (checked, &device) {
+            // Other flows may wait for an answer on it. They go on once this one is stored, since what they ask next may take
+            // the place of what it asks.
+            Box::pin(cancel_of_device(tx, &self.call, device)).await?;
+            if let Some(moved) = flows::load(tx, flow.environment, flow.id, now).await? {
+                flow = moved.into_value();
+            }
+        }
         let view = view(tx, flow, now, seen).await?;
-        Ok(if accepted { PasscodeOutcome::Accepted(view) } else { PasscodeOutcome::Refused(view) })
+        Ok(match checked {
+            Checked::Right => PasscodeOutcome::Accepted(view),
+            Checked::Wrong | Checked::WrongAndLocked => PasscodeOutcome::Refused(view),
+        })
     }
+}
+
+/// What a passcode was.
+#[derive(Clone, Copy)]
+enum Checked {
+    /// The right one.
+    Right,
+    /// Wrong, or of a device that takes none any more.
+    Wrong,
+    /// The one wrong passcode too many.
+    WrongAndLocked,
 }
 
 impl Check {
@@ -118,9 +140,9 @@ impl Check {
         &self,
         tx: &mut Tx<'_>,
         flow: &mut Flow,
-        device: Versioned<Device>,
+        device: &Versioned<Device>,
         seen: &mut Seen,
-    ) -> Result<bool, CheckPasscodeError> {
+    ) -> Result<Checked, CheckPasscodeError> {
         let application = application::load(tx, flow.environment, device.installation.application);
         let mobile = application.await?.and_then(|application| application.mobile.clone());
         let policy = policy_of(tx, flow).await?;
@@ -136,10 +158,10 @@ impl Check {
         let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
         else {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
-            return Ok(false);
+            return Ok(Checked::Wrong);
         };
         let wrong = DeviceEvent::PasscodeWrong { limit: policy.mobile.passcode_limit };
-        let event = match self.matching_step(&device, &mobile)? {
+        let event = match self.matching_step(device, &mobile)? {
             Some(step) => DeviceEvent::PasscodeMatched { step },
             None => wrong,
         };
@@ -148,19 +170,22 @@ impl Check {
             .or_else(|_| devices::apply(&device.state, wrong, self.call.now))
             .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
         let accepted = !step.effects.contains(&Effect::CountUserFailure);
-        let device_goes_on = self.commit(tx, flow, &device, step).await?;
+        let device_goes_on = self.commit(tx, flow, device, step).await?;
         let through = (flow.request.application, flow.id);
         let user_goes_on = count_attempt(tx, &self.call, &user, through, !accepted).await?;
         if accepted {
             run(tx, &self.call, flow, Event::PasscodeAccepted, seen).await?;
+            // The person is there. This comes last, since a question that is withdrawn for the passcode has counted.
+            let (user, application) = (device.user, device.installation.application);
+            push_limit::clear(tx, push_limit::Subject { user, application }).await?;
         } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
         }
-        if !device_goes_on {
-            // Other flows may wait for an answer on it. This one has withdrawn its own question.
-            Box::pin(cancel_of_device(tx, &self.call, &device)).await?;
-        }
-        Ok(accepted)
+        Ok(match (accepted, device_goes_on) {
+            (true, _) => Checked::Right,
+            (false, true) => Checked::Wrong,
+            (false, false) => Checked::WrongAndLocked,
+        })
     }
 
     fn matching_step(&self, device: &Device, mobile: &Mobile) -> Result<Option<i64>, Fault> {

@@ -1,13 +1,10 @@
 //! Whether this node can answer requests: for load balancers, which ask often.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use countersign_protocol::time::Timestamp;
 use countersign_store::StoreError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::App;
 
@@ -43,20 +40,27 @@ impl Unready {
 /// What is known of the readiness of this node.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     last: Mutex<Option<(Timestamp, Result<(), Unready>)>>,
 }
 
 impl App {
-    /// Says to load balancers that no more requests should come. Those that do are still answered.
+    /// Says to load balancers that no more requests should come, and to sockets that they end. Requests that come are still
+    /// answered, and those that wait for a phone are answered at once.
     pub fn drain(&self) {
-        self.readiness.draining.store(true, Ordering::Release);
+        self.readiness.draining.send_replace(true);
     }
 
     /// Whether [`App::drain`] was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.readiness.draining.load(Ordering::Acquire)
+        *self.readiness.draining.borrow()
+    }
+
+    /// Waits for [`App::drain`]: nobody waits for a phone on a server that stops.
+    pub async fn drained(&self) {
+        // The sender is here, so there is an end to wait for.
+        let _ = self.readiness.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
     /// Whether requests should come here.

@@ -52,12 +52,10 @@ pub(super) struct Report {
     pub answer: Answer,
 }
 
-/// Whom a message is for, and by what.
+/// What a message is about, and whom it is for.
 struct Target {
     challenge: Challenge,
-    device: Device,
-    application: Application,
-    credentials: Option<Versioned<PushCredentials>>,
+    to: Recipient,
 }
 
 impl App {
@@ -80,7 +78,7 @@ impl App {
         let realm = realm.ok_or_else(|| Fault::broken("a message has no environment"))?;
         let answer = self.push(&realm, message, &target).await?;
         let outcome = outcome(&answer.outcome);
-        let Target { challenge, device, .. } = target;
+        let Target { challenge, to: Recipient { device, .. } } = target;
         let report = device.installation.push.map(|push| Report {
             device: device.id,
             application: device.installation.application,
@@ -99,8 +97,8 @@ impl App {
         message: &Message,
         target: &Target,
     ) -> Result<Answer, Fault> {
-        let Target { challenge, device, application, .. } = target;
-        let locale = device.installation.device.locale.as_deref().unwrap_or_default();
+        let Target { challenge, to } = target;
+        let locale = to.device.installation.device.locale.as_deref().unwrap_or_default();
         let (title, body) = words::hint(locale);
         let id = challenge.id.to_string();
         let (hint, style) = match (message.content, &challenge.question) {
@@ -115,14 +113,13 @@ impl App {
             }
         };
         let expires_at = message.expires_at();
-        let to = Recipient { device, application, credentials: target.credentials.as_ref() };
         self.send_hint(to, hint, style, expires_at).await
     }
 
     /// Sends a hint to a device. That there is no way to it is an answer too.
     pub(super) async fn send_hint(
         &self,
-        to: Recipient<'_>,
+        to: &Recipient,
         hint: Hint,
         style: Style<'_>,
         expires_at: Timestamp,
@@ -137,8 +134,10 @@ impl App {
         if !address.enabled {
             return Ok(own(PUSH_DISABLED));
         }
-        let Some(credentials) = to.credentials else { return Ok(own(MISSING_PUSH_CREDENTIALS)) };
-        let gateway = self.gateway(to.application, credentials)?;
+        let Some(credentials) = &to.credentials else {
+            return Ok(own(MISSING_PUSH_CREDENTIALS));
+        };
+        let gateway = self.gateway(&to.application, credentials)?;
         // The same for each attempt, so that a service or a phone that sees both knows.
         let named = format!("{hint:?} {}", address.address);
         let mut id = [0; 16];
@@ -167,11 +166,25 @@ impl App {
 }
 
 /// Who gets a message, and by what.
-#[derive(Clone, Copy)]
-pub(super) struct Recipient<'a> {
-    pub device: &'a Device,
-    pub application: &'a Application,
-    pub credentials: Option<&'a Versioned<PushCredentials>>,
+pub(super) struct Recipient {
+    device: Device,
+    application: Application,
+    credentials: Option<Versioned<PushCredentials>>,
+}
+
+impl Recipient {
+    /// Reads what it takes to reach a device. `None`: its application is gone.
+    pub async fn of(tx: &mut Tx<'_>, device: Device) -> Result<Option<Self>, StoreError> {
+        let native = device.installation.application;
+        let Some(application) = application::load(tx, device.environment, native).await? else {
+            return Ok(None);
+        };
+        let credentials = match &device.installation.push {
+            Some(push) => push_credentials::find(tx, native, push.service).await?,
+            None => None,
+        };
+        Ok(Some(Self { device, application: application.into_value(), credentials }))
+    }
 }
 
 /// What the app has not given.
@@ -214,17 +227,8 @@ impl Work for Find {
         let Some(device) = device::load(tx, self.environment, challenge.device).await? else {
             return Ok(None);
         };
-        let native = device.installation.application;
-        let Some(application) = application::load(tx, self.environment, native).await? else {
-            return Ok(None);
-        };
-        let credentials = match &device.installation.push {
-            Some(push) => push_credentials::find(tx, native, push.service).await?,
-            None => None,
-        };
-        let challenge = challenge.into_value();
-        let (device, application) = (device.into_value(), application.into_value());
-        Ok(Some(Target { challenge, device, application, credentials }))
+        let to = Recipient::of(tx, device.into_value()).await?;
+        Ok(to.map(|to| Target { challenge: challenge.into_value(), to }))
     }
 }
 
@@ -254,7 +258,7 @@ pub(super) async fn settle(
 }
 
 /// No message comes to the device. A silent question is over by that; a visible one may be found by the phone itself.
-async fn give_up(tx: &mut Tx<'_>, call: &Call, id: Id<Challenge>) -> Result<(), Fault> {
+pub(super) async fn give_up(tx: &mut Tx<'_>, call: &Call, id: Id<Challenge>) -> Result<(), Fault> {
     let Some(old) = challenge::load(tx, call.environment, id).await? else { return Ok(()) };
     match (&old.question, &old.state) {
         (Question::Silent, State::Pending) => {
@@ -262,9 +266,4 @@ async fn give_up(tx: &mut Tx<'_>, call: &Call, id: Id<Challenge>) -> Result<(), 
         }
         _ => Ok(()),
     }
-}
-
-/// The message of a challenge was given up without an answer of its service.
-pub(super) async fn given_up(tx: &mut Tx<'_>, call: &Call, id: Id<Challenge>) -> Result<(), Fault> {
-    give_up(tx, call, id).await
 }

@@ -31,11 +31,18 @@ use super::{
 
 /// What waits for an installation.
 #[derive(Default)]
-struct Waiting {
+pub(super) struct Waiting {
     /// Questions to the person.
     visible: Vec<Challenge>,
     /// Silent questions, for phones that the platform reaches without a push service.
     silent: Vec<Challenge>,
+}
+
+impl Waiting {
+    /// The questions of both kinds, by their ids.
+    pub fn ids(&self) -> Vec<Id<Challenge>> {
+        self.visible.iter().chain(&self.silent).map(|challenge| challenge.id).collect()
+    }
 }
 
 impl App {
@@ -65,13 +72,12 @@ impl App {
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(left.min(LONGEST_WAIT)) => {}
+                () = self.drained() => break,
             }
             woken = waiter.woken();
             waiting = self.store.read(Look { environment, thumbprint }).await?;
         }
-        let response = response(realm, &waiting)?;
-        let json = serde_json::to_string(&response);
-        json.map_err(|_| Fault::broken("an answer has no JSON").into())
+        Ok(response(realm, &waiting)?)
     }
 }
 
@@ -80,12 +86,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Whether the phone knows all that waits, and all that it knows waits.
 fn is_known(waiting: &Waiting, known: &[String]) -> bool {
-    let ids: Vec<String> = waiting
-        .visible
-        .iter()
-        .chain(&waiting.silent)
-        .map(|challenge| challenge.id.to_string())
-        .collect();
+    let ids: Vec<String> = waiting.ids().iter().map(ToString::to_string).collect();
     ids.iter().all(|id| known.contains(id)) && known.iter().all(|id| ids.contains(id))
 }
 
@@ -122,7 +123,8 @@ impl Work for Look {
     }
 }
 
-async fn look(
+/// Reads what waits for an installation.
+pub(super) async fn look(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
     thumbprint: Thumbprint,
@@ -154,7 +156,8 @@ fn is_direct(device: &Versioned<Device>) -> bool {
     push.is_some_and(|push| push.service == PushService::Direct)
 }
 
-fn response(realm: &Realm, waiting: &Waiting) -> Result<ChallengesResponse, Fault> {
+/// A [`ChallengesResponse`] as JSON.
+pub(super) fn response(realm: &Realm, waiting: &Waiting) -> Result<String, Fault> {
     let mut challenges = Vec::with_capacity(waiting.visible.len());
     for challenge in &waiting.visible {
         let Some(claims) = statement(realm, challenge) else { continue };
@@ -165,7 +168,8 @@ fn response(realm: &Realm, waiting: &Waiting) -> Result<ChallengesResponse, Faul
         let nonce = realm.push_nonce(challenge.id);
         PushMessage::new(Hint::Silent { id: challenge.id.to_string(), nonce })
     });
-    Ok(ChallengesResponse { challenges, hints: silent.collect() })
+    let response = ChallengesResponse { challenges, hints: silent.collect() };
+    serde_json::to_string(&response).map_err(|_| Fault::broken("an answer has no JSON"))
 }
 
 /// What the platform signs of a visible challenge. It is the same every time: an approval repeats its hash.

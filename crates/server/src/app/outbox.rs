@@ -12,7 +12,7 @@ use countersign_store::{
 
 use super::{
     App, Call, Fault,
-    deliver_push::{Delivery, Report, given_up, settle},
+    deliver_push::{Delivery, Report, give_up, settle},
 };
 
 /// What a worker has to do, and when it must look again at the latest.
@@ -204,7 +204,7 @@ impl Settle {
                 let failed = audit::Event::failed(audit::Action::LogoutTokenFailed, why.name());
                 Ok(self.call.audit(tx, failed.through(application).about(user)).await?)
             }
-            Content::Challenge { challenge, .. } => given_up(tx, &self.call, challenge).await,
+            Content::Challenge { challenge, .. } => give_up(tx, &self.call, challenge).await,
             // A question that is over, and a phone that may be asked once more: nobody waits for either.
             Content::Cancellation { .. } | Content::Unpairing { .. } => Ok(()),
         }

@@ -28,7 +28,7 @@ pub enum PushCredentialsError {
     #[error("mobile.bundle_id must be set before credentials of APNs")]
     BundleIdRequired,
     /// There is no such native application, or it has no credentials of this service.
-    #[error("nothing with that id is there")]
+    #[error("the application is not a native one, or has no credentials of this service")]
     NotFound,
     /// It could not be decided.
     #[error(transparent)]

@@ -76,7 +76,7 @@ pub struct FlowView {
     /// The other devices, in the flow of a worker application. Nobody else is told of them.
     pub barred: Vec<Barred>,
     /// The number that the person must find or type on the phone.
-    pub number: Option<String>,
+    pub number: Option<Number>,
 }
 
 /// A device that can be chosen.
@@ -179,6 +179,7 @@ impl App {
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(left.min(next)) => {}
+                () = self.drained() => return Ok(view),
             }
         }
     }
@@ -270,10 +271,10 @@ async fn number(
     tx: &mut Tx<'_>,
     flow: &Flow,
     id: Id<Challenge>,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Number>, StoreError> {
     let challenge = challenge::load(tx, flow.environment, id).await?;
     let shown = challenge.as_ref().and_then(|challenge| challenge.shown());
-    Ok(shown.and_then(|shown| shown.number.as_ref()).map(Number::text))
+    Ok(shown.and_then(|shown| shown.number.clone()))
 }
 
 fn is_proved(state: &State) -> bool {

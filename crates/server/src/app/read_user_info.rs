@@ -10,13 +10,13 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Work, application, spent_jwt, user};
+use countersign_store::{Tx, Work, application, user};
 use serde::Serialize;
 
 use super::{
     App, Fault, Realm,
     access_token::{AccessToken, Live},
-    check_dpop::DpopRefusal,
+    check_dpop::{self, DpopRefusal},
     fault::faults,
 };
 
@@ -80,11 +80,7 @@ impl Work for Read {
     const IS_BRIEF: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<UserInfo, ReadUserInfoError> {
-        if let Some(proof) = &self.dpop
-            && !spent_jwt::spend(tx, self.token.env, &proof.spent).await?
-        {
-            return Err(DpopRefusal::Used.into());
-        }
+        check_dpop::spend(tx, self.token.env, self.dpop.as_ref()).await?;
         let Some(Live::Grant(grant)) = self.token.load_live(tx, self.now).await? else {
             return Err(ReadUserInfoError::InvalidToken);
         };

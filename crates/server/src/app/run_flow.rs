@@ -7,7 +7,7 @@ use countersign_domain::{
     claims,
     device::Device,
     environment::Environment,
-    flow::{self, Effect, Event, Failure, Flow, Identity, Known, Method, State, Step},
+    flow::{self, Effect, Event, Failure, Flow, Identity, Known, Method, Notice, State, Step},
     grant::{self, Grant},
     id::Id,
     mfa::{self, Decision, Reach, Verification},
@@ -128,6 +128,7 @@ pub(super) async fn run(
     event: Event,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
+    let notice = Notice::after(&event);
     let mut next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
     let fails = matches!(next.state, State::Failed { .. });
     if let Some(identity) = waits_for_device(&flow.state).filter(|_| !fails)
@@ -135,6 +136,7 @@ pub(super) async fn run(
     {
         next = flow::apply(flow.plan(), &flow.state, Event::Reset, call.now)?;
     }
+    flow.notice = notice;
     commit(tx, call, flow, next, seen).await?;
     settle(tx, call, flow, seen).await
 }

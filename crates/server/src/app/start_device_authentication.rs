@@ -149,15 +149,12 @@ impl Work for Start {
 impl Start {
     async fn policy(&self, tx: &mut Tx<'_>) -> Result<MfaPolicy, StartError> {
         let environment = self.call.environment;
-        let policy = match self.request.policy {
-            Some(id) => {
-                let named = mfa_policy::load(tx, environment, id).await?;
-                named.ok_or(StartError::UnknownPolicy)?
-            }
-            None => {
-                let none = || Fault::broken("an environment has no MFA policy");
-                mfa_policy::load_default(tx, environment).await?.ok_or_else(none)?
-            }
+        let policy = if let Some(id) = self.request.policy {
+            let named = mfa_policy::load(tx, environment, id).await?;
+            named.ok_or(StartError::UnknownPolicy)?
+        } else {
+            let none = || Fault::broken("an environment has no MFA policy");
+            mfa_policy::load_default(tx, environment).await?.ok_or_else(none)?
         };
         Ok(policy.into_value())
     }
@@ -188,6 +185,7 @@ impl Start {
             installation,
             session: None,
             resumed: None,
+            notice: None,
             // No browser has begun it, and none can go on with it.
             browser: String::new(),
             created_at: now,

@@ -260,6 +260,7 @@ pub(super) async fn new_flow(
         id,
         environment: call.environment,
         state: Flow::first(&actions),
+        notice: None,
         request,
         acr: policy.name,
         actions,

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use countersign_domain::{device::Device, id::Id};
+use countersign_domain::{device::Device, flow::State, id::Id};
 use countersign_protocol::{json as strict, secret::Secret};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -20,7 +20,9 @@ use super::{
     problem::{Detail, FaultResponse, Problem},
 };
 use crate::{
-    app::{App, Fault},
+    app::{
+        App, CheckPasscodeError, Fault, FlowHandle, FlowView, PasscodeOutcome, ReadFlowError, Realm,
+    },
     limits::Limited,
 };
 
@@ -158,10 +160,26 @@ pub(super) fn passcode(body: &[u8]) -> Result<Secret<String>, Refusal> {
     required(otp, "otp")
 }
 
-/// What is said of a passcode that is wrong, as long as another may be tried.
-pub(super) fn wrong_passcode() -> Refusal {
-    let message = "the passcode is wrong, too old, or was used already";
-    invalid("INVALID_VALUE", "otp", message, None)
+/// What a resource shows after [`OTP_CHECK`], or why the action was not taken, in its own words.
+pub(super) fn after_passcode(
+    checked: Result<PasscodeOutcome, CheckPasscodeError>,
+    not_now: impl FnOnce(&str) -> Refusal,
+    not_found: impl FnOnce() -> Problem,
+) -> Result<FlowView, Refusal> {
+    match checked {
+        Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
+        Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
+            State::Passcode { .. } | State::Push { .. } | State::PushTimedOut { .. } => {
+                let message = "the passcode is wrong, too old, or was used already";
+                Err(invalid("INVALID_VALUE", "otp", message, None))
+            }
+            // The wrong passcode was the last one: the resource itself says what follows.
+            _ => Ok(view),
+        },
+        Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
+        Err(CheckPasscodeError::NotFound) => Err(Refusal::Problem(not_found())),
+        Err(CheckPasscodeError::Fault(fault)) => Err(Refusal::Fault(fault)),
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -176,8 +194,25 @@ pub(super) fn cancel_reason(body: &[u8]) -> Result<String, Refusal> {
     required(reason, "reason")
 }
 
+/// Reads a flow. Where the caller is ready to wait, one that waits for a phone is read once it waits no more, or when the time
+/// is over.
+pub(super) async fn read_flow(
+    app: &App,
+    realm: &Arc<Realm>,
+    handle: FlowHandle,
+    headers: &HeaderMap,
+) -> Result<FlowView, ReadFlowError> {
+    match preferred_wait(headers) {
+        Some(wait) => {
+            let most = wait.min(app.settings().longest_wait());
+            app.await_flow(realm, handle, most).await
+        }
+        None => app.read_flow(realm, handle).await,
+    }
+}
+
 /// How long the caller is ready to wait, if it says so (`Prefer: wait=SECONDS`, RFC 7240, section 4.3).
-pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut preferences = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
     let seconds = preferences.find_map(|preference| preference.strip_prefix("wait="))?;

@@ -237,7 +237,7 @@ fn answer_with(ending: &Ending) -> Response {
                 ending.members.iter().map(|(name, value)| (*name, value.expose().as_str()));
             let members: Vec<(&str, &str)> = members.collect();
             let screen = Screen::FormPost { action: redirect_uri, members: &members };
-            html(StatusCode::OK, &Page { application: "", screen }, Some(redirect_uri))
+            html(StatusCode::OK, &Page::new("", screen), Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
         Answer::Flow { .. } | Answer::Device { .. } | Answer::Worker => gone(),
@@ -264,12 +264,12 @@ pub(crate) fn see(status: StatusCode, url: &str) -> Response {
 /// The page for a request that can be answered to nobody.
 pub(crate) fn refused(status: StatusCode, description: &str, correlation: &str) -> Response {
     let screen = Screen::Refused { description, correlation };
-    html(status, &Page { application: "", screen }, None)
+    html(status, &Page::new("", screen), None)
 }
 
 /// The page for a flow that is none, or not this browser's.
 pub(crate) fn gone() -> Response {
-    html(StatusCode::NOT_FOUND, &Page { application: "", screen: Screen::Gone }, None)
+    html(StatusCode::NOT_FOUND, &Page::new("", Screen::Gone), None)
 }
 
 /// A refused request of an app that draws its own screens. The description begins with the member.

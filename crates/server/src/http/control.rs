@@ -1,6 +1,8 @@
 //! What operators ask of a server that runs: JSON over a socket in the folder of the data, which only the owner of the
 //! folder can open.
 
+mod push;
+
 use std::{path::PathBuf, sync::Arc};
 
 use axum::{
@@ -15,6 +17,7 @@ use countersign_protocol::secret::{self, Secret};
 use countersign_store::backup::{BackupError, Report};
 use serde::{Deserialize, Serialize};
 
+pub use self::push::{Application, DeletePushCredentials, KeptPushCredentials, PutPushCredentials};
 use crate::app::{AdministerError, App, Diagnosis, OneTimePassword, Rotation};
 
 /// An administrator, by name.
@@ -111,6 +114,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/keys", post(list_keys))
         .route("/keys/rotate", post(rotate_keys))
         .route("/backups", post(back_up))
+        .merge(push::router())
         .with_state(app)
 }
 

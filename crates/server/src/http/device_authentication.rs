@@ -11,25 +11,24 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_domain::{authorization::MAX_OBJECT, flow::State as FlowState};
+use countersign_domain::authorization::MAX_OBJECT;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::view::{address, json_of};
 use super::{
     action::{
-        self, Action, DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL, Reference, Refusal, cancel_reason, id,
-        invalid, missing, parse, passcode, preferred_wait, required, selected_device,
-        unknown_action, wrong_passcode,
+        self, Action, DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL, Reference, Refusal, after_passcode,
+        cancel_reason, id, invalid, missing, parse, passcode, read_flow, required, selected_device,
+        unknown_action,
     },
     caller::{At, require_json, too_large},
     correlation::Correlation,
     problem::{FaultResponse, Problem},
 };
 use crate::app::{
-    AdvanceError, AdvanceFlow, App, CheckPasscode, CheckPasscodeError, Choice, FlowHandle,
-    FlowView, PasscodeOutcome, ReadFlowError, Realm, StartDeviceAuthentication,
-    StartDeviceAuthenticationError, Worker,
+    AdvanceError, AdvanceFlow, App, CheckPasscode, Choice, FlowHandle, FlowView, ReadFlowError,
+    Realm, StartDeviceAuthentication, StartDeviceAuthenticationError, Worker,
 };
 
 /// `POST /{environment}/deviceAuthentications`
@@ -84,14 +83,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Response {
     let Some(handle) = handle(&authentication) else { return not_found().into_response() };
-    let read = match preferred_wait(&headers) {
-        Some(wait) => {
-            let most = wait.min(app.settings().longest_wait());
-            app.await_flow(&realm, handle, most).await
-        }
-        None => app.read_flow(&realm, handle).await,
-    };
-    match read {
+    match read_flow(&app, &realm, handle, &headers).await {
         Ok(view) => Json(json_of(&app, &view)).into_response(),
         Err(ReadFlowError::NotFound) => not_found().into_response(),
         Err(ReadFlowError::Fault(fault)) => FaultResponse(fault).into_response(),
@@ -153,19 +145,8 @@ impl Call {
             passcode: passcode(body)?,
             correlation: self.correlation.clone(),
         };
-        match self.worker.act(self.app.check_passcode(&self.realm, request)).await {
-            Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
-            Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
-                FlowState::Passcode { .. }
-                | FlowState::Push { .. }
-                | FlowState::PushTimedOut { .. } => Err(wrong_passcode()),
-                // The wrong passcode was the last one: the device authentication itself says what follows.
-                _ => Ok(view),
-            },
-            Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
-            Err(CheckPasscodeError::NotFound) => Err(Refusal::Problem(not_found())),
-            Err(CheckPasscodeError::Fault(fault)) => Err(Refusal::Fault(fault)),
-        }
+        let checked = self.worker.act(self.app.check_passcode(&self.realm, request)).await;
+        after_passcode(checked, not_now, not_found)
     }
 
     /// The question on the phone is taken back (platform API, section 10.4).
@@ -180,7 +161,7 @@ impl Call {
                 return Err(invalid("INVALID_VALUE", "reason", message, None));
             }
         };
-        self.advance(Choice::AnotherDevice { why }, PUSH_CANCEL).await
+        self.advance(Choice::CancelPush { why }, PUSH_CANCEL).await
     }
 
     async fn advance(&self, choice: Choice, action: &str) -> Result<FlowView, Refusal> {
@@ -188,14 +169,13 @@ impl Call {
         let request = AdvanceFlow { handle, choice, correlation };
         let advanced = self.worker.act(self.app.advance_flow(&self.realm, request)).await;
         advanced.map_err(|error| match error {
-            AdvanceError::NotNow => not_now(action),
+            // Nobody gives a user name here.
+            AdvanceError::NotNow | AdvanceError::ImpossibleUsername => not_now(action),
             AdvanceError::NotFound => Refusal::Problem(not_found()),
             AdvanceError::UnknownDevice => {
                 let message = "device.id must be a device of the user that can be used now";
                 invalid("INVALID_VALUE", "device.id", message, None)
             }
-            // Nobody gives a user name here.
-            AdvanceError::ImpossibleUsername => not_now(action),
             AdvanceError::Fault(fault) => Refusal::Fault(fault),
         })
     }

@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     action::{
-        self, Action, DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL, Refusal, cancel_reason, invalid,
-        missing, parse, passcode, preferred_wait, required, selected_device, unknown_action,
-        wrong_passcode,
+        self, Action, DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL, Refusal, after_passcode,
+        cancel_reason, invalid, missing, parse, passcode, read_flow, required, selected_device,
+        unknown_action,
     },
     authorize::{knows, resume_url, with_session},
     caller::{At, Browser},
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::app::{
     AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
-    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
-    PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
+    CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasswordOutcome,
+    ReadFlowError, Realm,
 };
 
 /// Actions that only the flow API has: names of links and of media types.
@@ -48,14 +48,7 @@ pub(crate) async fn read(
     let correlation = Correlation::of(&request);
     let headers = request.headers;
     let Some(handle) = handle(&flow, browser) else { return not_found().into_response() };
-    let read = match preferred_wait(&headers) {
-        Some(wait) => {
-            let most = wait.min(app.settings().longest_wait());
-            app.await_flow(&realm, handle, most).await
-        }
-        None => app.read_flow(&realm, handle).await,
-    };
-    match read {
+    match read_flow(&app, &realm, handle, &headers).await {
         Ok(view) => match flow_json(&app, &realm, &view, &correlation).await {
             Ok(flow) => with_session(Json(flow).into_response(), &app, &realm, &view.flow),
             Err(fault) => FaultResponse(fault).into_response(),
@@ -222,17 +215,7 @@ impl Call {
             passcode: passcode(body)?,
             correlation: self.correlation.clone(),
         };
-        match self.app.check_passcode(&self.realm, request).await {
-            Ok(PasscodeOutcome::Accepted(view)) => Ok(view),
-            Ok(PasscodeOutcome::Refused(view)) => match view.flow.state {
-                // The wrong passcode was the last one: the flow itself says what follows.
-                FlowState::Passcode { .. } => Err(wrong_passcode()),
-                _ => Ok(view),
-            },
-            Err(CheckPasscodeError::NotNow) => Err(not_now(OTP_CHECK)),
-            Err(CheckPasscodeError::NotFound) => Err(Refusal::Problem(not_found())),
-            Err(CheckPasscodeError::Fault(fault)) => Err(Refusal::Fault(fault)),
-        }
+        after_passcode(self.app.check_passcode(&self.realm, request).await, not_now, not_found)
     }
 
     async fn look_up(&self, body: &[u8]) -> Result<FlowView, Refusal> {
@@ -247,7 +230,7 @@ impl Call {
     /// The person wants another way than the question on the phone (platform API, section 8.3).
     async fn cancel_push(&self, body: &[u8]) -> Result<FlowView, Refusal> {
         match cancel_reason(body)?.as_str() {
-            "CHANGE_DEVICE" => self.advance(Choice::AnotherDevice { why: "change_device" }).await,
+            "CHANGE_DEVICE" => self.advance(Choice::CancelPush { why: "change_device" }).await,
             _ => Err(invalid("INVALID_VALUE", "reason", "reason must be CHANGE_DEVICE", None)),
         }
     }
@@ -256,7 +239,7 @@ impl Call {
         let name = match choice {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
-            Choice::Passcode | Choice::AnotherDevice { .. } => PUSH_CANCEL,
+            Choice::Passcode | Choice::AnotherDevice | Choice::CancelPush { .. } => PUSH_CANCEL,
             Choice::Reset | Choice::Cancel => SESSION_RESET,
         };
         let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
@@ -311,15 +294,11 @@ pub(crate) async fn flow_json(
     if let (FlowState::Completed { .. }, Some(session)) = (&flow.state, flow.session) {
         set("session", json!({ "id": session }));
     }
-    if let FlowState::Passcode { device, .. }
-    | FlowState::Verification { device, .. }
-    | FlowState::Push { device, .. }
-    | FlowState::PushTimedOut { device, .. } = &flow.state
-    {
+    if let Some(device) = flow.state.asked_device() {
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
-        set("numberMatching", json!({ "number": number }));
+        set("numberMatching", json!({ "number": number.text() }));
     }
     if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);

@@ -90,7 +90,7 @@ impl Surface {
         let response = match self {
             Self::Page => {
                 let screen = Screen::TooMany { seconds };
-                html(status, &Page { application: "", screen }, None)
+                html(status, &Page::new("", screen), None)
             }
             // No registered code says this: `slow_down` is for polling device clients (RFC 8628, section 3.5), and
             // `temporarily_unavailable` for answers by redirect (RFC 6749, section 4.1.2.1).

@@ -9,7 +9,7 @@ mod tests;
 use std::fmt;
 
 use askama::Template;
-use countersign_domain::password::Unmet;
+use countersign_domain::{flow::Notice, password::Unmet};
 
 pub use asset::asset;
 
@@ -19,6 +19,8 @@ pub use asset::asset;
 pub struct Page<'a> {
     /// The name of the application that asks, so that the person sees it; empty if it is not known.
     pub application: &'a str,
+    /// What happened without the person's doing, said first.
+    pub notice: Option<Notice>,
     /// What the page says or asks.
     pub screen: Screen<'a>,
 }
@@ -52,31 +54,20 @@ pub enum Screen<'a> {
         problem: Option<Problem>,
     },
     /// Asks for `device`, one of the ids. Action: `device`.
-    DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice<'a>], problem: Option<Problem> },
-    /// Asks for `passcode` of the device with this name. Actions: `passcode`, `reset`, and
-    /// `devices` to choose another if `can_choose`.
-    Passcode { form: Form<'a>, device: &'a str, can_choose: bool, problem: Option<Problem> },
-    /// A phone is asked. Actions: `use_passcode` if `can_type`, `devices` if `can_choose`, and `reset`. `wait` is where the
-    /// status of the flow is read, which is `PUSH_CONFIRMATION_REQUIRED` for as long as this page is true.
+    DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice], problem: Option<Problem> },
+    /// Asks for `passcode` of the device with this name. Actions: `passcode`, those of `others`, and `reset`.
+    Passcode { form: Form<'a>, device: &'a str, others: Others, problem: Option<Problem> },
+    /// A phone is asked. Actions: those of `others`, and `reset`.
     Waiting {
         form: Form<'a>,
         device: &'a str,
-        number: Option<&'a str>,
-        silent: bool,
-        can_type: bool,
-        can_choose: bool,
-        wait: &'a str,
+        question: Question<'a>,
+        wait: Wait<'a>,
+        others: Others,
         problem: Option<Problem>,
     },
-    /// The phone has not answered in time. Actions: `resend` if `can_resend`, and those of [`Self::Waiting`].
-    TimedOut {
-        form: Form<'a>,
-        device: &'a str,
-        can_resend: bool,
-        can_type: bool,
-        can_choose: bool,
-        problem: Option<Problem>,
-    },
+    /// The phone has not answered in time. Actions: those of `others`, where `push` asks once more, and `reset`.
+    TimedOut { form: Form<'a>, device: &'a str, others: Others, problem: Option<Problem> },
     /// Asks for `user_code`, the code that a device shows. Action: `verify`, and no `cancel`: nothing has begun.
     UserCode { form: Form<'a>, user_code: &'a str, problem: Option<Problem> },
     /// Asks whether a device may act for this user. Actions: `allow` and `refuse`.
@@ -100,15 +91,50 @@ pub enum Screen<'a> {
     FormPost { action: &'a str, members: &'a [(&'a str, &'a str)] },
 }
 
-/// A device that the person may choose.
+/// What a phone is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// Whether it is there. It answers by itself.
+    Silent,
+    /// For a yes.
+    Approve,
+    /// To pick this number out of several.
+    Pick(&'a str),
+    /// To type this number.
+    Type(&'a str),
+}
+
+/// How long a page is true that waits.
 #[derive(Clone, Copy)]
-pub struct DeviceChoice<'a> {
+pub struct Wait<'a> {
+    /// Where the status of the flow is read. It is `PUSH_CONFIRMATION_REQUIRED` for as long as the page is true.
+    pub status: &'a str,
+    /// How many seconds are left for an answer.
+    pub seconds: i64,
+}
+
+/// The other ways to go on from a page that asks for a device.
+#[derive(Clone, Copy, Default)]
+pub struct Others {
+    /// The device can be asked by push. Action: `push`.
+    pub push: bool,
+    /// A passcode of the device counts. Action: `use_passcode`.
+    pub passcode: bool,
+    /// There is another device. Action: `devices`.
+    pub device: bool,
+}
+
+/// A device that the person may choose.
+#[derive(Clone, Debug)]
+pub struct DeviceChoice {
     /// What the form sends.
-    pub id: &'a str,
+    pub id: String,
     /// What the person calls it.
-    pub name: &'a str,
+    pub name: String,
+    /// Whether it is asked by push, or for a passcode.
+    pub push: bool,
     /// What tells it from another of the same name, such as the model; may be empty.
-    pub detail: &'a str,
+    pub detail: String,
 }
 
 /// Why the same screen is shown again.
@@ -169,10 +195,20 @@ pub enum FailureText {
     MissingClaim,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// A page on which nothing is to be said first.
+    #[must_use]
+    pub const fn new(application: &'a str, screen: Screen<'a>) -> Self {
+        Self { application, notice: None, screen }
+    }
+
     /// The page as HTML.
     pub fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
+    }
+
+    fn notice(&self) -> Option<&'static str> {
+        self.notice.map(notice_text)
     }
 
     /// The letter that stands for the application; nothing if the application is not known.
@@ -182,13 +218,26 @@ impl Page<'_> {
     }
 }
 
-impl Screen<'_> {
-    /// Where the page finds out that it is no longer true.
-    pub const fn wait(&self) -> Option<&str> {
+impl<'a> Question<'a> {
+    const fn number(self) -> Option<&'a str> {
         match self {
-            Self::Waiting { wait, .. } => Some(wait),
-            _ => None,
+            Self::Silent | Self::Approve => None,
+            Self::Pick(number) | Self::Type(number) => Some(number),
         }
+    }
+}
+
+impl Others {
+    /// Whether there is none.
+    const fn is_empty(self) -> bool {
+        !(self.push || self.passcode || self.device)
+    }
+}
+
+impl Screen<'_> {
+    /// Whether the page goes on by itself.
+    pub const fn waits(&self) -> bool {
+        matches!(self, Self::Waiting { .. })
     }
 
     const fn heading(&self) -> &'static str {
@@ -198,8 +247,9 @@ impl Screen<'_> {
             Self::PasswordChange { .. } => "Choose a new password",
             Self::DeviceSelection { .. } => "Choose a device",
             Self::Passcode { .. } => "Enter your passcode",
+            Self::Waiting { question: Question::Silent, .. } => "Checking your phone",
             Self::Waiting { .. } => "Check your phone",
-            Self::TimedOut { .. } => "No answer yet",
+            Self::TimedOut { .. } => "No answer from your phone",
             Self::UserCode { .. } => "Connect a device",
             Self::DeviceConsent { .. } => "Allow this device?",
             Self::DeviceDone { allowed: true } => "You can go back to your device",
@@ -340,8 +390,8 @@ impl fmt::Display for FailureText {
                  Make sure that it is online, then start again."
             }
             Self::PushDenied => {
-                "The sign-on was refused on your phone. If it was not you who refused, \
-                 or not you who signed in, tell your administrator."
+                "The answer from your phone was no, or its number was not the one shown here. \
+                 If that was not you, tell your administrator. If it was a mistake, start again."
             }
             Self::PushesStopped => {
                 "Your phone was asked several times without a yes, so it is not asked for a while. \
@@ -356,5 +406,14 @@ impl fmt::Display for FailureText {
             }
             Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
         })
+    }
+}
+
+const fn notice_text(notice: Notice) -> &'static str {
+    match notice {
+        Notice::DeviceGone => {
+            "The phone that we asked can no longer be used to sign in. \
+             The app may be gone from it, or somebody unpaired or blocked it."
+        }
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn mark_fault(mut response: Response<Body>, fault: &Fault) -> Respons
 }
 
 /// An error with everything beneath it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
 }

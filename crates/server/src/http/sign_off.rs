@@ -91,7 +91,7 @@ impl Leaving {
                 self.forget(see(StatusCode::SEE_OTHER, &url))
             }
             Ok(SignedOff::Done { redirect_uri: None }) => {
-                let page = Page { application: "", screen: Screen::SignedOff };
+                let page = Page::new("", Screen::SignedOff);
                 self.forget(html(StatusCode::OK, &page, None))
             }
             Ok(SignedOff::Ask) => self.ask(&members),
@@ -112,7 +112,7 @@ impl Leaving {
         let form = Form { action: &action, token: &token };
         let leads_to = members.iter().find(|(name, _)| *name == "post_logout_redirect_uri");
         let leads_to = leads_to.map(|(_, value)| *value);
-        let page = Page { application: "", screen: Screen::SignOff { form, members: &members } };
+        let page = Page::new("", Screen::SignOff { form, members: &members });
         html(StatusCode::OK, &page, leads_to)
     }
 

@@ -1,6 +1,8 @@
 //! `/{environment}/signon`: the hosted pages. Each form posts one choice, and a choice that was taken redirects, so that a
 //! page can be read again without being sent again.
 
+mod screen;
+
 use std::sync::Arc;
 
 use axum::{
@@ -9,33 +11,32 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    device::Device,
-    flow::{Failure, Flow, State as FlowState},
+    flow::{Flow, State as FlowState},
     id::Id,
-    mfa::Reason,
 };
 use countersign_protocol::secret::Secret;
 use url::Url;
 
+use self::screen::{Facts, Words, screen};
 use super::{
     authorize::{Named as NamedFlow, PageAt, gone, knows, resume_url, see, sign_on_url},
     caller::Browser,
     correlation::Correlation,
     form::{FormError, Members},
     limit::retry_after,
-    page::{DeviceChoice, FailureText, Form, Page, Problem, Screen},
+    page::{Form, Page, Problem, Screen},
     problem::{fault_status, mark_fault},
 };
 use crate::app::{
     AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
-    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Choosable, Fault, FlowHandle,
-    FlowView, PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
+    CheckPasscodeError, CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView,
+    PasscodeOutcome, PasswordOutcome, ReadFlowError, Realm,
 };
 
 /// `GET /{environment}/signon?flowId=`
 pub(crate) async fn show(visit: Visit) -> Response {
     match visit.read().await {
-        Ok(view) => visit.page(&view, None, false),
+        Ok(view) => visit.page(&view, None),
         Err(response) => response,
     }
 }
@@ -107,7 +108,7 @@ impl Visit {
     /// The page as it stands, with what was wrong.
     async fn again(&self, problem: Problem) -> Response {
         match self.read().await {
-            Ok(view) => self.page(&view, Some(problem), false),
+            Ok(view) => self.page(&view, Some(problem)),
             Err(response) => response,
         }
     }
@@ -124,13 +125,10 @@ impl Visit {
                 Some(device) => self.choose(Choice::Device { device }).await,
                 None => self.again(Problem::Required("device")).await,
             },
-            Some("devices") => match self.read().await {
-                Ok(view) => self.page(&view, None, true),
-                Err(response) => response,
-            },
+            Some("devices") => self.choose(Choice::AnotherDevice).await,
             Some("passcode") => self.passcode(members).await,
             Some("use_passcode") => self.choose(Choice::Passcode).await,
-            Some("resend") => self.resend().await,
+            Some("push") => self.push().await,
             Some("reset") => self.choose(Choice::Reset).await,
             Some("cancel") => self.choose(Choice::Cancel).await,
             Some(_) | None => self.again(Problem::NotNow).await,
@@ -206,19 +204,17 @@ impl Visit {
         match self.app.check_passcode(&self.realm, request).await {
             Ok(PasscodeOutcome::Accepted(view)) => self.moved(&view),
             // The flow may have failed over the wrong passcode: then its page says why.
-            Ok(PasscodeOutcome::Refused(view)) => {
-                self.page(&view, Some(Problem::WrongPasscode), false)
-            }
+            Ok(PasscodeOutcome::Refused(view)) => self.page(&view, Some(Problem::WrongPasscode)),
             Err(CheckPasscodeError::NotNow) => self.again(Problem::NotNow).await,
             Err(CheckPasscodeError::NotFound) => gone(),
             Err(CheckPasscodeError::Fault(fault)) => self.fault(&fault).await,
         }
     }
 
-    /// The device that has not answered is asked once more.
-    async fn resend(&self) -> Response {
+    /// The device is asked by push: once more, or instead of for a passcode.
+    async fn push(&self) -> Response {
         match self.read().await.map(|view| view.flow.state) {
-            Ok(FlowState::PushTimedOut { device, .. }) => {
+            Ok(FlowState::PushTimedOut { device, .. } | FlowState::Passcode { device, .. }) => {
                 self.choose(Choice::Device { device }).await
             }
             Ok(_) => self.again(Problem::NotNow).await,
@@ -266,123 +262,36 @@ impl Visit {
         if let FlowState::Login { .. } = view.flow.state {
             view.flow.request.login_hint = members.text("username");
         }
-        self.page(&view, Some(problem), false)
+        self.page(&view, Some(problem))
     }
 
-    fn page(&self, view: &FlowView, problem: Option<Problem>, choosing: bool) -> Response {
+    fn page(&self, view: &FlowView, problem: Option<Problem>) -> Response {
         let flow = &view.flow;
+        let resume = resume_url(&self.realm, flow.id);
+        match &flow.state {
+            // A page that was read again after the end.
+            FlowState::Completed { .. } if view.answered => return gone(),
+            FlowState::Completed { .. } => return see(StatusCode::FOUND, &resume),
+            _ => {}
+        }
         let action = format!("/{}/signon?flowId={}", flow.environment, flow.id);
         let token = self.realm.form_token(flow.id, self.cookie.expose());
         let form = Form { action: &action, token: &token };
-        let hint = flow.request.login_hint.as_deref().unwrap_or_default();
-        let resume = resume_url(&self.realm, flow.id);
+        let facts = Facts {
+            view,
+            form,
+            continue_url: &resume,
+            min_characters: self.app.settings().new_passwords.min_characters,
+            now: self.app.now(),
+        };
         let status = match problem {
             None => StatusCode::OK,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        let choices: Vec<Named> = (1..).zip(&view.devices).map(Named::of).collect();
-        let devices: Vec<DeviceChoice<'_>> = choices.iter().map(Named::choice).collect();
-        let name_of = |device: &Id<Device>| {
-            let chosen = choices.iter().find(|choice| choice.id == device.to_string());
-            chosen.map_or("your phone", |choice| choice.name.as_str())
-        };
-        let (can_type, can_choose) = (view.takes_passcode(), devices.len() > 1);
-        let wait = format!("/{}/flows/{}", flow.environment, flow.id);
-        let known = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
-        let screen = match &flow.state {
-            FlowState::Login { .. } => Screen::Login { form, username: hint, problem },
-            FlowState::Identifier { .. } => Screen::Identifier { form, username: hint, problem },
-            FlowState::Password { username, .. } => {
-                let username = if username.is_empty() { known } else { username };
-                Screen::Password { form, username, problem }
-            }
-            FlowState::PasswordChange { .. } => {
-                let min = self.app.settings().new_passwords.min_characters;
-                Screen::PasswordChange { form, username: known, min_characters: min, problem }
-            }
-            FlowState::Passcode { .. } if choosing => {
-                Screen::DeviceSelection { form, devices: &devices, problem }
-            }
-            FlowState::Passcode { device, .. } => {
-                Screen::Passcode { form, device: name_of(device), can_choose, problem }
-            }
-            FlowState::DeviceSelection { .. } => {
-                Screen::DeviceSelection { form, devices: &devices, problem }
-            }
-            FlowState::Verification { device, .. } | FlowState::Push { device, .. } => {
-                let (device, number) = (name_of(device), view.number.as_deref());
-                let silent = matches!(flow.state, FlowState::Verification { .. });
-                let wait = wait.as_str();
-                Screen::Waiting {
-                    form,
-                    device,
-                    number,
-                    silent,
-                    can_type,
-                    can_choose,
-                    wait,
-                    problem,
-                }
-            }
-            FlowState::PushTimedOut { device, .. } => {
-                let same = view.devices.iter().find(|choice| choice.device.id == *device);
-                let can_resend = same.is_some_and(|choice| choice.push_seconds.is_some());
-                let device = name_of(device);
-                Screen::TimedOut { form, device, can_resend, can_type, can_choose, problem }
-            }
-            FlowState::Failed { why, .. } => {
-                Screen::Failed { reason: failure_text(*why), continue_url: &resume }
-            }
-            // A page that was read again after the end.
-            FlowState::Completed { .. } if view.answered => return gone(),
-            FlowState::Completed { .. } => return see(StatusCode::FOUND, &resume),
-            FlowState::Deciding { .. } => return gone(),
-        };
-        let page = Page { application: &view.application, screen };
+        let words = Words::of(view);
+        let Some(screen) = screen(&facts, &words, problem) else { return gone() };
+        let page = Page { application: &view.application, notice: flow.notice, screen };
         html(status, &page, flow.request.answer.redirect_uri())
-    }
-}
-
-/// A device as a person knows it.
-struct Named {
-    id: String,
-    name: String,
-    detail: String,
-}
-
-impl Named {
-    fn of((place, Choosable { device, .. }): (u32, &Choosable)) -> Self {
-        let id = device.id.to_string();
-        let known = device.nickname.clone().or_else(|| device.installation.device.model.clone());
-        let Some(name) = known else {
-            return Self { id, name: format!("Device {place}"), detail: String::new() };
-        };
-        let paired = device.created_at.to_rfc3339_millis();
-        let day = paired.split('T').next().unwrap_or_default();
-        Self { id, name, detail: format!("Paired {day}") }
-    }
-
-    fn choice(&self) -> DeviceChoice<'_> {
-        DeviceChoice { id: &self.id, name: &self.name, detail: &self.detail }
-    }
-}
-
-const fn failure_text(why: Failure) -> FailureText {
-    match why {
-        Failure::Cancelled => FailureText::Cancelled,
-        Failure::OtherUser => FailureText::OtherUser,
-        Failure::MissingClaim { .. } => FailureText::MissingClaim,
-        Failure::Mfa(reason) => match reason {
-            Reason::NoUsableDevice => FailureText::NoUsableDevice,
-            Reason::DeviceBlocked => FailureText::DeviceBlocked,
-            Reason::DeviceLocked => FailureText::DeviceLocked,
-            Reason::UserLocked => FailureText::UserLocked,
-            Reason::MfaDisabled => FailureText::MfaDisabled,
-            Reason::Compromised => FailureText::Compromised,
-            Reason::ExtraVerificationFailed => FailureText::ExtraVerificationFailed,
-            Reason::PushDenied => FailureText::PushDenied,
-            Reason::PushesStopped => FailureText::PushesStopped,
-        },
     }
 }
 
@@ -394,7 +303,7 @@ pub(crate) fn html(status: StatusCode, page: &Page<'_>, leads_to: Option<&str>) 
     };
     let beyond = leads_to.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
     // Only a page that waits asks by itself.
-    let connect = page.screen.wait().map(|_| " connect-src 'self';").unwrap_or_default();
+    let connect = if page.screen.waits() { " connect-src 'self';" } else { "" };
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';{connect} \
          form-action 'self'{beyond}; frame-ancestors 'none'; base-uri 'none'"
@@ -427,6 +336,6 @@ fn origin(address: &str) -> Option<String> {
 pub(crate) fn fault_page(fault: &Fault, correlation: &str) -> Response {
     let (status, _) = fault_status(fault);
     let description = "something went wrong on our side; please try again";
-    let page = Page { application: "", screen: Screen::Refused { description, correlation } };
+    let page = Page::new("", Screen::Refused { description, correlation });
     mark_fault(html(status, &page, None), fault)
 }

@@ -98,7 +98,7 @@ impl Stop {
             Some(Problem::TooManyUserCodes) => StatusCode::TOO_MANY_REQUESTS,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        let mut response = html(status, &Page { application: "", screen }, None);
+        let mut response = html(status, &Page::new("", screen), None);
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(60));
         }
@@ -153,7 +153,7 @@ impl Stop {
         let form = Form { action: &action, token: &token };
         let username = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
         let screen = Screen::DeviceConsent { form, username };
-        html(StatusCode::OK, &Page { application: &view.application, screen }, None)
+        html(StatusCode::OK, &Page::new(&view.application, screen), None)
     }
 
     fn fault(&self, fault: &Fault) -> Response {
@@ -165,5 +165,5 @@ impl Stop {
 }
 
 fn done(allowed: bool) -> Response {
-    html(StatusCode::OK, &Page { application: "", screen: Screen::DeviceDone { allowed } }, None)
+    html(StatusCode::OK, &Page::new("", Screen::DeviceDone { allowed }), None)
 }

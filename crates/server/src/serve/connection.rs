@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Durat
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Request, Response, Version, header},
+    http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -26,7 +26,11 @@ use super::{
     body::{Answer, Paced},
     tls::Tls,
 };
-use crate::{app::App, http::peer::Peer, settings::Settings};
+use crate::{
+    app::App,
+    http::{peer::Peer, socket::Held},
+    settings::Settings,
+};
 
 /// What all connections of a listener share.
 pub(super) struct Shared {
@@ -35,6 +39,12 @@ pub(super) struct Shared {
     pub builder: Builder<TokioExecutor>,
     pub tls: Option<Tls>,
     pub stage: watch::Receiver<Stage>,
+}
+
+/// The other end of a connection, and the place that it has among the open ones.
+pub(super) struct Caller {
+    pub socket: SocketAddr,
+    pub held: Held,
 }
 
 /// How long a connection that was opened when the server ends may take to bring its request: the client has sent it
@@ -72,33 +82,35 @@ pub(super) fn builder(settings: &Settings) -> Builder<TokioExecutor> {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, socket: SocketAddr, shared: Arc<Shared>) {
+pub(super) async fn serve(stream: TcpStream, caller: Caller, shared: Arc<Shared>) {
     // Answers are written whole; waiting for more to send with them only makes them late.
     let _ = stream.set_nodelay(true);
     let Some(tls) = shared.tls.clone() else {
-        return converse(stream, socket, shared).await;
+        return converse(stream, caller, shared).await;
     };
+    let socket = caller.socket;
     let limit = shared.app.settings().connections.handshake_timeout;
     match timeout(limit, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => converse(stream, socket, shared).await,
+        Ok(Ok(stream)) => converse(stream, caller, shared).await,
         Ok(Err(error)) => tracing::debug!(%socket, %error, "a handshake failed"),
         Err(_) => tracing::debug!(%socket, "a handshake took too long"),
     }
 }
 
-async fn converse<S>(stream: S, socket: SocketAddr, shared: Arc<Shared>)
+async fn converse<S>(stream: S, caller: Caller, shared: Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let socket = caller.socket;
     let activity = Activity::new();
     let limits = shared.app.settings().connections;
     let mut stage = shared.stage.clone();
     let service = {
         let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
-        service_fn(move |request| answer(Arc::clone(&shared), request, socket, activity.begin()))
+        service_fn(move |request| answer(&shared, request, &caller, activity.begin()))
     };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let mut connection = pin!(shared.builder.serve_connection(io, service));
+    let mut connection = pin!(shared.builder.serve_connection_with_upgrades(io, service));
     let mut watch = pin!(sleep_until(Instant::now() + limits.header_timeout));
     let mut has_been_asked_to_end = false;
     // Until when a connection that was opened at the very end may still bring its first request.
@@ -148,21 +160,30 @@ where
     }
 }
 
-async fn answer(
-    shared: Arc<Shared>,
+/// Begins to answer a request. What it needs of the connection is read before it runs.
+fn answer(
+    shared: &Arc<Shared>,
     request: Request<Incoming>,
-    socket: SocketAddr,
+    caller: &Caller,
     running: Running,
-) -> Result<Response<Answer>, Infallible> {
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
     let settings = shared.app.settings();
     let pace = settings.connections.body_bytes_per_second;
-    let peer = Peer::of(socket, request.headers(), &settings.trusted_proxies);
+    let peer = Peer::of(caller.socket, request.headers(), &settings.trusted_proxies);
     let version = request.version();
     let mut request = request.map(|body| Body::new(Paced::new(body, pace)));
     request.extensions_mut().insert(peer);
-    let Ok(mut response) = shared.router.clone().oneshot(request).await;
-    if version < Version::HTTP_2 && *shared.stage.borrow() != Stage::Serving {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if request.headers().contains_key(header::UPGRADE) {
+        request.extensions_mut().insert(caller.held.clone());
     }
-    Ok(response.map(|body| Answer::new(body, running)))
+    let shared = Arc::clone(shared);
+    async move {
+        let Ok(mut response) = shared.router.clone().oneshot(request).await;
+        let is_last = version < Version::HTTP_2 && *shared.stage.borrow() != Stage::Serving;
+        // What is no longer HTTP has its own way to end.
+        if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| Answer::new(body, running)))
+    }
 }

@@ -17,9 +17,12 @@ use tokio::{
 
 use super::{
     Stage,
-    connection::{self, Shared},
+    connection::{self, Caller, Shared},
 };
-use crate::http::peer::{network, trusts};
+use crate::http::{
+    peer::{network, trusts},
+    socket::Held,
+};
 
 /// How long to wait when the operating system has no more descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -55,7 +58,13 @@ impl Crowd {
     }
 }
 
-/// The place of one connection.
+/// The place of one connection among those from its network, and among all of the listener.
+struct Place {
+    _member: Member,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The place of one connection among those from its network.
 struct Member {
     crowd: Arc<Crowd>,
     network: IpAddr,
@@ -130,9 +139,7 @@ fn admit(
         tracing::debug!(%socket, "a connection was closed: there are too many from its address");
         return;
     };
+    let held = Held(Arc::new(Place { _member: member, _permit: place }));
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        connection::serve(stream, socket, shared).await;
-        drop((member, place));
-    });
+    tokio::spawn(connection::serve(stream, Caller { socket, held }, shared));
 }

@@ -31,6 +31,7 @@ pub fn collect(app: &App) -> Vec<Family> {
     families.extend(exports());
     families.push(build(store.engine()));
     families.push(readiness(app));
+    families.extend(sockets(app));
     families.extend(process::families(number_of_seconds(metrics)));
     families
 }
@@ -307,6 +308,12 @@ fn build(engine: Engine) -> Family {
 fn readiness(app: &App) -> Family {
     let draining = if app.is_draining() { 1.0 } else { 0.0 };
     Family::gauge("countersign_draining", "1 once the process has been told to stop.").is(draining)
+}
+
+fn sockets(app: &App) -> [Family; 2] {
+    let open = Family::gauge("countersign_sockets", "Open sockets of phones.");
+    let limit = Family::gauge("countersign_sockets_limit", "Sockets that may be open.");
+    [open.is(number(app.sockets().open() as u64)), limit.is(number(app.sockets().most() as u64))]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nine quadrillion may be off by one")]

@@ -63,6 +63,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 45] = [
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
+    ("GET", "/{environment}/device/v1/socket", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/approve", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
@@ -107,6 +108,7 @@ const HANDLERS: [(&str, &str); 18] = [
     ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
     ("health", include_str!("../../src/http/health.rs")),
+    ("socket", include_str!("../../src/http/socket.rs")),
     ("sign_on", include_str!("../../src/http/sign_on.rs")),
     ("token", include_str!("../../src/http/token.rs")),
     ("user_info", include_str!("../../src/http/user_info.rs")),
@@ -158,6 +160,7 @@ fn caller_of(handler: &str) -> Option<Caller> {
         ("Leaving", Anyone),
         ("Installation", Installation),
         ("Worker", Worker),
+        ("Knock", Installation),
     ];
     named.into_iter().find(|(word, _)| words.contains(word)).map(|(_, caller)| caller)
 }

@@ -4,6 +4,7 @@ mod authentication_code;
 mod backend;
 mod bank;
 mod browser;
+mod chromium;
 mod client;
 #[macro_use]
 mod engines;
@@ -23,11 +24,12 @@ use countersign_domain::{
     audit::Record,
     id::Id,
     lockout::Limit,
+    mfa_policy::{DeviceAuthorization, ExtraVerification},
     mfa_settings::MfaSettings,
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Clock};
-use countersign_sdk::PairingInfo;
+use countersign_sdk::{PairingInfo, Transport};
 use countersign_server::{
     LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App,
     open, reseal, router,
@@ -40,6 +42,7 @@ pub use self::{
     backend::{Authentication, Backend},
     bank::{Bank, MFA_BYPASS, PASSWORD, SITE_ADDRESS, Step},
     browser::{Browser, Page},
+    chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
     phone::Phone,
     push_service::PushWorld,
@@ -160,9 +163,20 @@ impl World {
     }
 
     /// Changes an application, as no use case does yet.
-    pub async fn change_application(&self, id: Id<Application>, change: fn(&mut Application)) {
-        let change = bank::Change { environment: self.bank.environment.id, id, change };
+    pub async fn change_application(&self, id: Id<Application>, by: fn(&mut Application)) {
+        let change = bank::Change { environment: self.bank.environment.id, id, by };
         self.server.store().write(change).await.unwrap();
+    }
+
+    /// Lets paired phones be asked for an answer to a silent push.
+    pub async fn verify_by_silent_push(&mut self, mode: ExtraVerification) {
+        let extra_verification = Some(mode);
+        self.bank
+            .change_mfa_policy(&self.server, |policy| {
+                policy.mobile.applications[0].device_authorization =
+                    Some(DeviceAuthorization { extra_verification });
+            })
+            .await;
     }
 
     /// Lets so many failures over all devices lock the MFA of a user.
@@ -233,10 +247,15 @@ impl World {
 
     /// A phone with the bank's app, fresh from the store.
     pub async fn phone(&self) -> Phone {
+        self.phone_by(Arc::new(self.wire.clone())).await
+    }
+
+    /// A phone with another way to the server.
+    pub async fn phone_by(&self, transport: Arc<dyn Transport>) -> Phone {
         let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(&self.clock);
         let entropy = Arc::<Seeded>::clone(&self.entropy);
         let application = self.bank.native.id.to_string();
-        Phone::new(self.wire.clone(), (clock, entropy), &self.issuer(), &application).await
+        Phone::new(transport, (clock, entropy), &self.issuer(), &application).await
     }
 
     /// Another app of the bank, and a phone with it that vouches for ann.

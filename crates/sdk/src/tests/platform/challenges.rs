@@ -136,6 +136,11 @@ impl FakePlatform {
         if self.devices_of(proof.thumbprint()).is_empty() {
             return error(401, ErrorCode::DeviceNotPaired, None);
         }
+        ok(200, &self.waiting())
+    }
+
+    /// What waits now, as the platform says it by all ways.
+    pub fn waiting(&self) -> ChallengesResponse {
         let waiting: Vec<_> = lock(&self.challenges)
             .iter()
             .filter(|one| one.nonce.is_none() && one.status.is_none() && one.ended.is_none())
@@ -147,7 +152,7 @@ impl FakePlatform {
             id: statement.jti,
         };
         let hints = std::mem::take(&mut *lock(&self.hints));
-        ok(200, &ChallengesResponse { challenges: waiting.into_iter().map(sign).collect(), hints })
+        ChallengesResponse { challenges: waiting.into_iter().map(sign).collect(), hints }
     }
 
     /// What somebody could answer who has seen only the first challenge, and calls it `id`.

@@ -51,11 +51,11 @@ pub(super) fn json_of(app: &App, view: &FlowView) -> Value {
     if let Some(embedded) = embedded(view, app.now()) {
         set("_embedded", embedded);
     }
-    if let Some(device) = asked_device(&flow.state) {
+    if let Some(device) = flow.state.asked_device() {
         set("selectedDevice", json!({ "id": device }));
     }
     if let Some(number) = &view.number {
-        set("numberMatching", json!({ "number": number }));
+        set("numberMatching", json!({ "number": number.text() }));
     }
     match &flow.state {
         State::Completed { identity } => {
@@ -77,23 +77,6 @@ fn policy(flow: &Flow) -> Option<Id<countersign_domain::mfa_policy::MfaPolicy>> 
     })
 }
 
-const fn asked_device(state: &State) -> Option<Id<Device>> {
-    match state {
-        State::Passcode { device, .. }
-        | State::Verification { device, .. }
-        | State::Push { device, .. }
-        | State::PushTimedOut { device, .. } => Some(*device),
-        State::Identifier { .. }
-        | State::Login { .. }
-        | State::Password { .. }
-        | State::PasswordChange { .. }
-        | State::Deciding { .. }
-        | State::DeviceSelection { .. }
-        | State::Completed { .. }
-        | State::Failed { .. } => None,
-    }
-}
-
 /// Status, and the actions that are possible now.
 fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
     let may_change = (view.devices.len() > 1).then_some(DEVICE_SELECT);
@@ -113,9 +96,9 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
             ("PUSH_CONFIRMATION_TIMED_OUT", actions.into_iter().flatten().collect())
         }
         State::Completed { .. } => ("COMPLETED", vec![]),
-        State::Failed { .. } => ("FAILED", vec![]),
         // A user is known from the beginning, and decisions are not stored.
-        State::Identifier { .. }
+        State::Failed { .. }
+        | State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
         | State::PasswordChange { .. }
@@ -151,11 +134,11 @@ const fn reason_code(reason: Reason) -> &'static str {
 fn embedded(view: &FlowView, now: Timestamp) -> Option<Value> {
     let usable = view.devices.iter().map(|choice| {
         let status = json!({ "status": "ENABLED" });
-        device_json(&choice.device, status, now)
+        device_json(&choice.device, &status, now)
     });
     let barred = view.barred.iter().map(|barred| {
         let why = barred.why.map_or("NO_USABLE_METHOD", reason_code);
-        device_json(&barred.device, json!({ "status": "DISABLED", "reason": why }), now)
+        device_json(&barred.device, &json!({ "status": "DISABLED", "reason": why }), now)
     });
     let devices: Vec<Value> = usable.chain(barred).collect();
     if devices.is_empty() {
@@ -172,7 +155,7 @@ fn embedded(view: &FlowView, now: Timestamp) -> Option<Value> {
     Some(embedded)
 }
 
-fn device_json(device: &Device, usable: Value, now: Timestamp) -> Value {
+fn device_json(device: &Device, usable: &Value, now: Timestamp) -> Value {
     let (mut block, mut lock) = (json!({ "status": "UNBLOCKED" }), json!({ "status": "UNLOCKED" }));
     match device.state.settled(now) {
         DeviceState::Blocked { at, .. } => {

@@ -37,10 +37,16 @@ pub(super) static WAIT: LazyLock<Asset> = LazyLock::new(|| {
     Asset { path: path("wait", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
 });
 
+/// What a browser shows on the tab. Without it, each would ask for one in vain.
+pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../../assets/icon.svg");
+    Asset { path: path("icon", "svg", bytes), content_type: "image/svg+xml", bytes }
+});
+
 /// The asset at this path, if there is one.
 #[must_use]
 pub fn asset(path: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*SUBMIT, &*WAIT].into_iter().find(|asset| asset.path == path)
+    [&*STYLESHEET, &*ICON, &*SUBMIT, &*WAIT].into_iter().find(|asset| asset.path == path)
 }
 
 /// Nine bytes of the hash tell all versions of a file apart and make twelve letters without padding.

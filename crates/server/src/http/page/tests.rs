@@ -4,14 +4,24 @@ use super::*;
 
 const FORM: Form<'static> = Form { action: "/env/flows/flow", token: "t0ken" };
 
-const DEVICES: &[DeviceChoice<'static>] = &[
-    DeviceChoice { id: "device-1", name: "Ann's phone", detail: "Pixel 9, Android 16" },
-    DeviceChoice { id: "device-2", name: "Old phone", detail: "" },
-];
+fn devices() -> [DeviceChoice; 2] {
+    let choice = |id: &str, name: &str, push, detail: &str| DeviceChoice {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        push,
+        detail: detail.to_owned(),
+    };
+    [
+        choice("device-1", "Ann's phone", true, "Paired 2026-01-05"),
+        choice("device-2", "Old phone", false, ""),
+    ]
+}
+
+const ALL: Others = Others { push: true, passcode: true, device: true };
 
 const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
 
-const FAILURES: [FailureText; 10] = [
+const FAILURES: [FailureText; 12] = [
     FailureText::NoUsableDevice,
     FailureText::DeviceBlocked,
     FailureText::DeviceLocked,
@@ -19,6 +29,8 @@ const FAILURES: [FailureText; 10] = [
     FailureText::MfaDisabled,
     FailureText::Compromised,
     FailureText::ExtraVerificationFailed,
+    FailureText::PushDenied,
+    FailureText::PushesStopped,
     FailureText::Cancelled,
     FailureText::OtherUser,
     FailureText::MissingClaim,
@@ -48,13 +60,22 @@ const PROBLEMS: [Problem; 21] = [
     Problem::NotNow,
 ];
 
-/// The six screens that ask, with the same text wherever one of them takes text.
+/// The screens that ask, with the same text wherever one of them takes text.
 fn asking<'a>(
     text: &'a str,
-    devices: &'a [DeviceChoice<'a>],
+    devices: &'a [DeviceChoice],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 6] {
+) -> [(&'static str, Screen<'a>); 11] {
     let form = FORM;
+    let waiting = |question, others| Screen::Waiting {
+        form,
+        device: text,
+        question,
+        wait: Wait { status: text, seconds: 34 },
+        others,
+        problem,
+    };
+    let without_push = Others { push: false, ..ALL };
     [
         ("login", Screen::Login { form, username: text, problem }),
         ("identifier", Screen::Identifier { form, username: text, problem }),
@@ -64,7 +85,20 @@ fn asking<'a>(
             Screen::PasswordChange { form, username: text, min_characters: 8, problem },
         ),
         ("device_selection", Screen::DeviceSelection { form, devices, problem }),
-        ("passcode", Screen::Passcode { form, device: text, can_choose: true, problem }),
+        ("timed_out", Screen::TimedOut { form, device: text, others: ALL, problem }),
+        ("waiting_silent", waiting(Question::Silent, Others::default())),
+        ("waiting_approve", waiting(Question::Approve, without_push)),
+        ("waiting_pick", waiting(Question::Pick("47"), without_push)),
+        ("waiting_type", waiting(Question::Type("048213"), without_push)),
+        (
+            "passcode",
+            Screen::Passcode {
+                form,
+                device: text,
+                others: Others { passcode: false, ..ALL },
+                problem,
+            },
+        ),
     ]
 }
 
@@ -93,7 +127,12 @@ fn closing(text: &str) -> [(&'static str, Screen<'_>); 7] {
 }
 
 fn html(screen: Screen<'_>) -> String {
-    Page { application: "Acme Bank", screen }.render().unwrap()
+    Page::new("Acme Bank", screen).render().unwrap()
+}
+
+/// What a person writes into, or chooses by.
+fn has_fields(screen: &Screen<'_>) -> bool {
+    !matches!(screen, Screen::Waiting { .. } | Screen::TimedOut { .. })
 }
 
 /// The tags of this name, each from `<` to `>`. Good enough because every attribute here is escaped.
@@ -114,12 +153,15 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 fn the_screens_read_as_agreed() {
     let closing = closing("https://app.example/cb?error=access_denied&state=s");
     let connecting = connecting("ann", None);
-    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing).chain(connecting)
+    for (name, screen) in
+        asking("ann", &devices(), None).into_iter().chain(closing).chain(connecting)
     {
         // The names of assets change with every change of the looks, which is no change of the markup.
         let html = html(screen)
             .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
-            .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js");
+            .replace(&asset::ICON.path, "/assets/icon-HASH.svg")
+            .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js")
+            .replace(&asset::WAIT.path, "/assets/wait-HASH.js");
         insta::assert_snapshot!(name, html);
     }
 }
@@ -128,13 +170,15 @@ fn the_screens_read_as_agreed() {
 fn the_words_are_as_agreed() {
     let lines = PROBLEMS.map(|text| text.to_string()).into_iter();
     let lines = lines.chain(FAILURES.map(|text| text.to_string()));
+    let lines = lines.chain([notice_text(Notice::DeviceGone).to_owned()]);
     insta::assert_snapshot!("words", lines.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
 fn every_text_is_escaped() {
     let text = r#""><script>'&"#;
-    let devices = [DeviceChoice { id: text, name: text, detail: text }];
+    let owned = || text.to_owned();
+    let devices = [DeviceChoice { id: owned(), name: owned(), push: true, detail: owned() }];
     let form = Form { action: text, token: text };
     let members = [(text, text)];
     let own = [
@@ -146,7 +190,7 @@ fn every_text_is_escaped() {
     ];
     let screens = asking(text, &devices, Some(Problem::Busy)).into_iter().chain(closing(text));
     for (name, screen) in screens.chain(own) {
-        let html = Page { application: text, screen }.render().unwrap();
+        let html = Page::new(text, screen).render().unwrap();
         assert!(!html.contains(text), "{name}");
         assert!(!html.contains("<script>"), "{name}");
         assert!(html.contains("&#34;&#62;&#60;script&#62;&#39;&#38;"), "{name}");
@@ -155,7 +199,7 @@ fn every_text_is_escaped() {
 
 #[test]
 fn every_control_has_a_label() {
-    for (name, screen) in asking("ann", DEVICES, None) {
+    for (name, screen) in asking("ann", &devices(), None) {
         let html = html(screen);
         let labelled: Vec<_> =
             tags(&html, "label").iter().filter_map(|tag| attribute(tag, "for")).collect();
@@ -178,7 +222,7 @@ fn every_control_has_a_label() {
 
 #[test]
 fn every_form_of_ours_has_the_token_and_a_way_out() {
-    for (name, screen) in asking("ann", DEVICES, None) {
+    for (name, screen) in asking("ann", &devices(), None) {
         let html = html(screen);
         assert_eq!(tags(&html, "form").len(), 1, "{name}");
         assert!(html.contains(r#"<input type="hidden" name="token" value="t0ken">"#), "{name}");
@@ -188,7 +232,9 @@ fn every_form_of_ours_has_the_token_and_a_way_out() {
 
 #[test]
 fn the_enter_key_presses_the_button_that_goes_on() {
-    for (name, screen) in asking("ann", DEVICES, None) {
+    let devices = devices();
+    let screens = asking("ann", &devices, None).into_iter();
+    for (name, screen) in screens.filter(|(_, screen)| has_fields(screen)) {
         let html = html(screen);
         assert!(!tags(&html, "button")[0].contains("quiet"), "{name}");
     }
@@ -196,7 +242,7 @@ fn the_enter_key_presses_the_button_that_goes_on() {
 
 #[test]
 fn every_page_has_one_heading_and_a_language() {
-    for (name, screen) in asking("", DEVICES, None).into_iter().chain(closing("x")) {
+    for (name, screen) in asking("", &devices(), None).into_iter().chain(closing("x")) {
         let html = html(screen);
         assert_eq!(tags(&html, "h1").len(), 1, "{name}");
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
@@ -205,10 +251,12 @@ fn every_page_has_one_heading_and_a_language() {
 
 #[test]
 fn a_problem_is_an_alert_that_every_field_refers_to() {
-    for (name, screen) in asking("ann", DEVICES, Some(Problem::Busy)) {
+    for (name, screen) in asking("ann", &devices(), Some(Problem::Busy)) {
         let html = html(screen);
         assert!(html.contains(r#"id="problem" role="alert">"#), "{name}");
-        assert!(html.contains(r#"aria-describedby="problem""#), "{name}");
+        if has_fields(&screen) {
+            assert!(html.contains(r#"aria-describedby="problem""#), "{name}");
+        }
         assert!(!html.contains("aria-invalid"), "{name}: nothing typed is wrong");
         assert!(html.contains("<title>Error: "), "{name}");
     }
@@ -222,15 +270,16 @@ fn a_field_that_must_change_is_marked_invalid() {
         let wrong = fields.into_iter().filter(|tag| attribute(tag, "aria-invalid").is_some());
         wrong.map(|tag| attribute(tag, "id").unwrap_or("device").to_owned()).collect::<Vec<_>>()
     };
-    let of = |problem| asking("ann", DEVICES, Some(problem)).map(|(_, screen)| invalid(screen));
+    let devices = devices();
+    let of = |problem| asking("ann", &devices, Some(problem)).map(|(_, screen)| invalid(screen));
     let [login, identifier, password, ..] = of(Problem::WrongCredentials);
     assert_eq!(login, ["username", "password"]);
     assert_eq!(identifier, ["username"]);
     assert_eq!(password, ["password"]);
     let [.., passcode] = of(Problem::WrongPasscode);
     assert_eq!(passcode, ["passcode"]);
-    let [.., devices, _] = of(Problem::Required("device"));
-    assert_eq!(devices, ["device"]);
+    let [_, _, _, _, chosen, ..] = of(Problem::Required("device"));
+    assert_eq!(chosen, ["device"]);
 }
 
 #[test]
@@ -247,16 +296,63 @@ fn the_first_empty_field_has_the_focus() {
 }
 
 #[test]
-fn another_device_is_offered_only_to_who_has_one() {
-    let screen =
-        |can_choose| Screen::Passcode { form: FORM, device: "phone", can_choose, problem: None };
-    assert!(html(screen(true)).contains("Use another device"));
-    assert!(!html(screen(false)).contains("Use another device"));
+fn only_ways_that_there_are_are_offered() {
+    let (form, device, problem) = (FORM, "phone", None);
+    let wait = Wait { status: "/flow", seconds: 1 };
+    let question = Question::Approve;
+    let ways = ["value=\"push\"", "value=\"use_passcode\"", "value=\"devices\""];
+    for n in 0..8 {
+        let others = Others { push: n & 1 > 0, passcode: n & 2 > 0, device: n & 4 > 0 };
+        let offered = |screen| {
+            let html = html(screen);
+            ways.map(|way| html.contains(way))
+        };
+        let Others { push, passcode, device: another } = others;
+        let timed_out = Screen::TimedOut { form, device, others, problem };
+        assert_eq!(offered(timed_out), [push, passcode, another]);
+        let waiting = Screen::Waiting { form, device, question, wait, others, problem };
+        assert_eq!(offered(waiting), [false, passcode, another]);
+        let asked = Others { passcode: false, ..others };
+        let passcode = Screen::Passcode { form, device, others: asked, problem };
+        assert_eq!(offered(passcode), [push, false, another]);
+    }
+}
+
+#[test]
+fn who_has_no_way_left_is_told_to_wait() {
+    let screen = |others| Screen::TimedOut { form: FORM, device: "phone", others, problem: None };
+    assert!(html(screen(Others::default())).contains("cannot be asked again now"));
+    assert!(!html(screen(ALL)).contains("cannot be asked again now"));
+}
+
+#[test]
+fn a_notice_comes_before_what_the_page_asks() {
+    let notice = Some(Notice::DeviceGone);
+    let devices = devices();
+    for (name, screen) in asking("ann", &devices, None).into_iter().chain(closing("x")) {
+        let html = Page { notice, ..Page::new("Acme Bank", screen) }.render().unwrap();
+        let after_heading = html.split_once("</h1>").unwrap().1.trim_start();
+        assert!(
+            after_heading.starts_with(r#"<p class="notice" role="status">The phone"#),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn only_a_page_that_waits_reads_itself_anew_and_only_without_scripts() {
+    let devices = devices();
+    for (name, screen) in asking("ann", &devices, None).into_iter().chain(closing("x")) {
+        let refresh = "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>";
+        let html = html(screen);
+        assert_eq!(html.contains(refresh), name.starts_with("waiting"), "{name}");
+        assert_eq!(html.matches("http-equiv").count(), html.matches(refresh).count(), "{name}");
+    }
 }
 
 #[test]
 fn a_page_without_an_application_names_none() {
-    let html = Page { application: "", screen: Screen::Gone }.render().unwrap();
+    let html = Page::new("", Screen::Gone).render().unwrap();
     assert!(html.contains("<title>This sign-on has ended</title>"));
     assert!(!html.contains("monogram"));
 }
@@ -264,7 +360,9 @@ fn a_page_without_an_application_names_none() {
 #[test]
 fn what_pages_refer_to_is_there_and_nothing_else_is() {
     let html = html(closing("x")[6].1);
-    let stylesheet = asset(attribute(tags(&html, "link")[0], "href").unwrap()).unwrap();
+    let [icon, stylesheet] =
+        [0, 1].map(|n| asset(attribute(tags(&html, "link")[n], "href").unwrap()).unwrap());
+    assert_eq!(icon.content_type, "image/svg+xml");
     assert_eq!(stylesheet.content_type, "text/css; charset=utf-8");
     let script = asset(attribute(tags(&html, "script")[0], "src").unwrap()).unwrap();
     assert_eq!(script.content_type, "text/javascript; charset=utf-8");
@@ -273,7 +371,7 @@ fn what_pages_refer_to_is_there_and_nothing_else_is() {
 
 #[test]
 fn pages_carry_no_inline_style_or_script() {
-    for (name, screen) in asking("ann", DEVICES, None).into_iter().chain(closing("x")) {
+    for (name, screen) in asking("ann", &devices(), None).into_iter().chain(closing("x")) {
         let html = html(screen);
         assert!(!html.contains("style=") && !html.contains("<style"), "{name}");
         assert!(tags(&html, "script").iter().all(|tag| attribute(tag, "src").is_some()), "{name}");

@@ -24,7 +24,7 @@ async fn a_phone_with_a_wrong_clock_signs_in_and_is_paired() {
         let w = World::new().await;
         let system = (Arc::new(WrongBy(seconds)) as _, Arc::new(SystemEntropy) as _);
         let application = w.bank.native.id.to_string();
-        let phone = Phone::new(w.wire.clone(), system, &w.issuer(), &application).await;
+        let phone = Phone::new(Arc::new(w.wire.clone()), system, &w.issuer(), &application).await;
         w.pair(&phone, "ann").await;
         assert_eq!(phone.sdk.info().await.unwrap().len(), 1, "{seconds}");
     }

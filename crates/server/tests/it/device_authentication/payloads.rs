@@ -1,9 +1,6 @@
 //! Device authentication with a mobile payload: the phone passes by itself (platform API, section 10.6).
 
-use countersign_domain::{
-    mfa_policy::{DeviceAuthorization, ExtraVerification},
-    sign_on_policy::NoDevicesMode,
-};
+use countersign_domain::{mfa_policy::ExtraVerification, sign_on_policy::NoDevicesMode};
 use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::RemoteNotification;
 use countersign_server::app::DeviceChange;
@@ -121,12 +118,7 @@ async fn verifying(mode: ExtraVerification) -> PushWorld {
     let mut w = PushWorld::on(Engine::Sqlite, PushService::Fcm).await;
     let world = &mut w.world;
     world.bank.require(&world.server, &[Step::Login, Step::Mfa(NoDevicesMode::Block)]).await;
-    let extra_verification = Some(mode);
-    let verify = |policy: &mut countersign_domain::mfa_policy::MfaPolicy| {
-        policy.mobile.applications[0].device_authorization =
-            Some(DeviceAuthorization { extra_verification });
-    };
-    world.bank.change_mfa_policy(&world.server, verify).await;
+    world.verify_by_silent_push(mode).await;
     w
 }
 

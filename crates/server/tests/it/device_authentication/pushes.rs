@@ -1,6 +1,6 @@
 //! Questions to the person: approved, denied, matched by a number, taken back, left without an answer.
 
-use countersign_protocol::mobile_payload::PushService;
+use countersign_protocol::{challenge::Origin, mobile_payload::PushService};
 use countersign_sdk::{DenyReason, NotificationObject, RemoteNotification};
 use countersign_store::Engine;
 use serde_json::json;
@@ -131,6 +131,8 @@ async fn the_words_and_the_context_of_the_back_end_are_shown() {
     assert_eq!(question.application(), "Bank site");
     assert!(question.message().contains("10.00"), "{}", question.message());
     assert_eq!(question.client_context(), Some(r#"{"amount":"10.00"}"#));
+    // Where the back end is says nothing of where the person is.
+    assert_eq!(*question.origin(), Origin::default());
     // Without one for the notification, that of the whole is shown.
     wanted["notification"].as_object_mut().unwrap().remove("clientContext");
     w.world.backend().await.begin(&wanted).await;

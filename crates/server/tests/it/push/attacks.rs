@@ -1,6 +1,6 @@
 //! Answers that must not count: replayed, by another key, about something else, late, or from another tenant.
 
-use countersign_domain::mfa_policy::{DeviceAuthorization, ExtraVerification};
+use countersign_domain::mfa_policy::ExtraVerification;
 use countersign_protocol::{
     challenge::{Acknowledgement, Approval, ChallengeRequest, Refusal, RefusalReason, ShownHash},
     mobile_payload::PushService,
@@ -20,14 +20,7 @@ async fn asking() -> PushWorld {
 
 async fn verifying() -> PushWorld {
     let mut w = PushWorld::new(PushService::Fcm).await;
-    let extra_verification = Some(ExtraVerification::Restrictive);
-    w.world
-        .bank
-        .change_mfa_policy(&w.world.server, |policy| {
-            policy.mobile.applications[0].device_authorization =
-                Some(DeviceAuthorization { extra_verification });
-        })
-        .await;
+    w.world.verify_by_silent_push(ExtraVerification::Restrictive).await;
     w
 }
 

@@ -1,14 +1,12 @@
 //! The silent push of device authorization: answered, unanswered, impossible; permissively and restrictively.
 
-use countersign_domain::{
-    mfa_policy::{DeviceAuthorization, ExtraVerification},
-    sign_on_policy::NoDevicesMode,
-};
+use countersign_domain::{mfa_policy::ExtraVerification, sign_on_policy::NoDevicesMode};
 use countersign_emulator::push_service::fault::Fault;
 use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::RemoteNotification;
 use countersign_store::Engine;
 use serde_json::json;
+use tokio::time::{Duration, timeout};
 
 use crate::world::{PushWorld, SignOn, Step, get, with};
 
@@ -19,16 +17,9 @@ const SERVICES: [PushService; 2] = [PushService::Apns, PushService::Fcm];
 /// A world whose policy asks paired phones for an answer to a silent push, and lets nobody pass who has no device.
 async fn verifying(engine: Engine, service: PushService, mode: ExtraVerification) -> PushWorld {
     let mut w = PushWorld::on(engine, service).await;
-    let extra_verification = Some(mode);
     let world = &mut w.world;
     world.bank.require(&world.server, &[Step::Login, Step::Mfa(NoDevicesMode::Block)]).await;
-    world
-        .bank
-        .change_mfa_policy(&world.server, |policy| {
-            let rules = &mut policy.mobile.applications[0];
-            rules.device_authorization = Some(DeviceAuthorization { extra_verification });
-        })
-        .await;
+    world.verify_by_silent_push(mode).await;
     w
 }
 
@@ -187,6 +178,29 @@ async fn who_waits_for_the_flow_goes_on_with_the_acknowledgement() {
     assert_eq!(sign_on.status(), "COMPLETED");
 }
 
+/// Longer than a stop may take, and shorter than a wait.
+const SOON: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn who_waits_is_answered_when_the_server_stops() {
+    let w = verifying(Engine::Sqlite, PushService::Fcm, Restrictive).await;
+    let sign_on = sign_in(&w).await;
+    let waiting = with(get(&sign_on.url()), "prefer", "wait=25");
+    let mut browser = sign_on.client.browser.clone();
+    let waits = tokio::spawn(async move { browser.send(waiting).await });
+    let sdk = w.phone.sdk.clone();
+    let phone_waits = tokio::spawn(async move { sdk.wait_for_notifications(25).await });
+    // Both have begun to wait, since nothing else is there to be run.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    w.world.server.drain();
+    let flow = timeout(SOON, waits).await.expect("the flow is answered").unwrap();
+    assert_eq!(flow.must_be(200).json()["status"], "PUSH_CONFIRMATION_REQUIRED");
+    let brought = timeout(SOON, phone_waits).await.expect("the phone is answered").unwrap();
+    assert!(brought.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn who_waits_at_another_node_goes_on_too() {
     if crate::database::is_skipped(Engine::Postgres) {
@@ -236,7 +250,7 @@ async fn the_hosted_page_waits_and_goes_on_without_a_script() {
     let mut browser = sign_on.client.browser.clone();
     let shown = browser.send(get(page)).await.must_be(200);
     let html = String::from_utf8_lossy(&shown.body).into_owned();
-    assert!(html.contains("Check your phone"), "{html}");
+    assert!(html.contains("Checking your phone"), "{html}");
     assert!(html.contains("http-equiv=\"refresh\""), "{html}");
     w.deliver().await;
     browser.send(get(page)).await.must_be(302);

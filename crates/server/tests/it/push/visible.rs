@@ -179,6 +179,19 @@ async fn a_passcode_instead_withdraws_the_question() {
 }
 
 #[tokio::test]
+async fn a_wrong_passcode_is_refused_whether_the_question_waits_or_not() {
+    let w = asking().await;
+    let (mut sign_on, question) = asked(&w).await;
+    let told = sign_on.passcode(&w.phone.wrong_passcode()).await.must_be(400).problem();
+    assert_eq!(told.2, "otp");
+    question.approve("fpt", None).await.unwrap();
+    let (mut sign_on, _) = asked(&w).await;
+    w.world.advance(40);
+    assert_eq!(sign_on.refresh().await, "PUSH_CONFIRMATION_TIMED_OUT");
+    sign_on.passcode(&w.phone.wrong_passcode()).await.must_be(400);
+}
+
+#[tokio::test]
 async fn the_person_can_change_to_another_device_and_the_phone_is_told() {
     let mut w = asking().await;
     w.world

@@ -269,7 +269,7 @@ impl Work for Disable {
 pub struct Change {
     pub environment: Id<Environment>,
     pub id: Id<Application>,
-    pub change: fn(&mut Application),
+    pub by: fn(&mut Application),
 }
 
 impl Work for Change {
@@ -279,7 +279,7 @@ impl Work for Change {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let old = application::load(tx, self.environment, self.id).await?.unwrap();
         let mut changed = old.into_value();
-        (self.change)(&mut changed);
+        (self.by)(&mut changed);
         Replace(changed).run(tx).await
     }
 }

@@ -124,6 +124,21 @@ impl Page {
         between(self.answer.text(), "role=\"alert\">", "</p>")
     }
 
+    /// What happened without the person's doing.
+    pub fn notice(&self) -> String {
+        between(self.answer.text(), "<p class=\"notice\" role=\"status\">", "</p>")
+    }
+
+    /// The first plain sentence of the page.
+    pub fn paragraph(&self) -> String {
+        between(self.answer.text(), "<p>", "</p>")
+    }
+
+    /// The number that must come back from the phone.
+    pub fn number(&self) -> String {
+        between(self.answer.text(), "id=\"number\">", "</p>")
+    }
+
     /// What the page has as the value of a field.
     pub fn value_of(&self, field: &str) -> String {
         attribute(self.answer.text(), &format!("name=\"{field}\""), "value")

@@ -27,13 +27,13 @@ pub struct Phone {
 
 impl Phone {
     pub async fn new(
-        wire: Wire,
+        transport: Arc<dyn Transport>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         issuer: &str,
         application: &str,
     ) -> Self {
         let platform = Platform {
-            transport: Arc::new(wire),
+            transport,
             key_store: Arc::new(MemoryKeyStore::new(Arc::clone(&entropy))),
             storage: Arc::new(MemoryStorage::default()),
             clock,
