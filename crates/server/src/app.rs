@@ -40,6 +40,7 @@ mod mobile_payload;
 mod origin;
 mod outbox;
 mod pair_installation;
+mod phone_sign_on;
 mod push_credentials;
 mod push_request;
 mod read_flow;
@@ -125,6 +126,7 @@ pub use self::{
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
     pair_installation::PairError,
+    phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
