@@ -11,6 +11,7 @@ mod engines;
 mod phone;
 mod push_service;
 mod receiver;
+mod scene;
 mod signer;
 #[macro_use]
 mod snapshot;
@@ -47,6 +48,7 @@ pub use self::{
     phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},
+    scene::{Scene, is_browser_skipped},
     signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,
