@@ -8,8 +8,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
-        PushRules,
+        CodeRules, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod,
+        MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
@@ -111,6 +111,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules::default(),
     };

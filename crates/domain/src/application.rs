@@ -143,6 +143,10 @@ pub struct Mobile {
     pub passcode_grace_steps: u8,
     /// Whether phones that say they are rooted are refused.
     pub integrity_detection: bool,
+    /// What stands before the code in what a phone reads off a screen: a universal link (`https://bank.example`) or the scheme of
+    /// the app; at most 255 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri_prefix: Option<String>,
     /// How a number that must be matched comes into the phone. Whether one must, says the MFA policy.
     #[serde(default)]
     pub number_matching: NumberMatchingKind,
@@ -170,6 +174,7 @@ impl Default for Mobile {
             passcode_step_seconds: 30,
             passcode_grace_steps: 5,
             integrity_detection: false,
+            uri_prefix: None,
             number_matching: NumberMatchingKind::default(),
             unpairing: UnpairingRules::default(),
         }
@@ -254,6 +259,14 @@ impl Mobile {
         }
         check.range(self.passcode_step_seconds.into(), "mobile.passcode_step_seconds", 30, 60);
         check.range(self.passcode_grace_steps.into(), "mobile.passcode_grace_steps", 1, 10);
+        if let Some(prefix) = &self.uri_prefix {
+            check.text(prefix, "mobile.uri_prefix", 255);
+            let clean =
+                prefix.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte));
+            let is_link = !prefix.contains("://")
+                || Url::parse(prefix).is_ok_and(|url| url.scheme() != "http" || is_loopback(&url));
+            check.require(clean && is_link, "mobile.uri_prefix", PREFIX_FORM);
+        }
         self.unpairing.validate(check);
     }
 }
@@ -264,6 +277,7 @@ const WITHOUT_STAR: Rule =
 const PATTERN_FORM: Rule = Rule::Form {
     form: "an https address in canonical form, or http on loopback, with * at most once in a label of the host before its last two, in a segment of the path or in a member of the query",
 };
+const PREFIX_FORM: Rule = Rule::Form { form: "an https address or an app scheme, without query" };
 const NATIVE_ONLY: Rule = Rule::Form { form: "absent, except on native applications" };
 const REDIRECT_FORM: Rule = Rule::Form {
     form: "an absolute ASCII URI without fragment: https, http on loopback, or an app scheme with a dot",

@@ -6,6 +6,7 @@ use countersign_domain::{
         TokenEndpointAuthMethod,
     },
     audit,
+    authentication_code::{self, AuthenticationCode},
     authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     challenge::{self, Challenge},
     device::{self, Device},
@@ -19,7 +20,7 @@ use countersign_domain::{
     lockout::{Limit, Lockout},
     mfa::{self, Reason},
     mfa_policy::{
-        self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy,
+        self, CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy,
         MobileApplication, PushRules,
     },
     mfa_settings::MfaSettings,
@@ -178,6 +179,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 passcode_enabled: true,
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
+                codes: CodeRules::default(),
                 pairing_disabled: false,
                 push: PushRules::default(),
             }],
@@ -216,6 +218,7 @@ pub fn identity() -> Identity {
         methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
+        scanned: None,
     }
 }
 
@@ -384,6 +387,25 @@ pub fn record() -> audit::Record {
     }
 }
 
+/// A code for the bank's app, which asks the person.
+pub fn authentication_code(state: authentication_code::State) -> AuthenticationCode {
+    AuthenticationCode {
+        id: id(1),
+        environment: id(1),
+        application: id(1),
+        flow: None,
+        approval: authentication_code::Approval::Required,
+        client_context: None,
+        site: "Bank site".to_owned(),
+        origin: Origin::default(),
+        number: None,
+        life_seconds: 60,
+        created_at: NOW,
+        updated_at: NOW,
+        state,
+    }
+}
+
 /// Ann is asked on her phone whether she signs on to the bank.
 pub fn challenge(state: challenge::State) -> Challenge {
     let person = challenge::Person { username: "ann".to_owned(), name: user().name };
@@ -465,14 +487,14 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
     flow::State {
-        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
+        Identifier, Login, Password, AuthenticationCode, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
         PushTimedOut, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
+        Identified, PasswordAccepted, CodeShown, CodeApproved, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
         Reset, Cancelled
     }
-    flow::Effect { Audit, IssueGrant, Ask, Withdraw }
+    flow::Effect { Audit, IssueGrant, Ask, Withdraw, WithdrawCode }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
     flow::Notice { DeviceGone }
@@ -482,6 +504,12 @@ named! {
     Reason {
         NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
         ExtraVerificationFailed, PushDenied, PushesStopped,
+    }
+    authentication_code::State { Unclaimed, Claimed, Completed, Denied, Expired }
+    authentication_code::Event { Claim, Approve, Deny, Withdraw, Tick }
+    authentication_code::Effect { Audit, TellFlow }
+    authentication_code::Refusal {
+        Expired, Claimed, Ended, OtherInstallation, UnknownUser, NumberRequired,
     }
     challenge::State { Pending, Acknowledged, Approved, Denied, TimedOut, Cancelled }
     challenge::Event { Acknowledge, Approve, Deny, Tick, Cancel }

@@ -17,6 +17,7 @@
 //! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |
 //! | grant | what an authorization code or a refresh token stands for |
 //! | challenge | one question put to one device, silent or visible, with one answer |
+//! | authentication code | the eight characters behind the QR code, by which a phone signs somebody on at another screen |
 //! | outbox | what must be sent after a commit |
 //! | signing key | what an environment signs tokens with, one at a time of each algorithm |
 //!
@@ -37,6 +38,7 @@ mod stored_forms;
 pub mod application;
 pub mod audit;
 pub mod audit_seal;
+pub mod authentication_code;
 pub mod authorization;
 pub mod challenge;
 pub mod claims;

@@ -64,6 +64,16 @@ pub struct MobileApplication {
     /// Whether and how its phones are asked by push.
     #[serde(default)]
     pub push: PushRules,
+    /// How people sign on by an authentication code of a sign-on page.
+    #[serde(default)]
+    pub codes: CodeRules,
+}
+
+/// How people sign on by an authentication code of a sign-on page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeRules {
+    /// Whether the number that the page shows must come back too: whoever is lured to read somebody else's code has none.
+    pub number_matching: bool,
 }
 
 /// How phones are asked by push.

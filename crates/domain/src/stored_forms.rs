@@ -13,14 +13,16 @@ use crate::{
         TokenEndpointAuthMethod,
     },
     audit::{self, Mentionable},
+    authentication_code,
     authorization::{Answer, Prompt, Scope},
     challenge,
     device::{self, Device},
     device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, challenge, device, device_code, environment,
-        flow, grant, id, identity, message, mfa_policy, mfa_settings, participant, population,
-        record, session, sign_on_policy, signing_key as key, ticket, user,
+        MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
+        device_code, environment, flow, grant, id, identity, key, message, mfa_policy,
+        mfa_settings, participant, population, record, session, sign_on_policy,
+        signing_key as signing_key_of, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -71,12 +73,14 @@ fn flows_are_stored_as_ever() {
         methods: Vec::new(),
         authenticated_at: None,
         mfa_policy: None,
+        scanned: None,
     };
     let states = vec![
         State::Identifier { step: 0 },
         State::Login { step: 0 },
         named(None, None),
         named(Some(id(1)), Some(identity())),
+        State::AuthenticationCode { step: 0, code: id(5) },
         State::PasswordChange { step: 0, identity: identity() },
         State::Deciding { step: 1, identity: only_named },
         State::DeviceSelection { step: 1, identity: identity() },
@@ -175,6 +179,26 @@ fn challenges_are_stored_as_ever() {
     let silent =
         challenge::Challenge { question: challenge::Question::Silent, ..challenge(State::Pending) };
     assert_read_back(&silent);
+}
+
+#[test]
+fn authentication_codes_are_stored_as_ever() {
+    use authentication_code::{Candidate, State};
+    let installation = key(1).thumbprint();
+    let by = Candidate { user: id(1), device: id(2) };
+    let states = vec![
+        State::Unclaimed,
+        State::Claimed { installation, candidates: vec![by], at: NOW },
+        State::Completed { installation, by, approved: true, at: NOW },
+        State::Denied { installation, user: Some(id(1)), at: NOW },
+        State::Expired { installation: Some(installation) },
+    ];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&authentication_code(state.clone()));
+    }
+    assert_pinned("authentication_code", &authentication_code(State::Unclaimed));
+    assert_pinned("authentication_code_states", &states);
 }
 
 #[test]
@@ -441,6 +465,7 @@ fn oidc() -> Oidc {
             interval_seconds: 10,
             verification_uri: Some("https://bank.example/tv".to_owned()),
         },
+        phone_sign_on: Some(id(2)),
         keys: Some(ClientKeys::Url("https://bank.example/jwks".to_owned())),
         dpop_required: true,
         access_token_seconds: 600,
@@ -459,6 +484,6 @@ fn signing_keys_are_stored_as_ever() {
         State::Removed,
     ];
     assert_complete(&states);
-    let keys: Vec<_> = states.into_iter().map(|state| key(1, state)).collect();
+    let keys: Vec<_> = states.into_iter().map(|state| signing_key_of(1, state)).collect();
     assert_pinned("signing_keys", &keys);
 }

@@ -11,7 +11,7 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
         MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -161,6 +161,7 @@ async fn device_first_policy(
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules { enabled: push, timeout_seconds: ANSWER_SECONDS, ..PushRules::default() },
     });

@@ -284,6 +284,18 @@ pub enum DetailCode {
     ChallengeCancelled,
     /// Another answer has counted.
     ChallengeAnswered,
+    /// No such authentication code, or not one that this installation has claimed.
+    CodeInvalid,
+    /// The code is for the phones of another application.
+    CodeOtherApplication,
+    /// The code is too old.
+    CodeExpired,
+    /// A phone has claimed the code already.
+    CodeClaimed,
+    /// The code has come to its end.
+    CodeEnded,
+    /// The installation is blocked or locked.
+    DeviceBarred,
     /// Something this version does not know.
     #[serde(other)]
     Unknown,

@@ -4,6 +4,7 @@
 //! Start at [`proof`] (how a statement is signed and checked), then [`mobile_payload`], [`pairing`]
 //! and [`device_api`] (what is stated). [`id_token`] is what the phone checks in return.
 
+pub mod authentication_code;
 pub mod challenge;
 pub mod device_api;
 pub mod encoding;

@@ -6,7 +6,7 @@ use countersign_protocol::device_api::{
 use countersign_protocol::json;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, PairingRefusal};
+use crate::error::{CodeRefusal, Error, PairingRefusal};
 use crate::platform::{MAX_BODY_BYTES, Response, TransportError};
 
 /// Why a proof did not lead to the answer asked for.
@@ -89,6 +89,9 @@ fn server_time(detail: &ErrorDetail) -> Option<&str> {
 /// What the platform refuses, although the proof is good.
 fn refusal(code: DetailCode, correlation_id: Option<&str>) -> Option<Error> {
     let correlation_id = correlation_id.map(str::to_owned);
+    if let Some(reason) = code_refusal(code) {
+        return Some(Error::CodeRefused { reason, correlation_id });
+    }
     let reason = match code {
         DetailCode::TicketInvalid => PairingRefusal::TicketInvalid,
         DetailCode::TicketExpired => PairingRefusal::TicketExpired,
@@ -105,9 +108,27 @@ fn refusal(code: DetailCode, correlation_id: Option<&str>) -> Option<Error> {
         | DetailCode::RequiredValue
         | DetailCode::ClockSkew
         | DetailCode::Replayed
+        | DetailCode::CodeInvalid
+        | DetailCode::CodeOtherApplication
+        | DetailCode::CodeExpired
+        | DetailCode::CodeClaimed
+        | DetailCode::CodeEnded
+        | DetailCode::DeviceBarred
         | DetailCode::Unknown => return None,
     };
     Some(Error::PairingRefused { reason, correlation_id })
+}
+
+const fn code_refusal(code: DetailCode) -> Option<CodeRefusal> {
+    match code {
+        DetailCode::CodeInvalid => Some(CodeRefusal::Invalid),
+        DetailCode::CodeOtherApplication => Some(CodeRefusal::OtherApplication),
+        DetailCode::CodeExpired => Some(CodeRefusal::Expired),
+        DetailCode::CodeClaimed => Some(CodeRefusal::Claimed),
+        DetailCode::CodeEnded => Some(CodeRefusal::Ended),
+        DetailCode::DeviceBarred => Some(CodeRefusal::DeviceBarred),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

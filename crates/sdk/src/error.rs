@@ -1,5 +1,6 @@
 //! What can go wrong, and what the app can do about it.
 
+use countersign_protocol::authentication_code::NoCode;
 use countersign_protocol::challenge::StatementError;
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
@@ -134,6 +135,20 @@ pub enum Error {
     /// The notification was approved or denied before, or is being so.
     #[error("the notification was answered before")]
     NotificationUsed,
+    /// What was read is no authentication code.
+    #[error("the text {0}")]
+    NoCode(#[from] NoCode),
+    /// The platform does not take the authentication code, or the answer to it.
+    #[error("the authentication code is not taken: {reason}")]
+    CodeRefused {
+        /// Why not.
+        reason: CodeRefusal,
+        /// Names the answer in the platform's log.
+        correlation_id: Option<String>,
+    },
+    /// The sign-on by code was approved or denied before, or is being so.
+    #[error("the sign-on was answered before")]
+    AuthenticationUsed,
     /// The number was not the one that the sign-on page shows. The platform takes it as a no.
     #[error("the number was wrong")]
     WrongNumber,
@@ -195,6 +210,29 @@ pub enum PairingRefusal {
     PairingDisabled,
 }
 
+/// Why the platform does not take an authentication code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CodeRefusal {
+    /// No such code, or not one that this installation has claimed.
+    #[error("there is no such code")]
+    Invalid,
+    /// It is for the phones of another application.
+    #[error("it is for another app")]
+    OtherApplication,
+    /// It is too old.
+    #[error("it has expired")]
+    Expired,
+    /// A phone has claimed it.
+    #[error("a phone has claimed it")]
+    Claimed,
+    /// It has come to its end.
+    #[error("it was answered")]
+    Ended,
+    /// All devices of this installation are blocked or locked.
+    #[error("this phone is blocked or locked")]
+    DeviceBarred,
+}
+
 /// Whose turn it is after an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
@@ -228,7 +266,8 @@ impl Error {
             | Self::DeviceToken(_)
             | Self::NumberMissing
             | Self::NumberNotOffered
-            | Self::AuthenticationMethod(_) => Category::Input,
+            | Self::AuthenticationMethod(_)
+            | Self::NoCode(_) => Category::Input,
             Self::Transport(TransportError::NotTrusted(_))
             | Self::IdToken(_)
             | Self::OtherInstallation
@@ -238,7 +277,8 @@ impl Error {
             Self::PairingRefused {
                 reason: PairingRefusal::LimitExceeded | PairingRefusal::PairingDisabled,
                 ..
-            } => Category::Policy,
+            }
+            | Self::CodeRefused { reason: CodeRefusal::DeviceBarred, .. } => Category::Policy,
             Self::OtherEnvironment
             | Self::NotPaired { .. }
             | Self::PairingRefused { .. }
@@ -252,6 +292,8 @@ impl Error {
             | Self::ChallengeCancelled { .. }
             | Self::ChallengeAnswered { .. }
             | Self::NotificationUsed
+            | Self::CodeRefused { .. }
+            | Self::AuthenticationUsed
             | Self::WrongNumber
             | Self::UserNotVerified
             | Self::NoUserVerification
@@ -299,6 +341,7 @@ impl Error {
             | Self::ChallengeExpired { correlation_id }
             | Self::ChallengeCancelled { correlation_id }
             | Self::ChallengeAnswered { correlation_id }
+            | Self::CodeRefused { correlation_id, .. }
             | Self::PairingRefused { correlation_id, .. } => correlation_id.as_deref(),
             _ => None,
         }
@@ -334,6 +377,14 @@ impl Error {
             Self::ChallengeInvalid { .. }
             | Self::ChallengeAnswered { .. }
             | Self::NotificationUsed => "countersign.error.challenge_over",
+            Self::NoCode(_) => "countersign.error.no_code",
+            Self::CodeRefused { reason: CodeRefusal::OtherApplication, .. } => {
+                "countersign.error.code_of_other_app"
+            }
+            Self::CodeRefused { reason: CodeRefusal::DeviceBarred, .. } => {
+                "countersign.error.device_barred"
+            }
+            Self::CodeRefused { .. } | Self::AuthenticationUsed => "countersign.error.code_over",
             Self::WrongNumber => "countersign.error.wrong_number",
             Self::NumberMissing | Self::NumberNotOffered => "countersign.error.number_needed",
             Self::UserNotVerified => "countersign.error.not_verified",
@@ -362,6 +413,7 @@ impl Error {
             | Self::Rejected { .. }
             | Self::AmbiguousUser
             | Self::NotificationUsed
+            | Self::AuthenticationUsed
             | Self::WrongNumber
             | Self::NumberMissing
             | Self::NumberNotOffered
@@ -388,6 +440,7 @@ impl Error {
             Self::NotPaired { .. } => 10_008,
             Self::ChallengeExpired { .. } => 10_009,
             Self::NoPasscodes | Self::Clock => 10_010,
+            Self::NoCode(_) | Self::CodeRefused { .. } => 10_011,
             Self::PairingRefused { .. } => 10_012,
             Self::PairingAlreadyRunning => 10_013,
             Self::TestRunning => 10_016,

@@ -108,6 +108,11 @@ impl Installation {
         Ok(key.thumbprint())
     }
 
+    /// Whether there is a user-verification key.
+    pub async fn verifies_people(&self) -> Result<bool, Error> {
+        Ok(self.public_keys().await?.verification.is_some())
+    }
+
     /// Lets one pairing run at a time.
     pub fn begin_pairing(&self) -> Result<PairingTurn<'_>, Error> {
         if self.is_pairing.swap(true, Ordering::AcqRel) {

@@ -14,7 +14,10 @@
 //!    [`NotificationObject::approve`] or [`NotificationObject::deny`].
 //!    [`Countersign::pending_notifications`] whenever the app comes to the front, and [`Countersign::notifications`]
 //!    while it runs without a push service.
-//! 5. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
+//! 5. [`Countersign::authenticate`] with what the camera reads off a sign-on page. When the
+//!    [`AuthenticationObject`] needs approval or several users could sign on, ask, and call
+//!    [`AuthenticationObject::approve`] or [`AuthenticationObject::deny`].
+//! 6. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
 //!    time.
 //!
 //! `docs/sdk.md` has it all with examples.
@@ -45,6 +48,10 @@
 //! | `ChallengeCancelled`, `ChallengeAnswered` | State | | 10020 | take the question down |
 //! | `ChallengeInvalid` | State | | 10023 | take the question down |
 //! | `NotificationUsed` | State | | 10000 | nothing: it was answered |
+//! | `NoCode` | Input | | 10011 | say that this is no code to sign on with |
+//! | `CodeRefused` by barred device | Policy | | 10011 | explain |
+//! | `CodeRefused` by anything else | State | | 10011 | ask for a fresh code |
+//! | `AuthenticationUsed` | State | | 10000 | nothing: it was answered |
 //! | `WrongNumber` | State | | 10000 | say so; sign in again |
 //! | `NumberMissing`, `NumberNotOffered` | Input | | 10000 | ask for the number |
 //! | `AuthenticationMethod` | Input | | 10000 | mend the call |
@@ -55,6 +62,7 @@
 //! | `State` | State | | 10000 | delete the stored state |
 
 mod answer;
+mod authentication;
 mod client;
 mod config;
 mod device_token;
@@ -64,12 +72,14 @@ pub mod key_store;
 mod keys;
 mod notification;
 mod notification_stream;
+mod number_matching;
 mod pairing;
 mod passcode;
 mod platform;
 mod push_address;
 mod push_test;
 mod remote_notification;
+mod reply;
 mod sealed_file;
 mod state;
 pub mod storage;
@@ -77,13 +87,15 @@ pub mod transport;
 
 pub use countersign_protocol as protocol;
 
+pub use crate::authentication::{AUTHENTICATION_REASON, AuthenticationObject};
 pub use crate::client::Countersign;
 pub use crate::config::{App, Config, ConfigError, Device};
 pub use crate::device_token::DeviceTokenError;
-pub use crate::error::{Category, Error, PairingRefusal};
+pub use crate::error::{Category, CodeRefusal, Error, PairingRefusal};
 pub use crate::installation::STATE_BLOB;
-pub use crate::notification::{NotificationObject, NumberMatchingType};
+pub use crate::notification::NotificationObject;
 pub use crate::notification_stream::NotificationStream;
+pub use crate::number_matching::NumberMatchingType;
 pub use crate::pairing::{PairingInfo, PairingObject, PairingOutcome};
 pub use crate::passcode::OneTimePasscode;
 pub use crate::platform::{
@@ -93,6 +105,7 @@ pub use crate::platform::{
 };
 pub use crate::push_test::{NotificationTest, NotificationTestReport, TestResult, TestType};
 pub use crate::remote_notification::RemoteNotification;
+pub use countersign_protocol::authentication_code::{CodeStatus, CodeUser, NeedsApproval};
 pub use countersign_protocol::challenge::RefusalReason as DenyReason;
 pub use countersign_protocol::mobile_payload::{PushEnvironment, PushService};
 

@@ -1,5 +1,6 @@
 //! The SDK against a platform in memory that really verifies and really signs.
 
+mod authentication;
 mod clock;
 mod errors;
 mod id_token;

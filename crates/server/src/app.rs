@@ -8,6 +8,7 @@ mod answer_challenge;
 mod attempts;
 mod authenticate_client;
 mod authenticate_worker;
+mod authentication_code;
 mod authorize_device;
 mod challenge;
 mod change_device;
@@ -17,6 +18,7 @@ mod check_dpop;
 mod check_passcode;
 mod check_password;
 mod check_readiness;
+mod claim_code;
 mod create_application;
 mod create_environment;
 mod create_user;
@@ -38,6 +40,7 @@ mod mobile_payload;
 mod origin;
 mod outbox;
 mod pair_installation;
+mod phone_sign_on;
 mod push_credentials;
 mod push_request;
 mod read_flow;
@@ -99,6 +102,7 @@ pub use self::{
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
     authenticate_worker::{Worker, WorkerError},
+    authentication_code::{CodeError, CodeView, NewAuthenticationCode},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
     change_password::{ChangePassword, ChangePasswordError},
@@ -106,6 +110,7 @@ pub use self::{
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     check_readiness::Unready,
+    claim_code::ClaimError,
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
@@ -121,6 +126,7 @@ pub use self::{
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
     pair_installation::PairError,
+    phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},

@@ -2,6 +2,7 @@
 
 mod action;
 mod asset;
+mod authentication_code;
 mod authorize;
 mod caller;
 mod challenge;
@@ -132,6 +133,7 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
 fn people(app: &Arc<App>) -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/signon/events", get(sign_on::listen))
         .route("/{environment}/device", get(user_code::show).post(user_code::act));
     let flows = Router::new().route("/{environment}/flows/{flow}", get(flow::read).post(flow::act));
     let assets = Router::new().route("/assets/{name}", get(asset::read));
@@ -164,12 +166,35 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/challenges/{challenge}/deny", post(challenge::deny))
         .route("/{environment}/device/v1/push-address", post(challenge::change_push_address))
         .route("/{environment}/device/v1/push-tests", post(challenge::test_push));
-    counted(app, (Group::Device, Group::Device), Surface::Envelope, routes)
+    let codes = Router::new()
+        .route(
+            "/{environment}/device/v1/authentication-codes/claims",
+            post(authentication_code::claim),
+        )
+        .route(
+            "/{environment}/device/v1/authentication-codes/{code}/approve",
+            post(authentication_code::approve),
+        )
+        .route(
+            "/{environment}/device/v1/authentication-codes/{code}/deny",
+            post(authentication_code::deny),
+        );
+    counted(app, (Group::Device, Group::Device), Surface::Envelope, routes).merge(counted(
+        app,
+        (Group::Code, Group::Code),
+        Surface::Envelope,
+        codes,
+    ))
 }
 
 /// For back ends, which act for the environment.
 fn workers(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
+        .route("/{environment}/authenticationCodes", post(authentication_code::create))
+        .route(
+            "/{environment}/authenticationCodes/{code}",
+            get(authentication_code::read).delete(authentication_code::delete),
+        )
         .route("/{environment}/deviceAuthentications", post(device_authentication::create))
         .route(
             "/{environment}/deviceAuthentications/{authentication}",

@@ -129,6 +129,10 @@ pub enum Purpose {
     UserCodeForm,
     /// Nonces of silent pushes.
     PushNonce,
+    /// Authentication codes, which are made of their ids.
+    AuthenticationCode,
+    /// What is stored of authentication codes.
+    AuthenticationCodeHash,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

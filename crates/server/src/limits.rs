@@ -19,7 +19,7 @@ use countersign_domain::{
     id::Id,
     rate::{Bucket, Rate},
 };
-use countersign_protocol::{entropy::Entropy, entropy::random, time::Timestamp};
+use countersign_protocol::{entropy::Entropy, entropy::random, jwk::Thumbprint, time::Timestamp};
 use ipnet::IpNet;
 use siphasher::sip::SipHasher24;
 
@@ -37,6 +37,8 @@ pub(crate) enum Group {
     Token,
     /// The device API.
     Device,
+    /// Authentication codes that phones read: what a guesser sends.
+    Code,
     /// What is the same for everybody and costs nearly nothing.
     Read,
 }
@@ -57,8 +59,10 @@ pub struct Limits {
     flow: Counters,
     token: Counters,
     device: Counters,
+    code: Counters,
     read: Counters,
     user: Option<Counter>,
+    installation: Option<Counter>,
 }
 
 /// The limits of one group.
@@ -91,8 +95,15 @@ impl Limits {
             flow: of("flow", settings.flow),
             token: of("token", settings.token),
             device: of("device", settings.device),
+            code: of("code", settings.code),
             read: of("read", settings.read),
             user: Counter::new("sign_on", "user", settings.user.rate(), settings.keys),
+            installation: Counter::new(
+                "code",
+                "installation",
+                settings.installation.rate(),
+                settings.keys,
+            ),
         }
     }
 
@@ -150,10 +161,22 @@ impl Limits {
         self.count(self.user.as_ref(), attempts_of, now)
     }
 
+    /// Counts an authentication code by the installation that has read it, right or wrong.
+    pub(crate) fn installation(
+        &self,
+        environment: Id<Environment>,
+        installation: Thumbprint,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        let who = (environment.as_bytes(), installation.as_bytes());
+        self.count(self.installation.as_ref(), who, now)
+    }
+
     /// How many requests each limit has refused since the start: its group, what it counts by, and the number.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let groups = [&self.sign_on, &self.flow, &self.token, &self.device, &self.read];
-        let counters = groups.into_iter().flat_map(Counters::all).chain(&self.user);
+        let groups = [&self.sign_on, &self.flow, &self.token, &self.device, &self.code, &self.read];
+        let counters = groups.into_iter().flat_map(Counters::all);
+        let counters = counters.chain(&self.user).chain(&self.installation);
         counters.map(|counter| (counter.group, counter.by, counter.refused.load(Ordering::Relaxed)))
     }
 
@@ -163,6 +186,7 @@ impl Limits {
             Group::Flow => &self.flow,
             Group::Token => &self.token,
             Group::Device => &self.device,
+            Group::Code => &self.code,
             Group::Read => &self.read,
         }
     }

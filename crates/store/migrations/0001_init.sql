@@ -218,6 +218,19 @@ CREATE INDEX challenges_by_user ON challenges (user_id, id) WHERE state = 'pendi
 CREATE INDEX challenges_by_installation ON challenges (thumbprint, id) WHERE state = 'pending';
 CREATE INDEX challenges_by_deadline ON challenges (answer_until, id) WHERE state = 'pending';
 
+-- What a phone reads off a screen is kept as a keyed hash.
+CREATE TABLE authentication_codes (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    code_hash BYTEA NOT NULL UNIQUE,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    answer_until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX authentication_codes_by_deadline ON authentication_codes (answer_until, id) WHERE state = 'open';
+
 -- Questions that a user has left without a yes lately, by application.
 CREATE TABLE push_limits (
     user_id BYTEA NOT NULL,

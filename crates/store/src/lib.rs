@@ -18,6 +18,7 @@
 pub mod application;
 pub mod audit;
 pub mod audit_seal;
+pub mod authentication_code;
 pub mod backup;
 mod callers;
 pub mod challenge;
@@ -85,6 +86,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     application::STATEMENTS,
     audit::STATEMENTS,
     audit_seal::STATEMENTS,
+    authentication_code::STATEMENTS,
     challenge::STATEMENTS,
     device::STATEMENTS,
     device_code::STATEMENTS,

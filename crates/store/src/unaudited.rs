@@ -13,6 +13,7 @@ use crate::audit;
 const PASSING: &[&str] = &[
     "flows",
     "challenges",
+    "authentication_codes",
     "push_limits",
     "push_answers",
     "push_health",

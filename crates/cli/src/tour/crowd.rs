@@ -10,8 +10,8 @@ use countersign_domain::{
     installation::Installation,
     lockout::{Limit, Lockout},
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile, MobileApplication,
-        PushRules,
+        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile,
+        MobileApplication, PushRules,
     },
     population::Population,
     sealed::Sealed,
@@ -121,6 +121,7 @@ async fn vouch_by_silent_push(app: &App, native: &Application) -> Result<(), Bro
         passcode_enabled: false,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: false,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules::default(),
     };

@@ -106,6 +106,12 @@ actions! {
         "An application has lost its credentials of a push service.";
     PushHealthUpdated = "APPLICATION.PUSH_HEALTH_UPDATED", Success,
         "Automatic unpairing of an application was stopped by its guard, or an administrator lets it go on.";
+    AuthenticationCodeCreated = "AUTHENTICATION_CODE.CREATED", Success,
+        "A code was made by which a phone can sign somebody on at another screen.";
+    AuthenticationCodeUpdated = "AUTHENTICATION_CODE.UPDATED", Success,
+        "A phone has claimed, approved or denied an authentication code, or it has expired.";
+    AuthenticationCodeDeleted = "AUTHENTICATION_CODE.DELETED", Success,
+        "An authentication code was withdrawn by its creator.";
     DeviceUpdated = "DEVICE.UPDATED", Success, "The push address of a device has changed.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,

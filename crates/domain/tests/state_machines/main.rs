@@ -1,5 +1,6 @@
 //! Renders each machine to `docs/state-machines/` and fails when a page there says something else.
 
+mod authentication_code;
 mod challenge;
 mod device;
 mod device_code;
@@ -19,6 +20,11 @@ use std::{fs, io, path::PathBuf};
 #[test]
 fn the_page_of_the_flow_is_true() -> io::Result<()> {
     check("flow", &flow::page())
+}
+
+#[test]
+fn the_page_of_the_authentication_code_is_true() -> io::Result<()> {
+    check("authentication-code", &authentication_code::page())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
         MobileApplication, PushRules,
     },
     push_limit::PushLimitRules,
@@ -170,6 +170,7 @@ async fn policy(
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules { enabled: push, limit, ..PushRules::default() },
     };

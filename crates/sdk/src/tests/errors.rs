@@ -1,12 +1,13 @@
 //! What an app learns of each error. The table in the crate's documentation follows this one.
 
+use countersign_protocol::authentication_code::NoCode;
 use countersign_protocol::challenge::{Approval, ShownHash, StatementError};
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
 
 use crate::protocol::proof::Proof;
 use crate::{
-    ConfigError, DeviceTokenError, Error, KeyStoreError, PairingRefusal, StorageError,
+    CodeRefusal, ConfigError, DeviceTokenError, Error, KeyStoreError, PairingRefusal, StorageError,
     TransportError,
 };
 
@@ -18,6 +19,7 @@ fn all() -> Vec<Error> {
     let method = Approval { shown: ShownHash::of(b"{}"), method: String::new(), number: None };
     let correlation_id = Some("c".to_owned());
     let refused = |reason| Error::PairingRefused { reason, correlation_id: Some("c".to_owned()) };
+    let code = |reason| Error::CodeRefused { reason, correlation_id: Some("c".to_owned()) };
     vec![
         Error::Config(ConfigError::Insecure),
         Error::OtherEnvironment,
@@ -52,6 +54,14 @@ fn all() -> Vec<Error> {
         Error::ChallengeCancelled { correlation_id: correlation_id.clone() },
         Error::ChallengeAnswered { correlation_id },
         Error::NotificationUsed,
+        Error::NoCode(NoCode),
+        code(CodeRefusal::Invalid),
+        code(CodeRefusal::OtherApplication),
+        code(CodeRefusal::Expired),
+        code(CodeRefusal::Claimed),
+        code(CodeRefusal::Ended),
+        code(CodeRefusal::DeviceBarred),
+        Error::AuthenticationUsed,
         Error::WrongNumber,
         Error::NumberMissing,
         Error::NumberNotOffered,

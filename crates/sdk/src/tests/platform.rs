@@ -34,9 +34,11 @@ use crate::installation::lock;
 use crate::platform::{Method, Request, Response, Socket, Transport, TransportError};
 
 mod challenges;
+mod codes;
 mod sockets;
 
 pub use challenges::{Challenge, LIFE_SECONDS, push};
+pub use codes::{CODE, CODE_SECONDS, ShownCode};
 use sockets::Attempt;
 pub use sockets::Line;
 
@@ -118,6 +120,7 @@ pub struct FakePlatform {
     /// For how long the last request asked to be held back.
     pub waited: Mutex<Option<u8>>,
     pub challenges: Mutex<Vec<Challenge>>,
+    pub codes: Mutex<Vec<ShownCode>>,
     /// What a push service would bring to installations of the platform itself.
     pub hints: Mutex<Vec<PushMessage>>,
     /// What the next attempts to open a socket come to; after them there are none.
@@ -164,6 +167,7 @@ impl FakePlatform {
             has_passcodes: Mutex::new(true),
             waited: Mutex::default(),
             challenges: Mutex::default(),
+            codes: Mutex::default(),
             hints: Mutex::default(),
             sockets: Mutex::default(),
             push: Mutex::default(),
@@ -252,6 +256,9 @@ impl FakePlatform {
             (Method::Post, "/e/device/v1/pairings/denials") => self.proven(request, Self::deny),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
             (Method::Post, "/e/device/v1/unpairings") => self.proven(request, Self::unpair),
+            (Method::Post, path) if path.starts_with("/e/device/v1/authentication-codes/") => {
+                self.answer_code(request, path)
+            }
             (Method::Post, path) => self.answer_push(request, path),
             (Method::Get, _) => error(404, ErrorCode::NotFound, None),
         }

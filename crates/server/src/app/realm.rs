@@ -2,10 +2,11 @@
 
 use aws_lc_rs::constant_time;
 use countersign_domain::{
-    challenge::Challenge, device_code::DeviceCode, environment::Environment, flow::Flow,
-    grant::Grant, id::Id, pairing::Ticket, pushed_request::PushedRequest, session::Session,
+    authentication_code::AuthenticationCode, challenge::Challenge, device_code::DeviceCode,
+    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
+    pushed_request::PushedRequest, session::Session,
 };
-use countersign_protocol::{encoding, push::PushNonce, secret::Secret};
+use countersign_protocol::{authentication_code::Code, encoding, push::PushNonce, secret::Secret};
 
 use crate::keys::{EnvironmentKeys, Purpose};
 
@@ -136,6 +137,20 @@ impl Realm {
         let mut nonce = [0; 16];
         nonce.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
         PushNonce::from_bytes(nonce)
+    }
+
+    /// The characters of an authentication code: forty bits that nobody can tell from random ones, and that need not be stored.
+    #[must_use]
+    pub fn authentication_code(&self, id: Id<AuthenticationCode>) -> Code {
+        let mac = self.keys.mac(Purpose::AuthenticationCode, id.as_bytes());
+        let bits = mac.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        Code::from_bits(bits >> 24)
+    }
+
+    /// What is stored of an authentication code.
+    #[must_use]
+    pub fn authentication_code_hash(&self, code: &Code) -> [u8; 32] {
+        self.keys.mac(Purpose::AuthenticationCodeHash, code.expose().as_bytes())
     }
 
     /// Whether a silent push has brought this nonce, in constant time.

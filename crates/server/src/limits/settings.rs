@@ -34,11 +34,15 @@ pub struct Settings {
     pub token: Budget,
     /// The device API.
     pub device: Budget,
+    /// Authentication codes that phones have read.
+    pub code: Budget,
     /// Discovery, keys and assets.
     pub read: Budget,
     /// Attempts to sign in under one user name, right or wrong, whether anybody has it or not. Browsers in which the user
     /// has signed in before have a budget of their own.
     pub user: Limit,
+    /// Authentication codes that one installation reads, right or wrong.
+    pub installation: Limit,
     /// The part of an environment's limits that one address may use, more than 0 and at most 1.
     pub address_share: f64,
     /// Networks that no limit by address holds: back ends that act for many people.
@@ -93,8 +97,10 @@ impl Settings {
             flow: Budget::OFF,
             token: Budget::OFF,
             device: Budget::OFF,
+            code: Budget::OFF,
             read: Budget::OFF,
             user: Limit::OFF,
+            installation: Limit::OFF,
             ..Self::default()
         }
     }
@@ -117,8 +123,14 @@ impl Default for Settings {
             flow: requests,
             token: requests,
             device: Budget { application: Limit::OFF, ..requests },
+            code: Budget {
+                address: Limit::new(2.0, 60),
+                application: Limit::OFF,
+                environment: Limit::new(200.0, 1_000),
+            },
             read: Budget { address: Limit::new(200.0, 2_000), ..Budget::OFF },
             user: Limit::new(0.5, 20),
+            installation: Limit::new(0.2, 10),
             address_share: 0.35,
             trusted_addresses: Vec::new(),
             keys: 16_384,

@@ -6,7 +6,7 @@ use countersign_domain::audit::Part;
 use countersign_store::Engine;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::app::{App, Heard, Origin};
+use crate::app::{App, Fault, Heard, Origin};
 
 /// How often overdue challenges are looked for. Whoever waits for one ends it to the moment; this is for those that nobody
 /// waits for.
@@ -29,7 +29,10 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
         let work = async {
             tokio::select! {
                 _ = overdue.tick() => {
-                    let ended = Origin::part(Part::Worker).scope(app.end_all_overdue()).await;
+                    let end = async {
+                        Ok(app.end_all_overdue().await? + app.expire_authentication_codes().await?)
+                    };
+                    let ended: Result<u64, Fault> = Origin::part(Part::Worker).scope(end).await;
                     match ended {
                         Ok(ended) => meter.ran(app.now(), ended),
                         Err(error) => {

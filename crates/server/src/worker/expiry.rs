@@ -3,8 +3,8 @@
 use std::{pin::pin, sync::Arc};
 
 use countersign_domain::{
-    device_code::DeviceCode, flow::Flow, grant::Grant, pairing::Ticket,
-    pushed_request::PushedRequest, session::Session,
+    authentication_code::AuthenticationCode, device_code::DeviceCode, flow::Flow, grant::Grant,
+    pairing::Ticket, pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
@@ -90,6 +90,7 @@ impl Work for Sweep {
             revoked_token::delete_expired(tx, now, batch).await?,
             lockout::delete_expired(tx, now, batch).await?,
             challenge::delete_expired(tx, now, batch).await?,
+            machine::delete_expired::<AuthenticationCode>(tx, now, batch).await?,
             push_limit::delete_expired(tx, now, batch).await?,
             push_health::delete_expired(tx, now, batch).await?,
             wakes::delete_before(tx, now.minus_seconds(WAKES_SECONDS), batch).await?,
@@ -233,6 +234,7 @@ mod tests {
             methods: vec![],
             authenticated_at: None,
             mfa_policy: None,
+            scanned: None,
         };
         let at = refresh_until;
         Grant {

@@ -13,8 +13,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
-        PushRules,
+        CodeRules, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod,
+        MobileApplication, PushRules,
     },
     pairing::{State, Ticket},
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -329,6 +329,7 @@ async fn set_up(app: &App, name: &str) -> Bank {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules::default(),
     };

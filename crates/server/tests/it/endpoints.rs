@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 40] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 47] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -49,6 +49,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 40] = [
     ("POST", "/{environment}/as/par", Client, OAuth),
     ("GET", "/{environment}/as/signoff", Anyone, Page),
     ("POST", "/{environment}/as/signoff", Anyone, Page),
+    ("GET", "/{environment}/signon/events", Browser, Page),
     ("GET", "/{environment}/signon", Browser, Page),
     ("POST", "/{environment}/signon", Browser, Page),
     ("GET", "/{environment}/flows/{flow}", Browser, Envelope),
@@ -69,6 +70,17 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 40] = [
     ("POST", "/{environment}/device/v1/challenges/{challenge}/deny", Installation, Envelope),
     ("POST", "/{environment}/device/v1/push-address", Installation, Envelope),
     ("POST", "/{environment}/device/v1/push-tests", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/authentication-codes/claims", Installation, Envelope),
+    (
+        "POST",
+        "/{environment}/device/v1/authentication-codes/{code}/approve",
+        Installation,
+        Envelope,
+    ),
+    ("POST", "/{environment}/device/v1/authentication-codes/{code}/deny", Installation, Envelope),
+    ("POST", "/{environment}/authenticationCodes", Worker, Envelope),
+    ("GET", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
+    ("DELETE", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
     ("POST", "/{environment}/deviceAuthentications", Worker, Envelope),
     ("GET", "/{environment}/deviceAuthentications/{authentication}", Worker, Envelope),
     ("POST", "/{environment}/deviceAuthentications/{authentication}", Worker, Envelope),
@@ -81,8 +93,9 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 18] = [
+const HANDLERS: [(&str, &str); 19] = [
     ("asset", include_str!("../../src/http/asset.rs")),
+    ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("challenge", include_str!("../../src/http/challenge.rs")),
     ("device", include_str!("../../src/http/device.rs")),
@@ -176,8 +189,9 @@ fn call(
 ) -> Request<Body> {
     let path = path.replace("{environment}", environment).replace("{flow}", flow);
     let path = path.replace("{name}", "x").replace("{authentication}", flow);
+    let path = path.replace("{code}", flow);
     let url = match path.rsplit('/').next() {
-        Some("signon" | "resume") => format!("{path}?flowId={flow}"),
+        Some("signon" | "events" | "resume") => format!("{path}?flowId={flow}"),
         Some("time") => format!("{path}?kid={}&jti={}", "A".repeat(43), "A".repeat(22)),
         Some(_) | None => path,
     };
@@ -185,6 +199,7 @@ fn call(
         Installation => JSON,
         Browser if url.contains("/flows/") => "application/vnd.pingidentity.session.reset+json",
         Worker if url.ends_with("/deviceAuthentications") => JSON,
+        Worker if url.ends_with("/authenticationCodes") => JSON,
         Worker => "application/vnd.pingidentity.device.select+json",
         Anyone | Browser | Client | Bearer => FORM,
     };

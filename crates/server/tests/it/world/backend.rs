@@ -13,7 +13,8 @@ use super::{
 pub struct Backend {
     pub wire: Wire,
     pub token: String,
-    base: String,
+    /// The address of the environment.
+    pub environment: String,
 }
 
 /// A device authentication that a back end follows.
@@ -30,7 +31,7 @@ impl World {
         let worker = self.worker().await;
         let answer = worker.redeem(&Members::from([("grant_type", "client_credentials")])).await;
         let token = answer.must_be(200).json()["access_token"].as_str().unwrap().to_owned();
-        Backend { wire: self.wire.clone(), token, base: self.url("/deviceAuthentications") }
+        Backend { wire: self.wire.clone(), token, environment: self.url("") }
     }
 
     /// What a back end sends to have ann authenticated.
@@ -55,7 +56,8 @@ impl Backend {
 
     /// Asks for a device authentication.
     pub async fn ask(&self, wanted: &Value) -> Answer {
-        self.wire.send(self.signed(post(&self.base, JSON, wanted.to_string()))).await
+        let url = format!("{}/deviceAuthentications", self.environment);
+        self.wire.send(self.signed(post(&url, JSON, wanted.to_string()))).await
     }
 
     /// Begins a device authentication.
@@ -68,7 +70,7 @@ impl Backend {
 
     /// The address of a device authentication.
     pub fn url(&self, id: &str) -> String {
-        format!("{}/{id}", self.base)
+        format!("{}/deviceAuthentications/{id}", self.environment)
     }
 }
 

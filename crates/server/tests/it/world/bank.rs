@@ -6,8 +6,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
-        PushRules,
+        CodeRules, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod,
+        MobileApplication, PushRules,
     },
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
@@ -121,6 +121,24 @@ impl Bank {
         app.create_application(self.environment.id, new).await.unwrap()
     }
 
+    /// Another app, which enrols and vouches by itself as the first one does.
+    pub async fn another_native(&mut self, app: &App) -> Application {
+        let new = NewApplication {
+            // Phones of tests say nothing else of themselves, and no two applications are one package.
+            mobile: Some(Mobile::default()),
+            kind: Kind::Native,
+            ..public("Bank app for firms", NATIVE_ADDRESS, Algorithm::Rs256)
+        };
+        let id = self.environment.id;
+        let other = app.create_application(id, new).await.unwrap().application;
+        app.assign_sign_on_policy(id, other.id, self.sign_on_policy.id, 1).await.unwrap();
+        self.change_mfa_policy(app, |policy| {
+            policy.mobile.applications.extend(trusting(other.id).mobile.applications);
+        })
+        .await;
+        other
+    }
+
     /// An application that acts for itself.
     pub async fn worker(&self, app: &App) -> CreatedApplication {
         let name = format!("Bank worker {}", app.new_id::<Application>());
@@ -195,6 +213,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         push: PushRules::default(),
     };
