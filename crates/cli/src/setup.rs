@@ -58,7 +58,7 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
                 grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
                 redirect_uris: vec![WEB_REDIRECT_URI.to_owned()],
                 id_token_algorithm: Algorithm::Es256,
-                oidc: Oidc::default(),
+                oidc: Oidc { phone_sign_on: Some(native.id), ..Oidc::default() },
                 mobile: None,
             },
         )
@@ -92,6 +92,7 @@ pub async fn native(
         mobile: Some(Mobile {
             package_name: Some(bundle_id.to_owned()),
             bundle_id: Some(bundle_id.to_owned()),
+            uri_prefix: Some(format!("{bundle_id}:")),
             number_matching,
             ..Mobile::default()
         }),
