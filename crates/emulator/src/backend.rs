@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::browser::BrowserError;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A worker application with an access token.
 #[derive(Debug, Clone)]
