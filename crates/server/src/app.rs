@@ -10,6 +10,7 @@ mod authenticate_client;
 mod authenticate_worker;
 mod authentication_code;
 mod authorize_device;
+mod await_change;
 mod challenge;
 mod change_device;
 mod change_password;
@@ -40,6 +41,7 @@ mod mobile_payload;
 mod origin;
 mod outbox;
 mod pair_installation;
+mod pairing_key;
 mod push_credentials;
 mod push_request;
 mod read_flow;
@@ -125,6 +127,7 @@ pub use self::{
     list_audit::{AuditPage, AuditQuery},
     origin::Origin,
     pair_installation::PairError,
+    pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
