@@ -99,6 +99,8 @@ pub struct PairingFacts<'a> {
     pub verification: Option<&'a str>,
     /// The [`passcode_proof`].
     pub passcode: &'a Passcode,
+    /// The step of that proof; none: the step of the application's passcodes, which an offer tells the phone.
+    pub step_seconds: Option<i64>,
     /// The app.
     pub app: &'a AppFacts,
     /// The phone.
@@ -115,6 +117,7 @@ impl Pair for PairingRequest {
             agreement: &self.agreement,
             verification: self.verification.as_deref(),
             passcode: &self.passcode,
+            step_seconds: None,
             app: &self.app,
             dev: &self.dev,
             push: self.push.as_ref(),

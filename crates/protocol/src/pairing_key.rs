@@ -8,7 +8,7 @@ use crate::jwk::EcPublicKey;
 use crate::mobile_payload::{
     AppFacts, Confirmation, DeviceFacts, PushAddress, Unfit, check_facts,
 };
-use crate::otp::Passcode;
+use crate::otp::{DEFAULT_STEP_SECONDS, Passcode};
 use crate::pairing::{Pair, PairingFacts, PairingResponse};
 use crate::proof::Proof;
 use crate::secret::{self, Secret};
@@ -155,6 +155,7 @@ impl Pair for KeyPairingRequest {
             agreement: &self.agreement,
             verification: self.verification.as_deref(),
             passcode: &self.passcode,
+            step_seconds: Some(DEFAULT_STEP_SECONDS),
             app: &self.app,
             dev: &self.dev,
             push: self.push.as_ref(),
