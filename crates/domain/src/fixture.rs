@@ -181,6 +181,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 passcode_enabled: true,
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
+                code_number: false,
                 pairing_disabled: false,
                 pairing_key_life_seconds: 600,
                 push: PushRules::default(),
@@ -220,6 +221,7 @@ pub fn identity() -> Identity {
         methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
+        scanned: None,
     }
 }
 
@@ -410,6 +412,7 @@ pub fn authentication_code(state: authentication_code::State) -> AuthenticationC
         id: id(1),
         environment: id(1),
         application: id(1),
+        flow: None,
         approval: authentication_code::Approval::Required,
         client_context: None,
         site: "Bank site".to_owned(),
@@ -503,14 +506,14 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
     flow::State {
-        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
+        Identifier, Login, Password, AuthenticationCode, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
         PushTimedOut, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
+        Identified, PasswordAccepted, CodeShown, CodeApproved, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
         Reset, Cancelled
     }
-    flow::Effect { Audit, IssueGrant, Ask, Withdraw }
+    flow::Effect { Audit, IssueGrant, Ask, Withdraw, WithdrawCode }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
     flow::Notice { DeviceGone }
@@ -522,8 +525,8 @@ named! {
         ExtraVerificationFailed, PushDenied, PushesStopped,
     }
     authentication_code::State { Unclaimed, Claimed, Completed, Denied, Expired }
-    authentication_code::Event { Claim, Approve, Deny, Tick }
-    authentication_code::Effect { Audit }
+    authentication_code::Event { Claim, Approve, Deny, Withdraw, Tick }
+    authentication_code::Effect { Audit, TellFlow }
     authentication_code::Refusal {
         Expired, Claimed, Ended, OtherInstallation, UnknownUser, NumberRequired,
     }

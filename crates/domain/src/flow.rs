@@ -10,6 +10,7 @@ pub use self::machine::{apply, begin};
 use crate::{
     application::AttributeMapping,
     audit,
+    authentication_code::{AuthenticationCode, Candidate},
     authorization::AuthorizationRequest,
     challenge::{Challenge, Outcome},
     device::Device,
@@ -95,6 +96,8 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proved: Option<Identity>,
     },
+    /// Shows a code, by which a person signs on with a paired phone instead of a user name and a password.
+    AuthenticationCode { step: usize, code: Id<AuthenticationCode> },
     /// Waits for another password: the one that was given serves only to choose it.
     PasswordChange { step: usize, identity: Identity },
     /// Waits for the decision on the MFA step. Never stored: the transaction that comes here goes on.
@@ -139,6 +142,10 @@ pub struct Identity {
     pub authenticated_at: Option<Timestamp>,
     /// The MFA policy that the last MFA step ran under.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// The device on which the person has approved an authentication code. That takes the place of a password, and MFA steps that
+    /// accept the device ask no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanned: Option<Id<Device>>,
 }
 
 /// A way to prove who one is: the values of `amr` (RFC 8176).
@@ -177,6 +184,7 @@ impl State {
             Self::Identifier { .. }
             | Self::Login { .. }
             | Self::Password { .. }
+            | Self::AuthenticationCode { .. }
             | Self::PasswordChange { .. }
             | Self::Deciding { .. }
             | Self::DeviceSelection { .. }
@@ -256,6 +264,10 @@ pub enum Event {
     Identified { username: String, user: Option<Id<User>> },
     /// The password of this user was right. `must_change`: it serves only to choose another one.
     PasswordAccepted { user: Id<User>, must_change: bool },
+    /// The person wants to sign on by this code, with a phone.
+    CodeShown { code: Id<AuthenticationCode> },
+    /// A user has approved the code, verified by the phone.
+    CodeApproved { code: Id<AuthenticationCode>, by: Candidate },
     /// The user has another password, which was chosen in this flow.
     PasswordChanged,
     /// The MFA step was decided under this policy. `challenge` is the id of the question that follows, if one does.
@@ -305,6 +317,8 @@ pub enum Effect {
     Ask { challenge: Id<Challenge>, device: Id<Device>, visible: bool, until: Timestamp },
     /// The question needs no answer any more.
     Withdraw { challenge: Id<Challenge> },
+    /// The code is shown no more.
+    WithdrawCode { code: Id<AuthenticationCode> },
 }
 
 /// Why an event does not apply.
@@ -369,6 +383,8 @@ impl Notice {
             | Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::PasswordChanged
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -384,7 +400,7 @@ impl Identity {
     /// A user who is named, and has proved nothing.
     #[must_use]
     pub const fn named(user: Id<User>) -> Self {
-        Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+        Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None, scanned: None }
     }
 
     /// Whether it rests on a password that was changed since, or must be: who knew that one may be somebody else.
@@ -392,6 +408,12 @@ impl Identity {
     pub fn is_outdated_by(&self, password: &Password) -> bool {
         let changed = Some(password.changed_at) > self.authenticated_at;
         self.methods.contains(&Method::Pwd) && (password.must_change || changed)
+    }
+
+    /// Whether the user has given a password, or approved an authentication code in its place.
+    #[must_use]
+    pub fn has_signed_on(&self) -> bool {
+        self.methods.contains(&Method::Pwd) || self.scanned.is_some()
     }
 
     /// Whether it was shown that the user has something.
@@ -452,7 +474,7 @@ impl Step {
         self.effects.retain(|effect| match effect {
             Effect::IssueGrant => false,
             Effect::Audit { action, .. } => *action != audit::Action::AccessAllowed,
-            Effect::Ask { .. } | Effect::Withdraw { .. } => true,
+            Effect::Ask { .. } | Effect::Withdraw { .. } | Effect::WithdrawCode { .. } => true,
         });
         let failed = failed(Some(user), why);
         self.effects.extend(failed.effects);
@@ -461,6 +483,12 @@ impl Step {
 
     const fn to(state: State) -> Self {
         Self { state, effects: Vec::new() }
+    }
+
+    /// The step, and this code is shown no more.
+    fn withdrawing_code(mut self, code: Id<AuthenticationCode>) -> Self {
+        self.effects.insert(0, Effect::WithdrawCode { code });
+        self
     }
 
     /// The step, and nobody waits for the answer to this question any more.

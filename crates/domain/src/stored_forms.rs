@@ -73,12 +73,14 @@ fn flows_are_stored_as_ever() {
         methods: Vec::new(),
         authenticated_at: None,
         mfa_policy: None,
+        scanned: None,
     };
     let states = vec![
         State::Identifier { step: 0 },
         State::Login { step: 0 },
         named(None, None),
         named(Some(id(1)), Some(identity())),
+        State::AuthenticationCode { step: 0, code: id(5) },
         State::PasswordChange { step: 0, identity: identity() },
         State::Deciding { step: 1, identity: only_named },
         State::DeviceSelection { step: 1, identity: identity() },
@@ -189,7 +191,7 @@ fn authentication_codes_are_stored_as_ever() {
         State::Claimed { installation, candidates: vec![by], at: NOW },
         State::Completed { installation, by, approved: true, at: NOW },
         State::Denied { installation, user: Some(id(1)), at: NOW },
-        State::Expired,
+        State::Expired { installation: Some(installation) },
     ];
     assert_complete(&states);
     for state in &states {
@@ -487,6 +489,7 @@ fn oidc() -> Oidc {
             interval_seconds: 10,
             verification_uri: Some("https://bank.example/tv".to_owned()),
         },
+        phone_sign_on: Some(id(2)),
         keys: Some(ClientKeys::Url("https://bank.example/jwks".to_owned())),
         dpop_required: true,
         access_token_seconds: 600,

@@ -45,6 +45,7 @@ mod origin;
 mod outbox;
 mod pair_installation;
 mod pairing_key;
+mod phone_sign_on;
 mod push_credentials;
 mod push_request;
 mod read_flow;
@@ -131,6 +132,7 @@ pub use self::{
     origin::Origin,
     pair_installation::PairError,
     pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},
+    phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},

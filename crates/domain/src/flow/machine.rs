@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     audit,
+    authentication_code::{AuthenticationCode, Candidate},
     challenge::{Challenge, Outcome, SILENT_SECONDS},
     device::Device,
     id::Id,
@@ -35,9 +36,11 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
     match state {
         State::Identifier { step } => match event {
             Event::Identified { username, user } => Ok(identified(plan, *step, username, user)),
+            Event::CodeShown { code } => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::PasswordAccepted { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -51,9 +54,11 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 let identity = Identity::named(user).proved(Method::Pwd, now);
                 Ok(password_accepted(plan, *step, identity, must_change))
             }
+            Event::CodeShown { code } => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::Identified { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -69,9 +74,13 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 Ok(password_accepted(plan, *step, identity, must_change))
             }
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
+            // What is proved already is of a user, and a phone could vouch for another one.
+            Event::CodeShown { code } if proved.is_none() => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(*expected)),
             Event::Identified { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -79,6 +88,24 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceLost
             | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::AuthenticationCode { step, code } => match event {
+            Event::CodeApproved { code: approved, by } if approved == *code => {
+                Ok(code_approved(plan, *step, by, now))
+            }
+            Event::CodeShown { code: new } => Ok(shown(*step, new).withdrawing_code(*code)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing_code(*code)),
+            Event::Cancelled => Ok(cancelled(None).withdrawing_code(*code)),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::PasswordChanged
+            | Event::CodeApproved { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. } => Err(Refusal::NotNow),
         },
         State::PasswordChange { step, identity } => match event {
             // Proved anew, since what rests on an older password than the present one does not count.
@@ -91,6 +118,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -105,6 +134,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             }
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
             | Event::PasscodeAccepted
@@ -121,6 +152,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::AnotherDevice
             | Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
@@ -148,6 +181,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::PasswordChanged
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -157,6 +192,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
         State::Completed { .. } | State::Failed { .. } => match event {
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -189,6 +226,8 @@ fn device_step(
         Event::Identified { .. }
         | Event::PasswordAccepted { .. }
         | Event::PasswordChanged
+        | Event::CodeShown { .. }
+        | Event::CodeApproved { .. }
         | Event::Decided { .. }
         | Event::Answered { .. } => Err(Refusal::NotNow),
     }
@@ -270,6 +309,17 @@ fn authorized(
     passed
 }
 
+fn shown(step: usize, code: Id<AuthenticationCode>) -> Step {
+    Step::to(State::AuthenticationCode { step, code })
+}
+
+/// The phone and whom it has verified take the place of a user name and a password. An MFA step is decided.
+fn code_approved(plan: Plan<'_>, step: usize, by: Candidate, now: Timestamp) -> Step {
+    let identity = Identity::named(by.user).proved(Method::Swk, now).proved(Method::User, now);
+    let identity = Identity { scanned: Some(by.device), ..identity };
+    next(plan, step, identity)
+}
+
 /// The person is asked for a device.
 fn asked(step: usize, identity: &Identity, device: Id<Device>, ask: Ask, now: Timestamp) -> Step {
     let identity = identity.clone();
@@ -314,9 +364,8 @@ fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
     let rest = plan.actions.iter().enumerate().skip(step);
     for (step, action) in rest {
         match action {
-            // The user is known and has given a password, or a device that the policy puts before it.
-            ActionKind::Login | ActionKind::IdentifierFirst
-                if identity.methods.contains(&Method::Pwd) => {}
+            // The user is known and has given a password, or what takes its place.
+            ActionKind::Login | ActionKind::IdentifierFirst if identity.has_signed_on() => {}
             ActionKind::Login | ActionKind::IdentifierFirst => {
                 let (username, user) = (String::new(), Some(identity.user));
                 return Step::to(State::Password { step, username, user, proved: Some(identity) });

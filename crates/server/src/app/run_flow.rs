@@ -25,7 +25,7 @@ use super::{
     Call, Fault, FlowHolder, Realm,
     challenge::{Asked, ask, withdraw},
     fault::faults,
-    session,
+    phone_sign_on, session,
 };
 use crate::telemetry::MFA_DECISIONS;
 
@@ -152,6 +152,7 @@ const fn waits_for_device(state: &State) -> Option<&Identity> {
         State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
+        | State::AuthenticationCode { .. }
         | State::PasswordChange { .. }
         | State::Deciding { .. }
         | State::Completed { .. }
@@ -204,6 +205,8 @@ async fn settle(
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
+            // Another policy of a later flow may want more than what the device has shown once.
+            scanned: identity.scanned.filter(|_| flow.resumed.is_none()),
             authenticated: identity.authenticated_at.is_some(),
             resumed: flow.resumed.as_ref().filter(|resumed| resumed.user == identity.user),
             application: &scene.application,
@@ -291,6 +294,9 @@ async fn commit(
             Effect::Withdraw { challenge } => {
                 Box::pin(withdraw(tx, call, flow, challenge)).await?;
             }
+            Effect::WithdrawCode { code } => {
+                Box::pin(phone_sign_on::withdraw(tx, call, flow, code)).await?;
+            }
         }
     }
     Ok(())
@@ -354,7 +360,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
 /// The user that a flow is about, as far as it knows.
 pub(super) fn user_of(state: &State) -> Option<Id<User>> {
     match state {
-        State::Identifier { .. } | State::Login { .. } => None,
+        State::Identifier { .. } | State::Login { .. } | State::AuthenticationCode { .. } => None,
         State::Password { user, .. } | State::Failed { user, .. } => *user,
         State::PasswordChange { identity, .. }
         | State::Deciding { identity, .. }

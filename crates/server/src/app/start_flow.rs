@@ -120,7 +120,9 @@ impl Work for Start {
         let mut flow = new_flow(tx, call, &application, request, browser).await?;
         flow.installation = installation;
         let mut seen = Seen { application: Some(application.into_value()), ..Seen::default() };
-        let known = self.known(tx, &mut flow).await?;
+        let offers_phone =
+            seen.application.as_ref().is_some_and(|it| it.oidc.phone_sign_on.is_some());
+        let known = self.known(tx, &mut flow, offers_phone).await?;
         begin(tx, call, &mut flow, known, &mut seen).await?;
         self.identify_by_hint(tx, &mut flow, &mut seen).await?;
         if let Some(refusal) = unanswered(&flow) {
@@ -153,7 +155,14 @@ impl Start {
     }
 
     /// Who is there, as far as the session, the application or an ID token of before can tell.
-    async fn known(&self, tx: &mut Tx<'_>, flow: &mut Flow) -> Result<Known, StartError> {
+    ///
+    /// What a phone has shown instead of a password counts only where the application lets phones do that.
+    async fn known(
+        &self,
+        tx: &mut Tx<'_>,
+        flow: &mut Flow,
+        offers_phone: bool,
+    ) -> Result<Known, StartError> {
         let found = session::find(tx, &self.realm, &self.call, self.session.as_ref()).await?;
         flow.session = found.as_ref().map(|found| found.id);
         let (environment, now) = (flow.environment, self.call.now);
@@ -163,6 +172,8 @@ impl Start {
             && !is_outdated(tx, &identity).await?
             && self.resolved.vouched.is_none_or(|vouched| vouched == user.id)
         {
+            let scanned = identity.scanned.filter(|_| offers_phone);
+            let identity = Identity { scanned, ..identity };
             flow.resumed = Some(identity.clone());
             return Ok(Known::Proved(identity));
         }
@@ -224,9 +235,10 @@ fn unanswered(flow: &Flow) -> Option<StartError> {
     }
     let (error, description) = match &flow.state {
         State::Completed { .. } | State::Failed { .. } => return None,
-        State::Identifier { .. } | State::Login { .. } | State::Password { .. } => {
-            (ErrorCode::LoginRequired, "the user must sign in")
-        }
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { .. }
+        | State::AuthenticationCode { .. } => (ErrorCode::LoginRequired, "the user must sign in"),
         State::PasswordChange { .. } => {
             (ErrorCode::InteractionRequired, "the user must change the password")
         }

@@ -235,6 +235,7 @@ mod tests {
             methods: vec![],
             authenticated_at: None,
             mfa_policy: None,
+            scanned: None,
         };
         let at = refresh_until;
         Grant {
