@@ -11,8 +11,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
-        MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        ExtraVerification, Mobile as MobileMethod, MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::Name,
@@ -163,6 +163,7 @@ async fn device_first_policy(
         auto_enrollment: true,
         codes: CodeRules::default(),
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules { enabled: push, timeout_seconds: ANSWER_SECONDS, ..PushRules::default() },
     });
     let mfa = NewMfaPolicy {

@@ -10,8 +10,8 @@ use countersign_domain::{
     installation::Installation,
     lockout::{Limit, Lockout},
     mfa_policy::{
-        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile,
-        MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        ExtraVerification, Mobile, MobileApplication, PushRules,
     },
     population::Population,
     sealed::Sealed,
@@ -123,6 +123,7 @@ async fn vouch_by_silent_push(app: &App, native: &Application) -> Result<(), Bro
         auto_enrollment: false,
         codes: CodeRules::default(),
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),
     };
     let policy = NewMfaPolicy {

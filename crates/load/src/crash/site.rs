@@ -8,8 +8,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
-        MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        ExtraVerification, Mobile as MobileMethod, MobileApplication, PushRules,
     },
     push_limit::PushLimitRules,
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -172,6 +172,7 @@ async fn policy(
         auto_enrollment: true,
         codes: CodeRules::default(),
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules { enabled: push, limit, ..PushRules::default() },
     };
     let mfa = NewMfaPolicy {

@@ -17,7 +17,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{StoreError, Tx, Work, challenge, grant as grants};
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::{
     App, Fault, Realm,
@@ -205,37 +205,19 @@ impl App {
         seen: Option<CodeStage>,
         most: Duration,
     ) -> Result<FlowView, ReadFlowError> {
-        let waiter = self.store.waiter(flow_topic(handle.flow));
-        let deadline = Instant::now() + most;
+        let topic = flow_topic(handle.flow);
+        let look = || self.read_flow(realm, handle.clone());
         let mut first = seen;
-        loop {
-            let woken = waiter.woken();
-            let view = self.read_flow(realm, handle.clone()).await?;
-            let Some(until) = view.waits_until() else { return Ok(view) };
+        self.await_change((topic, most), look, |view| {
+            let until = view.waits_until()?;
             // A code is claimed before it is approved, and may be shown anew: who waits is told of that too.
             let stage = view.code_stage();
             let is_news = *first.get_or_insert(stage) != stage;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || is_news {
-                return Ok(view);
-            }
-            let micros = until.micros().saturating_sub(self.now().micros()).max(0);
-            let next =
-                Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(left.min(next)) => {}
-                () = self.drained() => return Ok(view),
-            }
-        }
+            (!is_news).then_some(until)
+        })
+        .await
     }
 }
-
-/// Whoever waits looks again after this long, in case a wake was lost with the node that should have sent it.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// Nobody looks more often than this when the time of a question is about to be over.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// The question that a flow waits for, and until when.
 fn waits_until(state: &State) -> Option<(Id<Challenge>, Timestamp)> {

@@ -13,8 +13,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        CodeRules, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod,
-        MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        MfaPolicy, Mobile as MobileMethod, MobileApplication, PushRules,
     },
     pairing::{State, Ticket},
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -331,6 +331,7 @@ async fn set_up(app: &App, name: &str) -> Bank {
         auto_enrollment: true,
         codes: CodeRules::default(),
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),
     };
     let mobile = MobileMethod {

@@ -8,6 +8,7 @@ mod chromium;
 mod client;
 #[macro_use]
 mod engines;
+mod pairing_key;
 mod phone;
 mod push_service;
 mod receiver;

@@ -6,8 +6,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        CodeRules, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod,
-        MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        MfaPolicy, Mobile as MobileMethod, MobileApplication, PushRules,
     },
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
@@ -215,6 +215,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         auto_enrollment: true,
         codes: CodeRules::default(),
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),
     };
     NewMfaPolicy {
