@@ -94,9 +94,9 @@ pub async fn spent(stage: &Stage, backend: &Backend) -> Seen<()> {
     let phone = stage.new_phone("vera").await?;
     let expired = refusal(phone.sdk().pair(&late.code).await)?;
     require(expired == PairingRefusal::KeyExpired, "a late phone must hear why")?;
-    let used = key(stage, backend, &user).await?;
-    phone.sdk().pair(&used.code).await?;
-    let again = stage.new_phone("thief").await?.sdk().pair(&used.code).await;
+    let good = key(stage, backend, &user).await?;
+    phone.sdk().pair(&good.code).await?;
+    let again = stage.new_phone("thief").await?.sdk().pair(&good.code).await;
     require(refusal(again)? == PairingRefusal::KeyClaimed, "a second phone must hear why")?;
     Ok(((), format!("refused after {LIFE_SECONDS} s, and after another phone")))
 }
