@@ -348,7 +348,8 @@ async fn an_unknown_commit_is_not_called_a_success(database: &mut Database) {
 }
 
 async fn an_endless_statement_is_stopped(database: &mut Database) {
-    database.reopen(Settings { statement_timeout_ms: 50, ..database.settings.clone() }).await;
+    // A busy machine needs as long to open the store, of which each pause in a transaction may take no longer either.
+    database.reopen(Settings { statement_timeout_ms: 1_000, ..database.settings.clone() }).await;
     let endless =
         body(|tx| Box::pin(async { tx.query("SELECT pg_sleep(600)", &[]).await.map(drop) }));
     let result = database.store.write(endless).await;
