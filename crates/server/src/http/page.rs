@@ -3,6 +3,7 @@
 //! No page needs JavaScript, and none says whether a user exists. The markup is in `templates`.
 
 mod asset;
+mod qr;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use std::fmt;
 use askama::Template;
 use countersign_domain::{flow::Notice, password::Unmet};
 
-pub use asset::asset;
+pub use self::{asset::asset, qr::Qr};
 
 /// One page.
 #[derive(Template)]
