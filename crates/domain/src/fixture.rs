@@ -159,6 +159,7 @@ pub fn device(n: u8) -> Device {
         nickname: None,
         seed: Sealed::new(vec![n; 4]),
         passcode_step_seconds: 30,
+        place: None,
         created_at: NOW,
         state: device::State::paired(100),
     }
@@ -217,6 +218,7 @@ pub fn identity() -> Identity {
         methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
+        possession: None,
     }
 }
 

@@ -139,6 +139,18 @@ pub struct Identity {
     pub authenticated_at: Option<Timestamp>,
     /// The MFA policy that the last MFA step ran under.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// What was last shown that the user has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possession: Option<Possession>,
+}
+
+/// A device that has vouched for its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Possession {
+    /// Which.
+    pub device: Id<Device>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A way to prove who one is: the values of `amr` (RFC 8176).
@@ -384,7 +396,13 @@ impl Identity {
     /// A user who is named, and has proved nothing.
     #[must_use]
     pub const fn named(user: Id<User>) -> Self {
-        Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None }
+        Self {
+            user,
+            methods: Vec::new(),
+            authenticated_at: None,
+            mfa_policy: None,
+            possession: None,
+        }
     }
 
     /// Whether it rests on a password that was changed since, or must be: who knew that one may be somebody else.
@@ -407,6 +425,11 @@ impl Identity {
             | Method::Face
             | Method::Pin => false,
         })
+    }
+
+    /// After a proof that a device has given.
+    const fn vouched_by(self, device: Id<Device>, now: Timestamp) -> Self {
+        Self { possession: Some(Possession { device, at: now }), ..self }
     }
 
     /// After one more proof. Two factors of different kinds make it multi-factor.

@@ -1,6 +1,7 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
 mod access_token;
+mod add_own_device;
 mod administer;
 mod administrator;
 mod advance_flow;
@@ -12,6 +13,7 @@ mod authentication_code;
 mod authorize_device;
 mod challenge;
 mod change_device;
+mod change_own_device;
 mod change_password;
 mod change_push_address;
 mod check_dpop;
@@ -37,11 +39,13 @@ mod list_audit;
 mod list_challenges;
 mod lockout;
 mod mobile_payload;
+mod open_account;
 mod origin;
 mod outbox;
 mod pair_installation;
 mod push_credentials;
 mod push_request;
+mod read_account;
 mod read_flow;
 mod read_user_info;
 mod realm;
@@ -94,6 +98,7 @@ use countersign_store::{
 
 pub(crate) use self::realms::MAC;
 pub use self::{
+    add_own_device::AddOwnDeviceError,
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
@@ -104,6 +109,7 @@ pub use self::{
     authentication_code::{CodeError, CodeView, NewAuthenticationCode},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    change_own_device::{ChangeOwnDevice, ChangeOwnDeviceError, OwnDeviceChange},
     change_password::{ChangePassword, ChangePasswordError},
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
@@ -123,10 +129,12 @@ pub use self::{
     issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
     list_audit::{AuditPage, AuditQuery},
+    open_account::{OpenAccount, OpenAccountError},
     origin::Origin,
     pair_installation::PairError,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
+    read_account::{Account, AccountView, AccountVisit, OwnDevice},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,

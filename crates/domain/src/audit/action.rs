@@ -112,7 +112,8 @@ actions! {
         "A phone has claimed, approved or denied an authentication code, or it has expired.";
     AuthenticationCodeDeleted = "AUTHENTICATION_CODE.DELETED", Success,
         "An authentication code was withdrawn by its creator.";
-    DeviceUpdated = "DEVICE.UPDATED", Success, "The push address of a device has changed.";
+    DeviceUpdated = "DEVICE.UPDATED", Success,
+        "The push address, the name or the place of a device has changed.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
         "A person refused to pair, or a pairing failed.";

@@ -212,7 +212,7 @@ pub(super) async fn read_flow(
 }
 
 /// How long the caller is ready to wait, if it says so (`Prefer: wait=SECONDS`, RFC 7240, section 4.3).
-fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut preferences = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
     let seconds = preferences.find_map(|preference| preference.strip_prefix("wait="))?;
