@@ -26,6 +26,7 @@ use countersign_domain::{
     mfa_settings::MfaSettings,
     outbox::{Content, Message},
     pairing::{self, Ticket},
+    pairing_key::{self, PairingKey},
     population::Population,
     role::Role,
     sealed::Sealed,
@@ -39,6 +40,7 @@ use countersign_protocol::{
     jose::Algorithm,
     jwk::{EcPublicKey, PublicJwk, PublicKey},
     mobile_payload::{DeviceFacts, Platform, PushAddress, PushService},
+    pairing_key::KeyFormat,
     private_key::EcPrivateKey,
     time::Timestamp,
 };
@@ -181,6 +183,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
                 pairing_disabled: false,
+                pairing_key_life_seconds: 600,
                 push: PushRules::default(),
             }],
         },
@@ -283,6 +286,22 @@ pub fn ticket(state: pairing::State) -> Ticket {
         multi_factor: true,
         secret_hash: "secret".to_owned(),
         issued_at: NOW,
+        state,
+    }
+}
+
+/// A key with which a phone with the bank's app is paired to Ann.
+pub fn pairing_key(state: pairing_key::State) -> PairingKey {
+    PairingKey {
+        id: id(1),
+        environment: id(1),
+        user: id(1),
+        applications: vec![id(1)],
+        mfa_policy: id(1),
+        format: KeyFormat::Numeric,
+        life_seconds: 600,
+        created_at: NOW,
+        updated_at: NOW,
         state,
     }
 }
@@ -528,6 +547,10 @@ named! {
     pairing::State { Open, Claimed, Denied, Expired }
     pairing::Event { Approve, Deny, Tick }
     pairing::Effect { CreateDevice, Audit }
+    pairing_key::State { Unclaimed, Claimed, Expired }
+    pairing_key::Event { Claim, Refuse, Tick }
+    pairing_key::Effect { CreateDevice, Audit }
+    pairing_key::Refusal { Expired, Claimed, OtherApplication }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
     Content { LogoutToken, Challenge, Cancellation, Unpairing }

@@ -62,6 +62,7 @@ pub mod mfa_policy;
 pub mod mfa_settings;
 pub mod outbox;
 pub mod pairing;
+pub mod pairing_key;
 pub mod password;
 pub mod population;
 pub mod push_credentials;

@@ -61,9 +61,19 @@ pub struct MobileApplication {
     pub auto_enrollment: bool,
     /// Refuses new pairings; devices that are paired go on.
     pub pairing_disabled: bool,
+    /// How long a new pairing key for its phones can be used, 60 to 172,800 seconds.
+    #[serde(default = "default_pairing_key_life_seconds")]
+    pub pairing_key_life_seconds: u32,
     /// Whether and how its phones are asked by push.
     #[serde(default)]
     pub push: PushRules,
+}
+
+/// How long a pairing key can be used if nobody says so, in seconds.
+pub const DEFAULT_PAIRING_KEY_LIFE_SECONDS: u32 = 600;
+
+const fn default_pairing_key_life_seconds() -> u32 {
+    DEFAULT_PAIRING_KEY_LIFE_SECONDS
 }
 
 /// How phones are asked by push.
@@ -137,11 +147,12 @@ impl MfaPolicy {
         check.require(distinct, "mobile.applications.id", Rule::Unique);
         let few = ids.len() <= 100;
         check.require(few, "mobile.applications", Rule::Form { form: "a list of at most 100" });
-        for PushRules { timeout_seconds, limit, .. } in
-            self.mobile.applications.iter().map(|application| application.push)
-        {
+        for MobileApplication { pairing_key_life_seconds, push, .. } in &self.mobile.applications {
+            let target = "mobile.applications.pairing_key_life_seconds";
+            check.range((*pairing_key_life_seconds).into(), target, 60, 48 * 3_600);
+            let PushRules { timeout_seconds, limit, .. } = push;
             let target = "mobile.applications.push_timeout_seconds";
-            check.range(timeout_seconds.into(), target, 40, 150);
+            check.range((*timeout_seconds).into(), target, 40, 150);
             limit.validate(&mut check);
         }
         check.finish()
@@ -203,6 +214,16 @@ mod tests {
                     "mobile.applications must be a list of at most 100",
                 ),
                 (|m| m.mobile.applications = Vec::new(), ""),
+                (|m| m.mobile.applications[0].pairing_key_life_seconds = 60, ""),
+                (|m| m.mobile.applications[0].pairing_key_life_seconds = 172_800, ""),
+                (
+                    |m| m.mobile.applications[0].pairing_key_life_seconds = 59,
+                    "mobile.applications.pairing_key_life_seconds must be from 60 to 172800",
+                ),
+                (
+                    |m| m.mobile.applications[0].pairing_key_life_seconds = 172_801,
+                    "mobile.applications.pairing_key_life_seconds must be from 60 to 172800",
+                ),
             ],
         );
     }

@@ -1,5 +1,6 @@
 //! MFA settings: what holds for all users of an environment.
 
+use countersign_protocol::pairing_key::KeyFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
 pub struct MfaSettings {
     /// Devices that a user may have, active and blocked, 1 to 15.
     pub max_allowed_devices: u8,
+    /// What new pairing keys are made of.
+    #[serde(default)]
+    pub pairing_key_format: KeyFormat,
     /// Wrong passcodes over all devices that lock the user's MFA; none: they never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lockout: Option<Limit>,
@@ -23,7 +27,12 @@ impl Default for MfaSettings {
     fn default() -> Self {
         // Ten guesses an hour at eleven valid codes in a million.
         let lockout = Some(Limit { failures: 10, lock_seconds: 3_600 });
-        Self { max_allowed_devices: 5, lockout, new_users_mfa_enabled: true }
+        Self {
+            max_allowed_devices: 5,
+            pairing_key_format: KeyFormat::default(),
+            lockout,
+            new_users_mfa_enabled: true,
+        }
     }
 }
 

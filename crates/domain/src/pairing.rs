@@ -32,16 +32,29 @@ pub struct Facts<'a> {
     pub installation: &'a Installation,
     /// Who signed in.
     pub user: &'a User,
-    /// Whether the sign-on was multi-factor.
-    pub multi_factor: bool,
+    /// What speaks for the person at the phone.
+    pub voucher: Voucher,
     /// The user's devices.
     pub devices: &'a [Device],
     /// The limits of the environment.
     pub settings: &'a MfaSettings,
 }
 
-/// Why a phone is not offered to be paired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// What speaks for the person at the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voucher {
+    /// A sign-on from the phone itself, to which the platform answers with an offer.
+    SignOn {
+        /// Whether it was multi-factor.
+        multi_factor: bool,
+    },
+    /// A pairing key, which somebody who may has made for the user.
+    Key,
+}
+
+/// Why a phone is not offered to be paired, or not paired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 pub enum NoOffer {
     /// It is paired to this user.
     #[error("the installation is already paired to this user")]
@@ -84,19 +97,25 @@ pub fn known(installation: &Installation, devices: &[Device]) -> Option<NoOffer>
     }
 }
 
-/// Whether this phone may be paired to this user. Asked when the offer is made, and again when it is taken.
+/// Whether this phone may be paired to this user. Asked when an offer is made, when it is taken, and when a pairing key is.
 pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
     if let Some(no_offer) = known(facts.installation, facts.devices) {
         return Err(no_offer);
     }
-    // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
-    let vouched = facts.devices.is_empty() || facts.multi_factor;
+    let vouched = match facts.voucher {
+        // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
+        Voucher::SignOn { multi_factor } => facts.devices.is_empty() || multi_factor,
+        Voucher::Key => true,
+    };
     if !vouched || !facts.user.enabled || !facts.application.enabled {
         return Err(NoOffer::Disabled);
     }
     let mobile = facts.application.mobile.as_ref().ok_or(NoOffer::Disabled)?;
     let rules = facts.policy.and_then(|policy| policy.application(facts.application.id));
-    let rules = rules.filter(|rules| rules.auto_enrollment && !rules.pairing_disabled);
+    let rules = rules.filter(|rules| match facts.voucher {
+        Voucher::SignOn { .. } => rules.auto_enrollment && !rules.pairing_disabled,
+        Voucher::Key => !rules.pairing_disabled,
+    });
     rules.filter(|_| facts.user.mfa_enabled).ok_or(NoOffer::Disabled)?;
     if mobile.integrity_detection && facts.installation.device.rooted == Some(true) {
         return Err(NoOffer::Compromised);

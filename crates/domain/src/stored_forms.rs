@@ -21,7 +21,7 @@ use crate::{
     fixture::{
         MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
         device_code, environment, flow, grant, id, identity, key, message, mfa_policy,
-        mfa_settings, participant, population, record, session, sign_on_policy,
+        mfa_settings, pairing_key, participant, population, record, session, sign_on_policy,
         signing_key as signing_key_of, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
@@ -30,7 +30,7 @@ use crate::{
     mfa::Reason,
     mfa_policy::{DeviceAuthorization, DeviceSelection, ExtraVerification},
     outbox::Content,
-    pairing,
+    pairing, pairing_key,
     password::{Password, PasswordHash},
     push_credentials::PushCredentials,
     push_health::PushHealth,
@@ -209,6 +209,30 @@ fn tickets_are_stored_as_ever() {
     }
     assert_pinned("ticket", &ticket(State::Open));
     assert_pinned("ticket_states", &states);
+}
+
+#[test]
+fn pairing_keys_are_stored_as_ever() {
+    use pairing_key::{Refused, State};
+    let refused = |why| Some(Refused { why, at: NOW });
+    let states = vec![
+        State::Unclaimed { refused: None },
+        State::Unclaimed { refused: refused(pairing::NoOffer::LimitReached { maximum: 5 }) },
+        State::Claimed {
+            installation: key(1).thumbprint(),
+            application: id(1),
+            device: id(2),
+            at: NOW,
+        },
+        State::Expired { refused: None },
+        State::Expired { refused: refused(pairing::NoOffer::Compromised) },
+    ];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&pairing_key(state.clone()));
+    }
+    assert_pinned("pairing_key", &pairing_key(State::Unclaimed { refused: None }));
+    assert_pinned("pairing_key_states", &states);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
         MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode},
@@ -162,6 +162,7 @@ async fn device_first_policy(
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules { enabled: push, timeout_seconds: ANSWER_SECONDS, ..PushRules::default() },
     });
     let mfa = NewMfaPolicy {

@@ -296,6 +296,16 @@ pub enum DetailCode {
     CodeEnded,
     /// The installation is blocked or locked.
     DeviceBarred,
+    /// The installation is paired to this user already.
+    AlreadyPaired,
+    /// No such pairing key.
+    PairingKeyInvalid,
+    /// The pairing key is for the phones of another application.
+    PairingKeyOtherApplication,
+    /// The pairing key is too old.
+    PairingKeyExpired,
+    /// Another phone has claimed the pairing key.
+    PairingKeyClaimed,
     /// Something this version does not know.
     #[serde(other)]
     Unknown,

@@ -16,6 +16,7 @@ pub mod jwk;
 pub mod mobile_payload;
 pub mod otp;
 pub mod pairing;
+pub mod pairing_key;
 pub mod platform_token;
 pub mod private_key;
 pub mod proof;

@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
+use crate::device_api::DeviceRequest;
 use crate::jwk::{EcPublicKey, Thumbprint};
 use crate::mobile_payload::{AppFacts, DeviceFacts, PushAddress, Unfit, check_facts};
 use crate::otp::{self, DEFAULT_STEP_SECONDS, Passcode};
@@ -76,6 +77,51 @@ impl Proof for PairingRequest {
 
     fn check(&self) -> Result<(), Unfit> {
         check_facts(&self.app, &self.dev, self.push.as_ref())
+    }
+}
+
+/// A statement by which a phone is paired, whatever it rests on.
+pub trait Pair: DeviceRequest<Response = PairingResponse> {
+    /// What the platform makes a device of.
+    fn facts(&self) -> PairingFacts<'_>;
+}
+
+/// What every statement says by which a phone is paired.
+#[derive(Debug, Clone, Copy)]
+pub struct PairingFacts<'a> {
+    /// From `GET D/nonce`.
+    pub nonce: &'a str,
+    /// What the [`passcode_proof`] is made of: the ticket or the key that the statement rests on.
+    pub secret: &'a str,
+    /// The key to which the seed is sealed.
+    pub agreement: &'a EcPublicKey,
+    /// A [`crate::challenge::VerificationKey`] as compact JWS.
+    pub verification: Option<&'a str>,
+    /// The [`passcode_proof`].
+    pub passcode: &'a Passcode,
+    /// The step of that proof; none: the step of the application's passcodes, which an offer tells the phone.
+    pub step_seconds: Option<i64>,
+    /// The app.
+    pub app: &'a AppFacts,
+    /// The phone.
+    pub dev: &'a DeviceFacts,
+    /// Where the app can be woken.
+    pub push: Option<&'a PushAddress>,
+}
+
+impl Pair for PairingRequest {
+    fn facts(&self) -> PairingFacts<'_> {
+        PairingFacts {
+            nonce: &self.nonce,
+            secret: self.ticket.expose(),
+            agreement: &self.agreement,
+            verification: self.verification.as_deref(),
+            passcode: &self.passcode,
+            step_seconds: None,
+            app: &self.app,
+            dev: &self.dev,
+            push: self.push.as_ref(),
+        }
     }
 }
 

@@ -6,11 +6,13 @@ mod administer;
 mod administrator;
 mod advance_flow;
 mod answer_challenge;
+mod answer_offer;
 mod attempts;
 mod authenticate_client;
 mod authenticate_worker;
 mod authentication_code;
 mod authorize_device;
+mod await_change;
 mod challenge;
 mod change_device;
 mod change_own_device;
@@ -21,6 +23,7 @@ mod check_passcode;
 mod check_password;
 mod check_readiness;
 mod claim_code;
+mod claim_pairing_key;
 mod create_application;
 mod create_environment;
 mod create_user;
@@ -31,6 +34,7 @@ mod examine_push;
 mod exchange_code;
 mod fault;
 mod finish_flow;
+mod guesses;
 mod installation;
 mod introspect_token;
 mod issue_client_token;
@@ -43,6 +47,7 @@ mod open_account;
 mod origin;
 mod outbox;
 mod pair_installation;
+mod pairing_key;
 mod push_credentials;
 mod push_request;
 mod read_account;
@@ -132,6 +137,7 @@ pub use self::{
     open_account::{OpenAccount, OpenAccountError},
     origin::Origin,
     pair_installation::PairError,
+    pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_account::{Account, AccountView, AccountVisit, OwnDevice},
@@ -149,7 +155,7 @@ pub use self::{
     verify_user_code::{UserCodeError, VerifyUserCode},
     watch_challenges::{Sight, Watch, WatchError, Woken},
 };
-use self::{check_readiness::Readiness, realms::Realms, verify_user_code::Guesses};
+use self::{check_readiness::Readiness, guesses::Guesses, realms::Realms};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
     settings::Settings, sockets::Sockets, telemetry::Metrics,
@@ -170,6 +176,7 @@ pub struct App {
     realms: Realms,
     audit_heads: seal_audit::Heads,
     user_code_guesses: Guesses,
+    pairing_key_guesses: Guesses,
     metrics: Metrics,
     readiness: Readiness,
     sockets: Arc<Sockets>,
@@ -189,8 +196,9 @@ impl App {
         let outbound = Arc::new(Outbound::new(settings.outbound.clone(), &settings.base_url));
         let client_keys = ClientKeys::new(Arc::clone(&outbound));
         let limits = Limits::new(&settings.limits, entropy.as_ref());
-        let (realms, user_code_guesses) =
-            (Realms::default(), Guesses::new(settings.user_code_guesses));
+        let realms = Realms::default();
+        let user_code_guesses = Guesses::new(settings.user_code_guesses);
+        let pairing_key_guesses = Guesses::new(settings.pairing_key_guesses);
         let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         let audit_heads = seal_audit::Heads::default();
         let sockets = Sockets::new(settings.sockets.most);
@@ -208,6 +216,7 @@ impl App {
             realms,
             audit_heads,
             user_code_guesses,
+            pairing_key_guesses,
             metrics,
             readiness,
             sockets,

@@ -22,6 +22,7 @@ mod introspect;
 mod limit;
 mod oauth_error;
 mod page;
+mod pairing_key;
 mod par;
 pub(crate) mod peer;
 mod problem;
@@ -181,7 +182,8 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route(
             "/{environment}/device/v1/authentication-codes/{code}/deny",
             post(authentication_code::deny),
-        );
+        )
+        .route("/{environment}/device/v1/pairing-keys/claims", post(pairing_key::claim));
     counted(app, (Group::Device, Group::Device), Surface::Envelope, routes).merge(counted(
         app,
         (Group::Code, Group::Code),
@@ -197,6 +199,14 @@ fn workers(app: &Arc<App>) -> Router<Arc<App>> {
         .route(
             "/{environment}/authenticationCodes/{code}",
             get(authentication_code::read).delete(authentication_code::delete),
+        )
+        .route(
+            "/v1/environments/{environment}/users/{user}/pairingKeys",
+            post(pairing_key::create),
+        )
+        .route(
+            "/v1/environments/{environment}/users/{user}/pairingKeys/{key}",
+            get(pairing_key::read).delete(pairing_key::delete),
         )
         .route("/{environment}/deviceAuthentications", post(device_authentication::create))
         .route(

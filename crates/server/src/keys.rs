@@ -133,6 +133,10 @@ pub enum Purpose {
     AuthenticationCode,
     /// What is stored of authentication codes.
     AuthenticationCodeHash,
+    /// Pairing keys, which are made of their ids.
+    PairingKey,
+    /// What is stored of pairing keys.
+    PairingKeyHash,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

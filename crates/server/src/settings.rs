@@ -48,6 +48,9 @@ pub struct Settings {
     /// Wrong user codes of devices that one environment takes on this node in a minute. The codes have 34 bits: at the default,
     /// and with a thousand of them waiting, somebody who guesses all the time finds one in a year and a half.
     pub user_code_guesses: u32,
+    /// Wrong numeric pairing keys that one environment takes on this node in a minute. There are 10^12: at the default, and with a
+    /// thousand keys that can be used all the time, somebody who guesses all the time finds one in sixty years.
+    pub pairing_key_guesses: u32,
     /// Calls to addresses that clients have registered.
     pub outbound: outbound::Settings,
     /// Push services: where they are, and how long they may take.
@@ -103,6 +106,7 @@ impl Settings {
             sessions: Lifetimes::default(),
             limits: limits::Settings::default(),
             user_code_guesses: 30,
+            pairing_key_guesses: 30,
             outbound: outbound::Settings::default(),
             push: countersign_push::Settings::default(),
             dpop_nonce_required: false,

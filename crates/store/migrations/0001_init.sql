@@ -199,6 +199,20 @@ CREATE TABLE pairing_tickets (
     expires_at BIGINT NOT NULL
 );
 
+-- What a person types is kept as a keyed hash. A key goes with its user.
+CREATE TABLE pairing_keys (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL,
+    user_id BYTEA NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    code_hash BYTEA NOT NULL UNIQUE,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL,
+    valid_until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX pairing_keys_by_user ON pairing_keys (user_id, valid_until) WHERE state = 'unclaimed';
+
 -- One question put to one device. A user is asked one visible question at a time by an application.
 CREATE TABLE challenges (
     id BYTEA NOT NULL PRIMARY KEY,

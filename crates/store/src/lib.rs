@@ -40,6 +40,7 @@ pub mod migrate;
 pub mod named;
 pub mod outbox;
 pub mod pairing;
+pub mod pairing_key;
 pub mod password;
 pub mod population;
 mod postgres;
@@ -100,6 +101,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     migrate::STATEMENTS,
     outbox::STATEMENTS,
     pairing::STATEMENTS,
+    pairing_key::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
     push_credentials::STATEMENTS,

@@ -25,6 +25,7 @@ const PASSING: &[&str] = &[
     "device_codes",
     "lockouts",
     "pairing_tickets",
+    "pairing_keys",
     "pushed_requests",
     "spent_proofs",
     "spent_jwts",

@@ -21,6 +21,7 @@ pub(super) struct Limits {
     user: Rate,
     installation: Rate,
     user_code_guesses: u32,
+    pairing_key_guesses: u32,
     address_share: f64,
     trusted_addresses: Vec<String>,
     keys: usize,
@@ -72,6 +73,7 @@ impl Default for Limits {
             user: settings.user.into(),
             installation: settings.installation.into(),
             user_code_guesses: Settings::new("").user_code_guesses,
+            pairing_key_guesses: Settings::new("").pairing_key_guesses,
             address_share: settings.address_share,
             trusted_addresses: Vec::new(),
             keys: settings.keys,
@@ -102,6 +104,8 @@ impl Limits {
         let at = |key| ("limits", key);
         let guesses = range(at("user_code_guesses"), self.user_code_guesses, 1, 1_000_000)?;
         settings.user_code_guesses = guesses;
+        let guesses = range(at("pairing_key_guesses"), self.pairing_key_guesses, 1, 1_000_000)?;
+        settings.pairing_key_guesses = guesses;
         let limits = LimitSettings {
             sign_on: self.sign_on.resolve("sign_on")?,
             flow: self.flow.resolve("flow")?,

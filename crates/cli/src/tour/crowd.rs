@@ -10,7 +10,7 @@ use countersign_domain::{
     installation::Installation,
     lockout::{Limit, Lockout},
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile, MobileApplication,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile, MobileApplication,
         PushRules,
     },
     population::Population,
@@ -122,6 +122,7 @@ async fn vouch_by_silent_push(app: &App, native: &Application) -> Result<(), Bro
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: false,
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),
     };
     let policy = NewMfaPolicy {

@@ -112,13 +112,16 @@ actions! {
         "A phone has claimed, approved or denied an authentication code, or it has expired.";
     AuthenticationCodeDeleted = "AUTHENTICATION_CODE.DELETED", Success,
         "An authentication code was withdrawn by its creator.";
+    PairingKeyCreated = "PAIRING_KEY.CREATED", Success,
+        "A key was made by which a phone can be paired to a user.";
+    PairingKeyDeleted = "PAIRING_KEY.DELETED", Success, "A pairing key was withdrawn.";
     DeviceUpdated = "DEVICE.UPDATED", Success,
         "The push address, the name or the place of a device has changed.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
         "A person refused to pair, or a pairing failed.";
     DevicePairingFailedCompromised = "DEVICE.PAIRING_FAILED_COMPROMISED", Failure,
-        "A rooted phone was not offered to pair.";
+        "A rooted phone was not offered to pair, or not paired.";
     DeviceDeleted = "DEVICE.DELETED", Success, "A device was removed.";
     DeviceBlocked = "DEVICE.BLOCKED", Success, "An administrator blocked a device.";
     DeviceUnblocked = "DEVICE.UNBLOCKED", Success, "An administrator unblocked a device.";

@@ -17,7 +17,7 @@ struct Scene {
     application: Application,
     installation: Installation,
     user: User,
-    multi_factor: bool,
+    voucher: Voucher,
     devices: Vec<Device>,
     settings: MfaSettings,
 }
@@ -29,7 +29,7 @@ impl Scene {
             application: application(),
             installation: installation(1),
             user: user(),
-            multi_factor: true,
+            voucher: Voucher::SignOn { multi_factor: true },
             devices: Vec::new(),
             settings: mfa_settings(),
         }
@@ -57,7 +57,7 @@ impl Scene {
             application: &self.application,
             installation: &self.installation,
             user: &self.user,
-            multi_factor: self.multi_factor,
+            voucher: self.voucher,
             devices: &self.devices,
             settings: &self.settings,
         })
@@ -68,13 +68,14 @@ fn in_state(n: u8, state: DeviceState) -> Device {
     Device { state, ..device(n) }
 }
 
+const PASSWORD_ALONE: Voucher = Voucher::SignOn { multi_factor: false };
 const BLOCKED: DeviceState = DeviceState::Blocked { at: NOW, last_step: 0 };
 const LOCKED: DeviceState = DeviceState::Locked { until: NOW, last_step: 0 };
 
 #[test]
 fn a_new_phone_is_offered_to_be_paired() {
     assert_eq!(Scene::new().check(), Ok(()));
-    assert_eq!(Scene::with(|scene| scene.multi_factor = false).check(), Ok(()));
+    assert_eq!(Scene::with(|scene| scene.voucher = PASSWORD_ALONE).check(), Ok(()));
     let others = |n: u8| (2..2 + n).map(device).collect();
     assert_eq!(Scene::with(|scene| scene.devices = others(4)).check(), Ok(()));
 }
@@ -100,7 +101,10 @@ fn each_reason_not_to_offer_is_told() {
         (|scene| scene.user.enabled = false, NoOffer::Disabled),
         (|scene| scene.application.enabled = false, NoOffer::Disabled),
         // Whoever knows the password of a user with a phone must not add another by it alone.
-        (|scene| (scene.devices, scene.multi_factor) = (vec![device(2)], false), NoOffer::Disabled),
+        (
+            |scene| (scene.devices, scene.voucher) = (vec![device(2)], PASSWORD_ALONE),
+            NoOffer::Disabled,
+        ),
         (Scene::compromise, NoOffer::Compromised),
         (|scene| scene.devices = (2..7).map(device).collect(), full),
         (|scene| scene.devices = (2..7).map(|n| in_state(n, BLOCKED)).collect(), full),
@@ -110,6 +114,37 @@ fn each_reason_not_to_offer_is_told() {
         assert_eq!(Scene::with(change).check(), Err(*expected), "row {i}");
     }
     assert_complete(table.iter().map(|(_, reason)| reason));
+}
+
+#[test]
+fn a_pairing_key_needs_neither_automatic_enrolment_nor_another_phone_and_else_the_same() {
+    let by_key = |change: fn(&mut Scene)| {
+        Scene::with(|scene| {
+            scene.voucher = Voucher::Key;
+            scene.rules().auto_enrollment = false;
+            change(scene);
+        })
+        .check()
+    };
+    assert_eq!(by_key(|scene| scene.devices = (2..6).map(device).collect()), Ok(()));
+    let table: [Row; 10] = [
+        (|scene| scene.devices = vec![device(1)], NoOffer::AlreadyPaired),
+        (|scene| scene.devices = vec![in_state(1, BLOCKED)], NoOffer::Disabled),
+        (|scene| scene.policy = None, NoOffer::Disabled),
+        (|scene| scene.rules().application = id(2), NoOffer::Disabled),
+        (|scene| scene.rules().pairing_disabled = true, NoOffer::Disabled),
+        (|scene| scene.user.mfa_enabled = false, NoOffer::Disabled),
+        (|scene| scene.user.enabled = false, NoOffer::Disabled),
+        (|scene| scene.application.enabled = false, NoOffer::Disabled),
+        (Scene::compromise, NoOffer::Compromised),
+        (
+            |scene| scene.devices = (2..7).map(device).collect(),
+            NoOffer::LimitReached { maximum: 5 },
+        ),
+    ];
+    for (i, (change, expected)) in table.iter().enumerate() {
+        assert_eq!(by_key(*change), Err(*expected), "row {i}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod flow;
 mod grant;
 mod page;
 mod pairing;
+mod pairing_key;
 mod session;
 mod signing_key;
 
@@ -45,6 +46,11 @@ fn the_page_of_the_device_code_is_true() -> io::Result<()> {
 #[test]
 fn the_page_of_the_pairing_ticket_is_true() -> io::Result<()> {
     check("pairing-ticket", &pairing::page())
+}
+
+#[test]
+fn the_page_of_the_pairing_key_is_true() -> io::Result<()> {
+    check("pairing-key", &pairing_key::page())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
         MobileApplication, PushRules,
     },
     push_limit::PushLimitRules,
@@ -171,6 +171,7 @@ async fn policy(
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules { enabled: push, limit, ..PushRules::default() },
     };
     let mfa = NewMfaPolicy {

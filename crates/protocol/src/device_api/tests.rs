@@ -6,6 +6,7 @@ use super::*;
 use crate::fixture::{DEVICE_BASE, ISSUER, NOW, Seeded, private_key};
 use crate::jose::{self, Algorithm, Header};
 use crate::jwk::{PublicJwk, PublicKey};
+use crate::pairing_key::KeyPairingRequest;
 
 #[test]
 fn addresses_follow_from_the_issuer() {
@@ -16,8 +17,11 @@ fn addresses_follow_from_the_issuer() {
         PairingDenial::address("D"),
         InfoRequest::address("D"),
         UnpairingRequest::address("D"),
+        KeyPairingRequest::address("D"),
     ];
-    assert_eq!(addresses, ["D/pairings", "D/pairings/denials", "D/info", "D/unpairings"]);
+    let expected =
+        ["D/pairings", "D/pairings/denials", "D/info", "D/unpairings", "D/pairing-keys/claims"];
+    assert_eq!(addresses, expected);
 }
 
 #[test]
@@ -31,6 +35,7 @@ fn every_kind_has_the_type_and_life_of_the_page() {
         row::<PairingDenial>(),
         row::<InfoRequest>(),
         row::<UnpairingRequest>(),
+        row::<KeyPairingRequest>(),
     ];
     let expected = [
         ("countersign-payload+jwt", 120),
@@ -38,6 +43,7 @@ fn every_kind_has_the_type_and_life_of_the_page() {
         ("countersign-denial+jwt", 300),
         ("countersign-info+jwt", 60),
         ("countersign-unpairing+jwt", 60),
+        ("countersign-key-pairing+jwt", 300),
     ];
     assert_eq!(rows, expected);
 }

@@ -21,7 +21,7 @@ use countersign_store::{
     StoreError, Topic, Tx, Versioned, Work, application, authentication_code as codes, device,
     wakes,
 };
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::{App, Call, Fault, Realm, fault::faults};
 
@@ -119,25 +119,13 @@ impl App {
         id: Id<AuthenticationCode>,
         most: Duration,
     ) -> Result<CodeView, CodeError> {
-        let waiter = self.store.waiter(code_topic(id));
-        let deadline = Instant::now() + most;
         let mut first = None;
-        loop {
-            let woken = waiter.woken();
-            let view = self.read_authentication_code(realm, id).await?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            let state = first.get_or_insert_with(|| view.code.state.clone());
-            if !view.code.is_open() || *state != view.code.state || left.is_zero() {
-                return Ok(view);
-            }
-            let micros = view.code.expires_at().micros().saturating_sub(self.now().micros()).max(0);
-            let next =
-                Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(left.min(next)) => {}
-            }
-        }
+        let look = || self.read_authentication_code(realm, id);
+        self.await_change((code_topic(id), most), look, |view| {
+            let is_same = *first.get_or_insert_with(|| view.code.state.clone()) == view.code.state;
+            (is_same && view.code.is_open()).then(|| view.code.expires_at())
+        })
+        .await
     }
 
     /// Withdraws a code.
@@ -162,12 +150,6 @@ impl App {
         Ok(ended)
     }
 }
-
-/// Whoever waits looks again after this long, in case a wake was lost with the node that should have sent it.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// Nobody looks more often than this when the time of a code is about to be over.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// What those wait for who wait for a code.
 pub(super) fn code_topic(id: Id<AuthenticationCode>) -> Topic {

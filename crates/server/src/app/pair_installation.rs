@@ -1,6 +1,7 @@
-//! Pairs an installation by the ticket of its ID token, or spends the ticket when the person says no.
+//! Makes a device of an installation that shows by what it may be paired, a ticket or a pairing key, and tests whether it can be
+//! reached.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use countersign_domain::{
     application::Application,
@@ -8,39 +9,37 @@ use countersign_domain::{
     device::{AddressState, Device, State as DeviceState},
     id::Id,
     installation::Installation,
-    pairing::{self, Effect, Event, NoOffer, State, Ticket},
+    mfa_policy::MfaPolicy,
+    pairing::{self, NoOffer, Voucher},
+    pairing_key,
     user::{Name as UserName, User},
 };
 use countersign_protocol::{
     challenge::{VerificationKey, VerificationKeyError},
-    device_api::DeviceRequest,
     entropy::random,
-    jose::Part,
     jwk::EcPublicKey,
     mobile_payload::PushService,
     otp,
     pairing::{
-        Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
-        PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
+        Authenticator, AuthenticatorKind, AuthenticatorStatus, Name, Pair, PairingFacts,
+        PairingResponse, Reference, UserFacts, passcode_proof_holds,
     },
-    proof::{Peeked, ProofError, Verified},
+    push::Hint,
     secret::Secret,
     seed::{self, Seed},
-    time::Timestamp,
 };
+use countersign_push::{Answer, Outcome, Style};
 use countersign_store::{
-    StoreError, Tx, Versioned, Work, application, device, mfa_policy, mfa_settings,
-    pairing as tickets, push_credentials, user,
+    StoreError, Tx, Versioned, Work, device, mfa_policy, mfa_settings, push_credentials,
+    spent_proof, user,
 };
-use serde::Deserialize;
 
 use super::{
-    App, DeviceCall, DeviceCallError, Fault, Realm,
-    deliver_push::{MISSING_DEVICE_TOKEN, MISSING_PUSH_CREDENTIALS, PUSH_DISABLED},
-    installation::{Proved, answer, open_seed, peek_at, seed_place, spend},
-    realm::split_handle,
+    App, DeviceCallError, Fault,
+    deliver_push::{MISSING_DEVICE_TOKEN, MISSING_PUSH_CREDENTIALS, PUSH_DISABLED, Recipient},
+    installation::{Proved, answer, open_seed, seed_place},
 };
-use crate::keys::KeyError;
+use crate::{keys::KeyError, limits::Limited};
 
 /// Why an installation was not paired.
 #[derive(Debug, thiserror::Error)]
@@ -48,19 +47,28 @@ pub enum PairError {
     /// The proof does not count.
     #[error(transparent)]
     Call(#[from] DeviceCallError),
+    /// Somebody seems to guess pairing keys.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// The user-verification key has not shown itself.
     #[error("proof.verification {0}")]
     Verification(VerificationKeyError),
     /// No such ticket.
     #[error("proof.ticket is not one of this environment")]
     UnknownTicket,
+    /// No such pairing key.
+    #[error("there is no such pairing key")]
+    UnknownKey,
     /// The app is another than the one that the ticket was made for.
     #[error("proof.app.id must be the application that the ticket was made for")]
     OtherApplication,
     /// The ticket does not allow it.
     #[error(transparent)]
     Ticket(#[from] pairing::Refusal),
-    /// The policy, the user's devices or the phone no longer allow it.
+    /// The pairing key does not allow it.
+    #[error(transparent)]
+    Key(#[from] pairing_key::Refusal),
+    /// The policy, the user's devices or the phone do not allow it, or no longer.
     #[error(transparent)]
     NoOffer(#[from] NoOffer),
 }
@@ -83,210 +91,93 @@ impl From<KeyError> for PairError {
     }
 }
 
-impl App {
-    /// Pairs an installation: what `POST D/pairings` answers.
-    pub async fn approve_pairing(
-        self: &Arc<Self>,
-        realm: &Arc<Realm>,
-        request: DeviceCall,
-    ) -> Result<String, PairError> {
-        let peeked = peek_at::<PairingRequest>(realm, &request, self.now())?;
-        let key = self.key_of_ticket(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key)?;
-        let verification = verification_key(realm, &proof, self.now())?;
-        let call = self.call(realm.environment, &request.correlation);
-        let (device, secret) = (call.new_id(), Secret::new(random::<20>(self.entropy.as_ref())));
-        let proved = Proved { realm: Arc::clone(realm), call, proof };
-        let (app, call) = (Arc::clone(self), proved.call.clone());
-        let paired = self.store.write(Approve { app, proved, verification, device, secret }).await;
-        // The transaction of a refusal is gone; the audit log shall know all the same.
-        match &paired {
-            Err(PairError::NoOffer(why)) => {
-                let failed = audit::Action::DeviceActivationFailed;
-                self.note(call, audit::Event::failed(failed, why.name())).await?;
-            }
-            Err(PairError::Call(DeviceCallError::Clash)) => self.note_clash(call).await?,
-            _ => {}
-        }
-        paired
-    }
-
-    /// Spends the ticket of a person who said no: what `POST D/pairings/denials` answers.
-    pub async fn deny_pairing(
-        &self,
-        realm: &Arc<Realm>,
-        request: DeviceCall,
-    ) -> Result<String, PairError> {
-        let peeked = peek_at::<PairingDenial>(realm, &request, self.now())?;
-        let key = self.key_of_ticket(realm, &peeked).await?;
-        let proof = self.verify(realm, peeked, &key)?;
-        let call = self.call(realm.environment, &request.correlation);
-        let proved = Proved { realm: Arc::clone(realm), call: call.clone(), proof };
-        let answered = self.store.write(Deny(proved)).await;
-        if let Err(PairError::Call(DeviceCallError::Clash)) = &answered {
-            self.note_clash(call).await?;
-        }
-        answered
-    }
-
-    /// The key that a ticket is bound to. The ticket is read before the signature is checked, since it says which key must
-    /// have made it.
-    async fn key_of_ticket<P: DeviceRequest>(
-        &self,
-        realm: &Arc<Realm>,
-        peeked: &Peeked<P>,
-    ) -> Result<EcPublicKey, PairError> {
-        #[derive(Deserialize)]
-        struct Bearing {
-            ticket: Secret<String>,
-        }
-        let in_claims = |source| ProofError::Json { part: Part::Claims, source };
-        let Bearing { ticket } = peeked
-            .unverified_claims()
-            .map_err(|error| realm.refuse(in_claims(error), self.now()))?;
-        let ticket =
-            self.store.read(FindTicket { realm: Arc::clone(realm), value: ticket }).await?;
-        Ok(ticket.ok_or(PairError::UnknownTicket)?.key)
-    }
-}
-
-/// The user-verification key that a pairing request brings, if it is one.
-fn verification_key(
-    realm: &Realm,
-    proof: &Verified<PairingRequest>,
-    now: Timestamp,
-) -> Result<Option<EcPublicKey>, PairError> {
-    let body = proof.body();
-    let Some(jws) = &body.verification else { return Ok(None) };
-    let of = (proof.thumbprint(), body.nonce.as_str());
-    let address = PairingRequest::address(&realm.device_base);
-    let key = VerificationKey::verify(jws, of, &address, now);
-    key.map(Some).map_err(PairError::Verification)
-}
-
-struct FindTicket {
-    realm: Arc<Realm>,
-    value: Secret<String>,
-}
-
-impl Work for FindTicket {
-    type Output = Option<Versioned<Ticket>>;
-    type Error = StoreError;
-    const IS_BRIEF: bool = true;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
-        load(tx, &self.realm, &self.value).await
-    }
-}
-
-/// The ticket of this value, if the secret in it is right.
-async fn load(
-    tx: &mut Tx<'_>,
-    realm: &Realm,
-    value: &Secret<String>,
-) -> Result<Option<Versioned<Ticket>>, StoreError> {
-    let Some((id, secret)) = split_handle(value.expose()) else { return Ok(None) };
-    let id = Id::from_bytes(id);
-    let ticket = tickets::load(tx, realm.environment, id).await?;
-    Ok(ticket.filter(|ticket| realm.owns_ticket(id, &secret, &ticket.secret_hash)))
-}
-
-struct Approve {
+/// A statement by which an installation is to be paired, on its way into the transaction.
+pub(super) struct Pairing<P> {
+    pub proved: Proved<P>,
+    /// The id that the device would get.
+    pub device: Id<Device>,
     app: Arc<App>,
-    proved: Proved<PairingRequest>,
     /// The key that signs for the person, which has shown itself.
     verification: Option<EcPublicKey>,
-    device: Id<Device>,
+    /// The seed that its passcodes would have.
     secret: Secret<[u8; 20]>,
 }
 
-impl Work for Approve {
-    type Output = String;
-    type Error = PairError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<String, PairError> {
-        let Proved { realm, call, proof } = &self.proved;
-        if let Some(answer) = spend(tx, &self.proved.key()).await? {
-            return Ok(answer);
-        }
-        realm.check_nonce(&proof.body().nonce, call.now)?;
-        let ticket = load(tx, realm, &proof.body().ticket).await?;
-        let ticket = ticket.ok_or(PairError::UnknownTicket)?;
-        if proof.body().app.id != ticket.application.to_string() {
-            return Err(PairError::OtherApplication);
-        }
-        let event = Event::Approve { thumbprint: proof.thumbprint(), device: self.device };
-        let step = pairing::apply(&ticket, &event, call.now)?;
-        // The ticket first: who claims it alone looks at the devices. Else another approval could slip in between, and its
-        // device be taken for an older one.
-        if step.state != ticket.state {
-            let claimed = Ticket { state: step.state.clone(), ..(*ticket).clone() };
-            tickets::swap(tx, &ticket, &claimed).await?;
-        }
-        let mut paired = None;
-        for effect in &step.effects {
-            match effect {
-                Effect::CreateDevice(id) => paired = Some(self.pair(tx, &ticket, *id).await?),
-                Effect::Audit { action, reason } => {
-                    let event = audit::Event::of(*action, *reason);
-                    let event = match &paired {
-                        // The names are at hand.
-                        Some(Paired { device, user, application }) => {
-                            event.about(user.clone()).through(application.clone()).on(device)
-                        }
-                        None => event.about(ticket.user).through(ticket.application),
-                    };
-                    call.audit(tx, event).await?;
-                }
-            }
-        }
-        let paired = match (paired, &step.state) {
-            (Some(paired), _) => paired.device,
-            // The phone has lost the answer and asks again with a new proof.
-            (None, State::Claimed { device, .. }) => {
-                let device = device::load(tx, realm.environment, *device).await?;
-                let usable = device.filter(|device| device.is_usable(call.now));
-                usable.ok_or(pairing::Refusal::Spent)?.into_value()
-            }
-            (None, State::Open | State::Denied { .. } | State::Expired) => {
-                return Err(Fault::broken("an approved ticket is not claimed").into());
-            }
-        };
-        let response = self.respond(tx, &paired).await?;
-        Ok(answer(tx, &self.proved.key(), &response).await?)
-    }
+/// What a device rests on.
+pub(super) struct Ground {
+    pub application: Application,
+    pub user: Versioned<User>,
+    pub mfa_policy: Id<MfaPolicy>,
+    pub voucher: Voucher,
 }
 
 /// A new device, and whose it is.
-struct Paired {
-    device: Device,
+pub(super) struct Paired {
+    pub device: Device,
     user: Option<audit::Mention<User>>,
     application: Option<audit::Mention<Application>>,
 }
 
-impl Approve {
-    /// Makes the device, if everything still allows it.
-    async fn pair(
-        &self,
-        tx: &mut Tx<'_>,
-        ticket: &Ticket,
-        id: Id<Device>,
-    ) -> Result<Paired, PairError> {
-        let environment = ticket.environment;
-        let gone = || Fault::broken("a ticket refers to something that is gone");
-        let application = application::load(tx, environment, ticket.application).await?;
-        let application = application.ok_or_else(gone)?;
-        let user = user::load(tx, environment, ticket.user).await?.ok_or(NoOffer::Disabled)?;
-        let policy = mfa_policy::load(tx, environment, ticket.mfa_policy).await?;
+impl Paired {
+    /// What has happened, to whom.
+    pub fn tell(&self, event: audit::Event) -> audit::Event {
+        event.about(self.user.clone()).through(self.application.clone()).on(&self.device)
+    }
+}
+
+/// What a phone is answered, and what is still to be found out for it.
+pub(super) struct Answered {
+    /// As it is kept with the proof.
+    json: String,
+    test: Option<Box<Test>>,
+}
+
+/// A new device that a test message may reach.
+struct Test {
+    proof: spent_proof::Key,
+    response: PairingResponse,
+    to: Recipient,
+}
+
+impl Answered {
+    /// What the same proof was answered before.
+    pub const fn again(json: String) -> Self {
+        Self { json, test: None }
+    }
+}
+
+impl<P: Pair> Pairing<P> {
+    /// Checks what the statement brings.
+    pub fn new(app: &Arc<App>, proved: Proved<P>) -> Result<Self, PairError> {
+        let PairingFacts { nonce, verification, .. } = proved.proof.body().facts();
+        let of = (proved.proof.thumbprint(), nonce);
+        let address = P::address(&proved.realm.device_base);
+        let verify = |jws| VerificationKey::verify(jws, of, &address, proved.call.now);
+        let verification = verification.map(verify).transpose();
+        let verification = verification.map_err(PairError::Verification)?;
+        let secret = Secret::new(random::<20>(app.entropy.as_ref()));
+        let device = proved.call.new_id();
+        Ok(Self { app: Arc::clone(app), device, verification, secret, proved })
+    }
+
+    fn facts(&self) -> PairingFacts<'_> {
+        self.proved.proof.body().facts()
+    }
+
+    /// Makes the device, if everything allows it.
+    pub async fn pair(&self, tx: &mut Tx<'_>, ground: Ground) -> Result<Paired, PairError> {
+        let Ground { application, user, mfa_policy: policy, voucher } = ground;
+        let environment = user.environment;
+        let policy = mfa_policy::load(tx, environment, policy).await?;
         let settings = mfa_settings::load(tx, environment).await?;
         let devices = device::list_of_user(tx, user.id).await?;
-        let installation = self.installation(ticket);
+        let installation = self.installation(application.id);
         let facts = pairing::Facts {
             policy: policy.as_deref(),
             application: &application,
             installation: &installation,
             user: &user,
-            multi_factor: ticket.multi_factor,
+            voucher,
             devices: &devices,
             settings: &settings,
         };
@@ -296,12 +187,12 @@ impl Approve {
         let step_seconds = mobile.passcode_step_seconds;
         let present = otp::step_at(step_seconds.into(), now);
         let seed = self.app.vault.seal(
-            seed_place(&id),
+            seed_place(&self.device),
             self.secret.expose(),
             self.app.entropy.as_ref(),
         )?;
         let device = Device {
-            id,
+            id: self.device,
             environment,
             user: user.id,
             installation,
@@ -319,32 +210,44 @@ impl Approve {
         // Two phones that take the last place at once meet at the user's row: one of them counts again.
         user::swap(tx, &user, &User { updated_at: now, ..(*user).clone() }).await?;
         device::insert(tx, &device).await?;
-        let (user, application) = ((&*user).mention(), (&*application).mention());
+        let (user, application) = ((&*user).mention(), (&application).mention());
         Ok(Paired { device, user, application })
     }
 
-    fn installation(&self, ticket: &Ticket) -> Installation {
-        let body = self.proved.proof.body();
+    fn installation(&self, application: Id<Application>) -> Installation {
+        let PairingFacts { app, dev, push, .. } = self.facts();
         Installation {
             thumbprint: self.proved.proof.thumbprint(),
             key: *self.proved.proof.key(),
-            application: ticket.application,
-            platform: body.app.platform,
-            package: body.app.package.clone(),
-            version: body.app.version.clone(),
-            device: body.dev.clone(),
-            push: body.push.clone(),
+            application,
+            platform: app.platform,
+            package: app.package.clone(),
+            version: app.version.clone(),
+            device: dev.clone(),
+            push: push.cloned(),
         }
     }
 
-    async fn respond(
+    /// The device of this id, if it can be used.
+    pub async fn usable(
+        &self,
+        tx: &mut Tx<'_>,
+        id: Id<Device>,
+    ) -> Result<Option<Device>, StoreError> {
+        let found = device::load(tx, self.proved.realm.environment, id).await?;
+        let usable = found.filter(|device| device.is_usable(self.proved.call.now));
+        Ok(usable.map(Versioned::into_value))
+    }
+
+    /// Answers the phone, and keeps the answer with its proof.
+    pub async fn respond(
         &self,
         tx: &mut Tx<'_>,
         device: &Device,
-    ) -> Result<PairingResponse, PairError> {
+        is_new: bool,
+    ) -> Result<Answered, PairError> {
         let user = user::load(tx, device.environment, device.user).await?;
         let user = user.ok_or_else(|| Fault::broken("a device has no user"))?;
-        let body = self.proved.proof.body();
         let seed = open_seed(&self.app.vault, device)?;
         let secret: [u8; 20] = seed
             .expose()
@@ -354,29 +257,39 @@ impl Approve {
         let step_seconds = device.passcode_step_seconds.into();
         let seed =
             Seed { device: device.id.to_string(), secret: Secret::new(secret), step_seconds };
-        Ok(PairingResponse {
+        let push = self.push(tx, device).await?;
+        let is_open = push.status == AuthenticatorStatus::Unknown;
+        let response = PairingResponse {
             device: Reference { id: device.id.to_string() },
             environment: Reference { id: device.environment.to_string() },
             user: user_facts(&user),
-            authenticators: vec![self.push(tx, device).await?, self.passcode(step_seconds)],
-            seed: Some(seed::seal(&seed, &body.agreement, self.app.entropy.as_ref())),
-        })
+            authenticators: vec![push, self.passcode(step_seconds)],
+            seed: Some(seed::seal(&seed, self.facts().agreement, self.app.entropy.as_ref())),
+        };
+        let proof = self.proved.key();
+        let json = answer(tx, &proof, &response).await?;
+        let to =
+            if is_open && is_new { Recipient::of(tx, device.clone()).await? } else { None };
+        let test = to.map(|to| Box::new(Test { proof, response, to }));
+        Ok(Answered { json, test })
     }
 
-    /// Whether the phone can be asked by push, as far as that is known without asking it.
+    /// Whether the phone can be asked by push, as far as that is known before a test.
     async fn push(&self, tx: &mut Tx<'_>, device: &Device) -> Result<Authenticator, PairError> {
-        let push = self.proved.proof.body().push.as_ref();
-        let (code, message) = match push {
+        let (code, message) = match self.facts().push {
             None => (MISSING_DEVICE_TOKEN, "the app has given no push address"),
             Some(push) if !push.enabled => (PUSH_DISABLED, "the app has switched push off"),
             Some(_) if device.verification.is_none() => {
                 ("MissingVerificationKey", "the phone has no key that asks its user")
             }
+            Some(push) if push.service == PushService::Direct => {
+                return Ok(completed(AuthenticatorKind::Push));
+            }
             Some(push) => {
                 let native = device.installation.application;
                 let services = push_credentials::list_services(tx, native).await?;
-                if push.service == PushService::Direct || services.contains(&push.service) {
-                    return Ok(completed(AuthenticatorKind::Push));
+                if services.contains(&push.service) {
+                    return Ok(unknown(AuthenticatorKind::Push));
                 }
                 (MISSING_PUSH_CREDENTIALS, "the application has no push credentials")
             }
@@ -385,10 +298,11 @@ impl Approve {
     }
 
     fn passcode(&self, step_seconds: i64) -> Authenticator {
-        let (body, now) = (self.proved.proof.body(), self.proved.call.now);
+        let (facts, now) = (self.facts(), self.proved.call.now);
+        let step_seconds = facts.step_seconds.unwrap_or(step_seconds);
         let holds = |windows| {
-            let ticket = body.ticket.expose().as_bytes();
-            passcode_proof_holds(ticket, step_seconds, windows, &body.passcode, now)
+            let secret = facts.secret.as_bytes();
+            passcode_proof_holds(secret, step_seconds, windows, facts.passcode, now)
         };
         if holds(PASSCODE_GRACE_STEPS) {
             return completed(AuthenticatorKind::OneTimePasscode);
@@ -405,8 +319,77 @@ impl Approve {
 /// How many steps the clock of a phone may be off at pairing. Tighter than later checks, since clocks drift apart.
 const PASSCODE_GRACE_STEPS: u8 = 1;
 
+/// How long the answer to a phone waits for what its push service says to the test message.
+const TEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a push service may keep the test message, in seconds.
+const TEST_SECONDS: i64 = 60;
+
+impl App {
+    /// Sends a test message to a new device, now that it is committed, and answers the phone with what became of it. The result
+    /// is for the phone alone: an address that is nobody's is found out by the first message that somebody needs.
+    pub(super) async fn test_paired(&self, answered: Answered) -> Result<String, Fault> {
+        let Answered { json, test } = answered;
+        let Some(test) = test else { return Ok(json) };
+        let Test { proof, mut response, to } = *test;
+        let hint = Hint::Test { id: response.device.id.clone() };
+        let expires_at = self.now().plus_seconds(TEST_SECONDS);
+        let sending = self.send_hint(&to, hint, Style::Silent, expires_at);
+        let push = match tokio::time::timeout(TEST_WAIT, sending).await {
+            Err(_elapsed) => return Ok(json),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot test whether a new device can be reached");
+                return Ok(json);
+            }
+            Ok(Ok(answer)) => of_test(answer),
+        };
+        response.authenticators.retain(|other| other.kind != AuthenticatorKind::Push);
+        response.authenticators.insert(0, push);
+        let tested = serde_json::to_string(&response);
+        let json = tested.map_err(|_| Fault::broken("an answer has no JSON"))?;
+        self.store.write(Amend { proof, json: json.clone() }).await?;
+        Ok(json)
+    }
+}
+
+/// What the answer to a test message says of the way to the app.
+fn of_test(answer: Answer) -> Authenticator {
+    let status = match answer.outcome {
+        Outcome::Accepted => return completed(AuthenticatorKind::Push),
+        // Another time it may do.
+        Outcome::Retry { .. } | Outcome::Unreachable => AuthenticatorStatus::Unknown,
+        Outcome::Unregistered { .. }
+        | Outcome::Expired
+        | Outcome::Misconfigured(_)
+        | Outcome::Rejected(_) => AuthenticatorStatus::Failed,
+    };
+    let error_code = Some(answer.raw.reason);
+    let error_message = Some("the push service has not taken a test message".to_owned());
+    Authenticator { kind: AuthenticatorKind::Push, status, error_code, error_message }
+}
+
+/// Whoever sends the same proof again is told the result of the test too.
+struct Amend {
+    proof: spent_proof::Key,
+    json: String,
+}
+
+impl Work for Amend {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        spent_proof::answer(tx, &self.proof, &self.json).await
+    }
+}
+
 const fn completed(kind: AuthenticatorKind) -> Authenticator {
     let status = AuthenticatorStatus::Completed;
+    Authenticator { kind, status, error_code: None, error_message: None }
+}
+
+const fn unknown(kind: AuthenticatorKind) -> Authenticator {
+    let status = AuthenticatorStatus::Unknown;
     Authenticator { kind, status, error_code: None, error_message: None }
 }
 
@@ -428,34 +411,4 @@ pub(super) fn user_facts(user: &User) -> UserFacts {
 /// A name as a phone may show it.
 pub(super) fn name(name: &UserName) -> Name {
     Name { given: name.given.clone(), family: name.family.clone() }
-}
-
-struct Deny(Proved<PairingDenial>);
-
-impl Work for Deny {
-    type Output = String;
-    type Error = PairError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<String, PairError> {
-        let Self(proved) = self;
-        let Proved { realm, call, proof } = proved;
-        if let Some(answer) = spend(tx, &proved.key()).await? {
-            return Ok(answer);
-        }
-        realm.check_nonce(&proof.body().nonce, call.now)?;
-        let ticket = load(tx, realm, &proof.body().ticket).await?;
-        let ticket = ticket.ok_or(PairError::UnknownTicket)?;
-        let event = Event::Deny { thumbprint: proof.thumbprint() };
-        let step = pairing::apply(&ticket, &event, call.now)?;
-        for effect in &step.effects {
-            let Effect::Audit { action, reason } = effect else { continue };
-            let event = audit::Event::of(*action, *reason);
-            call.audit(tx, event.about(ticket.user).through(ticket.application)).await?;
-        }
-        if step.state != ticket.state {
-            tickets::swap(tx, &ticket, &Ticket { state: step.state, ..(*ticket).clone() }).await?;
-        }
-        let response = DenialResponse { status: DenialStatus::Denied };
-        Ok(answer(tx, &proved.key(), &response).await?)
-    }
 }

@@ -163,33 +163,12 @@ impl App {
         handle: FlowHandle,
         most: Duration,
     ) -> Result<FlowView, ReadFlowError> {
-        let waiter = self.store.waiter(flow_topic(handle.flow));
-        let deadline = Instant::now() + most;
-        loop {
-            let woken = waiter.woken();
-            let view = self.read_flow(realm, handle.clone()).await?;
-            let Some((_, until)) = waits_until(&view.flow.state) else { return Ok(view) };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(view);
-            }
-            let micros = until.micros().saturating_sub(self.now().micros()).max(0);
-            let next =
-                Duration::from_micros(micros.unsigned_abs()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(left.min(next)) => {}
-                () = self.drained() => return Ok(view),
-            }
-        }
+        let topic = flow_topic(handle.flow);
+        let look = || self.read_flow(realm, handle.clone());
+        let until = |view: &FlowView| waits_until(&view.flow.state).map(|(_, until)| until);
+        self.await_change((topic, most), look, until).await
     }
 }
-
-/// Whoever waits looks again after this long, in case a wake was lost with the node that should have sent it.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// Nobody looks more often than this when the time of a question is about to be over.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// The question that a flow waits for, and until when.
 fn waits_until(state: &State) -> Option<(Id<Challenge>, Timestamp)> {

@@ -4,9 +4,11 @@ use aws_lc_rs::constant_time;
 use countersign_domain::{
     authentication_code::AuthenticationCode, challenge::Challenge, device_code::DeviceCode,
     environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
-    pushed_request::PushedRequest, session::Session,
+    pairing_key::PairingKey, pushed_request::PushedRequest, session::Session,
 };
-use countersign_protocol::{authentication_code::Code, encoding, push::PushNonce, secret::Secret};
+use countersign_protocol::{
+    authentication_code::Code, encoding, pairing_key::Key, push::PushNonce, secret::Secret,
+};
 
 use crate::keys::{EnvironmentKeys, Purpose};
 
@@ -153,6 +155,20 @@ impl Realm {
     #[must_use]
     pub fn authentication_code_hash(&self, code: &Code) -> [u8; 32] {
         self.keys.mac(Purpose::AuthenticationCodeHash, code.expose().as_bytes())
+    }
+
+    /// The characters of a pairing key, made like those of an authentication code.
+    #[must_use]
+    pub fn pairing_key(&self, key: &PairingKey) -> Key {
+        let mac = self.keys.mac(Purpose::PairingKey, key.id.as_bytes());
+        let bits = mac.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        Key::from_bits(key.format, bits)
+    }
+
+    /// What is stored of a pairing key.
+    #[must_use]
+    pub fn pairing_key_hash(&self, key: &Key) -> [u8; 32] {
+        self.keys.mac(Purpose::PairingKeyHash, key.expose().as_bytes())
     }
 
     /// Whether a silent push has brought this nonce, in constant time.

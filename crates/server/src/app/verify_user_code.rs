@@ -1,17 +1,12 @@
 //! Takes the code that a person types from a device, and begins the sign-on in which it is allowed (RFC 8628, section 3.3).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use countersign_domain::{
     authorization::{Answer, AuthorizationRequest},
     device_code::{State, normalized_user_code},
-    environment::Environment,
-    id::Id,
 };
-use countersign_protocol::{secret::Secret, time::Timestamp};
+use countersign_protocol::secret::Secret;
 use countersign_store::{Tx, Work, application, device_code as codes, flow as flows};
 
 use super::{
@@ -100,37 +95,4 @@ impl Work for Verify {
         flows::insert(tx, &flow).await?;
         Ok(view(tx, flow, now, Seen::default()).await?)
     }
-}
-
-/// Wrong user codes of each environment in the minute that runs. It is kept by each node for itself, since it need not be
-/// exact: it makes guessing hopeless. Bounded by the number of environments.
-pub(super) struct Guesses {
-    per_minute: u32,
-    counted: Mutex<BTreeMap<Id<Environment>, (i64, u32)>>,
-}
-
-impl Guesses {
-    pub(super) fn new(per_minute: u32) -> Self {
-        Self { per_minute, counted: Mutex::default() }
-    }
-
-    fn are_spent(&self, environment: Id<Environment>, now: Timestamp) -> bool {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent =
-            |(minute, wrong): &(i64, u32)| *minute == minute_of(now) && *wrong >= self.per_minute;
-        counted.get(&environment).is_some_and(spent)
-    }
-
-    fn count(&self, environment: Id<Environment>, now: Timestamp) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let (minute, wrong) = counted.entry(environment).or_default();
-        if *minute != minute_of(now) {
-            (*minute, *wrong) = (minute_of(now), 0);
-        }
-        *wrong = wrong.saturating_add(1);
-    }
-}
-
-const fn minute_of(now: Timestamp) -> i64 {
-    now.unix_seconds() / 60
 }

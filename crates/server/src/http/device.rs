@@ -8,7 +8,10 @@ use axum::{
     http::{StatusCode, header},
     response::{self, IntoResponse, Response},
 };
-use countersign_domain::pairing::{NoOffer, Refusal};
+use countersign_domain::{
+    pairing::{NoOffer, Refusal},
+    pairing_key::Refusal as KeyRefusal,
+};
 use countersign_protocol::{
     device_api::{NonceResponse, TimeResponse},
     encoding::EncodingError,
@@ -18,6 +21,7 @@ use serde_json::json;
 use super::{
     caller::{Anyone, At, Installation},
     form::Members,
+    limit::Surface,
     problem::{Detail, FaultResponse, Problem},
 };
 use crate::app::{App, DeviceCallError, PairError};
@@ -134,10 +138,10 @@ pub(super) fn call_error(error: DeviceCallError) -> Response {
     }
 }
 
-fn pair_error(error: PairError) -> Response {
+pub(super) fn pair_error(error: PairError) -> Response {
     let message = error.to_string();
     let (code, target) = match &error {
-        PairError::Call(_) => ("", ""),
+        PairError::Call(_) | PairError::Limited(_) => ("", ""),
         PairError::UnknownTicket | PairError::Ticket(Refusal::OtherInstallation) => {
             ("TICKET_INVALID", "proof.ticket")
         }
@@ -151,6 +155,12 @@ fn pair_error(error: PairError) -> Response {
             ("PAIRING_DISABLED", "proof.ticket")
         }
         PairError::NoOffer(NoOffer::LimitReached { .. }) => ("LIMIT_EXCEEDED", "proof.ticket"),
+        PairError::UnknownKey => ("PAIRING_KEY_INVALID", "proof.key"),
+        PairError::Key(KeyRefusal::OtherApplication) => {
+            ("PAIRING_KEY_OTHER_APPLICATION", "proof.app.id")
+        }
+        PairError::Key(KeyRefusal::Expired) => ("PAIRING_KEY_EXPIRED", "proof.key"),
+        PairError::Key(KeyRefusal::Claimed) => ("PAIRING_KEY_CLAIMED", "proof.key"),
     };
     let detail = Detail::new(code, target, message.clone());
     let detail = match &error {
@@ -161,6 +171,7 @@ fn pair_error(error: PairError) -> Response {
     };
     match error {
         PairError::Call(error) => call_error(error),
+        PairError::Limited(limited) => Surface::Envelope.refuse(limited),
         _ => Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message)
             .with(detail)
             .into_response(),

@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc};
 
 use countersign_domain::{
     authentication_code::AuthenticationCode, device_code::DeviceCode, flow::Flow, grant::Grant,
-    pairing::Ticket, pushed_request::PushedRequest, session::Session,
+    pairing::Ticket, pairing_key::PairingKey, pushed_request::PushedRequest, session::Session,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
@@ -85,6 +85,7 @@ impl Work for Sweep {
             machine::delete_expired::<PushedRequest>(tx, now, batch).await?,
             machine::delete_expired::<DeviceCode>(tx, now, batch).await?,
             machine::delete_expired::<Ticket>(tx, now, batch).await?,
+            machine::delete_expired::<PairingKey>(tx, now, batch).await?,
             spent_proof::delete_expired(tx, now, batch).await?,
             spent_jwt::delete_expired(tx, now, batch).await?,
             revoked_token::delete_expired(tx, now, batch).await?,

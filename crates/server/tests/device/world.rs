@@ -13,7 +13,7 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
         PushRules,
     },
     pairing::{State, Ticket},
@@ -330,6 +330,7 @@ async fn set_up(app: &App, name: &str) -> Bank {
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
         pairing_disabled: false,
+        pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),
     };
     let mobile = MobileMethod {
