@@ -9,6 +9,7 @@ use crate::{
     challenge::Number,
     device::Device,
     environment::Environment,
+    flow::Flow,
     id::Id,
     invalid::{Check, Invalid},
     user::User,
@@ -29,6 +30,10 @@ pub struct AuthenticationCode {
     pub environment: Id<Environment>,
     /// The native application that may claim it, and no other.
     pub application: Id<Application>,
+    /// The flow on whose page it is shown, if it is. It takes the place of a password there, so only phones that verify their
+    /// persons may bring it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Id<Flow>>,
     /// Whether the person must agree.
     pub approval: Approval,
     /// What its creator wants shown: the text of a JSON object.
@@ -114,7 +119,7 @@ pub enum State {
     Completed { installation: Thumbprint, by: Candidate, approved: bool, at: Timestamp },
     /// The person has said no.
     Denied { installation: Thumbprint, user: Option<Id<User>>, at: Timestamp },
-    /// The time was over.
+    /// The time was over, or it was withdrawn.
     Expired,
 }
 
@@ -127,6 +132,8 @@ pub enum Event {
     Approve { installation: Thumbprint, user: Id<User>, number: Option<u32> },
     /// Nobody signs on.
     Deny { installation: Thumbprint, user: Option<Id<User>> },
+    /// It is shown no more.
+    Withdraw,
     /// Time passes.
     Tick,
 }
@@ -145,6 +152,8 @@ pub struct Step {
 pub enum Effect {
     /// A line in the audit log.
     Audit { action: audit::Action, reason: &'static str, by: Option<Candidate> },
+    /// The flow on whose page it is goes on as this user.
+    TellFlow { by: Candidate },
 }
 
 /// Why an event does not apply.
@@ -175,8 +184,9 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
     let late = now >= code.expires_at();
     match &code.state {
         State::Unclaimed => match event {
-            Event::Tick if late => Ok(expired()),
+            Event::Tick if late => Ok(ended("expired")),
             Event::Tick => Ok(unchanged(code)),
+            Event::Withdraw => Ok(ended("withdrawn")),
             Event::Claim { .. } if late => Err(Refusal::Expired),
             Event::Claim { installation, candidates } => {
                 claimed(code, *installation, candidates, now)
@@ -184,8 +194,9 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
             Event::Approve { .. } | Event::Deny { .. } => Err(Refusal::OtherInstallation),
         },
         State::Claimed { installation: own, candidates, .. } => match event {
-            Event::Tick if late => Ok(expired()),
+            Event::Tick if late => Ok(ended("expired")),
             Event::Tick => Ok(unchanged(code)),
+            Event::Withdraw => Ok(ended("withdrawn")),
             Event::Claim { .. } => Err(Refusal::Claimed),
             Event::Approve { installation, .. } | Event::Deny { installation, .. }
                 if installation != own =>
@@ -199,12 +210,12 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
             Event::Deny { user, .. } => denied((*own, candidates), *user, "denied_by_user", now),
         },
         State::Completed { .. } | State::Denied { .. } => match event {
-            Event::Tick => Ok(unchanged(code)),
+            Event::Tick | Event::Withdraw => Ok(unchanged(code)),
             Event::Claim { .. } => Err(Refusal::Claimed),
             Event::Approve { .. } | Event::Deny { .. } => Err(Refusal::Ended),
         },
         State::Expired => match event {
-            Event::Tick => Ok(unchanged(code)),
+            Event::Tick | Event::Withdraw => Ok(unchanged(code)),
             Event::Claim { .. } | Event::Approve { .. } | Event::Deny { .. } => {
                 Err(Refusal::Expired)
             }
@@ -220,8 +231,8 @@ const fn told(reason: &'static str, by: Option<Candidate>) -> Effect {
     Effect::Audit { action: audit::Action::AuthenticationCodeUpdated, reason, by }
 }
 
-fn expired() -> Step {
-    Step { state: State::Expired, effects: vec![told("expired", None)] }
+fn ended(reason: &'static str) -> Step {
+    Step { state: State::Expired, effects: vec![told(reason, None)] }
 }
 
 fn claimed(
@@ -233,7 +244,7 @@ fn claimed(
     match (candidates, code.approval, &code.number) {
         ([], _, _) => Err(Refusal::UnknownUser),
         // A number is a question too.
-        ([by], Approval::NotRequired, None) => {
+        ([by], Approval::NotRequired, None) if code.flow.is_none() => {
             let (by, approved) = (*by, false);
             let state = State::Completed { installation, by, approved, at: now };
             Ok(Step { state, effects: vec![told("completed", Some(by))] })
@@ -263,7 +274,9 @@ fn approved(
         (Some(_) | None, _) => {}
     }
     let state = State::Completed { installation, by, approved: true, at: now };
-    Ok(Step { state, effects: vec![told("approved", Some(by))] })
+    let mut effects = vec![told("approved", Some(by))];
+    effects.extend(code.flow.map(|_| Effect::TellFlow { by }));
+    Ok(Step { state, effects })
 }
 
 fn denied(

@@ -182,6 +182,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 passcode_enabled: true,
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
+                code_number: false,
                 pairing_disabled: false,
                 pairing_key_life_seconds: 600,
                 push: PushRules::default(),
@@ -222,6 +223,7 @@ pub fn identity() -> Identity {
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
         possession: None,
+        scanned: None,
     }
 }
 
@@ -412,6 +414,7 @@ pub fn authentication_code(state: authentication_code::State) -> AuthenticationC
         id: id(1),
         environment: id(1),
         application: id(1),
+        flow: None,
         approval: authentication_code::Approval::Required,
         client_context: None,
         site: "Bank site".to_owned(),
@@ -505,14 +508,14 @@ named! {
     Role { OrganizationAdmin }
     Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
     flow::State {
-        Identifier, Login, Password, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
+        Identifier, Login, Password, AuthenticationCode, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
         PushTimedOut, Completed, Failed
     }
     flow::Event {
-        Identified, PasswordAccepted, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
+        Identified, PasswordAccepted, CodeShown, CodeApproved, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
         Reset, Cancelled
     }
-    flow::Effect { Audit, IssueGrant, Ask, Withdraw }
+    flow::Effect { Audit, IssueGrant, Ask, Withdraw, WithdrawCode }
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
     flow::Notice { DeviceGone }
@@ -524,8 +527,8 @@ named! {
         ExtraVerificationFailed, PushDenied, PushesStopped,
     }
     authentication_code::State { Unclaimed, Claimed, Completed, Denied, Expired }
-    authentication_code::Event { Claim, Approve, Deny, Tick }
-    authentication_code::Effect { Audit }
+    authentication_code::Event { Claim, Approve, Deny, Withdraw, Tick }
+    authentication_code::Effect { Audit, TellFlow }
     authentication_code::Refusal {
         Expired, Claimed, Ended, OtherInstallation, UnknownUser, NumberRequired,
     }

@@ -10,6 +10,7 @@ pub use self::machine::{apply, begin};
 use crate::{
     application::AttributeMapping,
     audit,
+    authentication_code::{AuthenticationCode, Candidate},
     authorization::AuthorizationRequest,
     challenge::{Challenge, Outcome},
     device::Device,
@@ -95,6 +96,8 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proved: Option<Identity>,
     },
+    /// Shows a code, by which a person signs on with a paired phone instead of a user name and a password.
+    AuthenticationCode { step: usize, code: Id<AuthenticationCode> },
     /// Waits for another password: the one that was given serves only to choose it.
     PasswordChange { step: usize, identity: Identity },
     /// Waits for the decision on the MFA step. Never stored: the transaction that comes here goes on.
@@ -142,6 +145,9 @@ pub struct Identity {
     /// What was last shown that the user has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub possession: Option<Possession>,
+    /// The device on which the person has approved an authentication code. MFA steps that accept the device ask no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanned: Option<Id<Device>>,
 }
 
 /// A device that has vouched for its user.
@@ -189,6 +195,7 @@ impl State {
             Self::Identifier { .. }
             | Self::Login { .. }
             | Self::Password { .. }
+            | Self::AuthenticationCode { .. }
             | Self::PasswordChange { .. }
             | Self::Deciding { .. }
             | Self::DeviceSelection { .. }
@@ -268,6 +275,10 @@ pub enum Event {
     Identified { username: String, user: Option<Id<User>> },
     /// The password of this user was right. `must_change`: it serves only to choose another one.
     PasswordAccepted { user: Id<User>, must_change: bool },
+    /// The person wants to sign on by this code, with a phone.
+    CodeShown { code: Id<AuthenticationCode> },
+    /// A user has approved the code, verified by the phone.
+    CodeApproved { code: Id<AuthenticationCode>, by: Candidate },
     /// The user has another password, which was chosen in this flow.
     PasswordChanged,
     /// The MFA step was decided under this policy. `challenge` is the id of the question that follows, if one does.
@@ -317,6 +328,8 @@ pub enum Effect {
     Ask { challenge: Id<Challenge>, device: Id<Device>, visible: bool, until: Timestamp },
     /// The question needs no answer any more.
     Withdraw { challenge: Id<Challenge> },
+    /// The code is shown no more.
+    WithdrawCode { code: Id<AuthenticationCode> },
 }
 
 /// Why an event does not apply.
@@ -381,6 +394,8 @@ impl Notice {
             | Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::PasswordChanged
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -402,6 +417,7 @@ impl Identity {
             authenticated_at: None,
             mfa_policy: None,
             possession: None,
+            scanned: None,
         }
     }
 
@@ -475,7 +491,7 @@ impl Step {
         self.effects.retain(|effect| match effect {
             Effect::IssueGrant => false,
             Effect::Audit { action, .. } => *action != audit::Action::AccessAllowed,
-            Effect::Ask { .. } | Effect::Withdraw { .. } => true,
+            Effect::Ask { .. } | Effect::Withdraw { .. } | Effect::WithdrawCode { .. } => true,
         });
         let failed = failed(Some(user), why);
         self.effects.extend(failed.effects);
@@ -484,6 +500,12 @@ impl Step {
 
     const fn to(state: State) -> Self {
         Self { state, effects: Vec::new() }
+    }
+
+    /// The step, and this code is shown no more.
+    fn withdrawing_code(mut self, code: Id<AuthenticationCode>) -> Self {
+        self.effects.insert(0, Effect::WithdrawCode { code });
+        self
     }
 
     /// The step, and nobody waits for the answer to this question any more.

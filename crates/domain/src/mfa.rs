@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     pub no_devices_mode: NoDevicesMode,
     /// Whether an earlier step of this flow has authenticated the user.
     pub authenticated: bool,
+    /// The device on which the user has approved the authentication code of this flow.
+    pub scanned: Option<Id<Device>>,
     /// What the session that the flow goes on has proved of the user.
     pub resumed: Option<&'a Identity>,
     /// The application of the flow.
@@ -72,7 +74,8 @@ impl Reach {
 /// What comes of an MFA step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The session has passed a step under the same policy.
+    /// The session has passed a step under the same policy, or the user has signed on by an authentication code with a device
+    /// that the policy accepts.
     Continue,
     /// The paired phone passes the step by itself.
     Authorize { device: Id<Device>, verification: Verification },
@@ -143,7 +146,7 @@ pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
         }
         return without_device(facts);
     }
-    if is_passed_in_session(facts) {
+    if is_passed_in_session(facts) || is_passed_by_code(facts, now) {
         return Decision::Continue;
     }
     device_authorization(facts, now).unwrap_or_else(|| device_selection(facts, now))
@@ -153,6 +156,14 @@ pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
 fn is_passed_in_session(facts: Facts<'_>) -> bool {
     facts.resumed.is_some_and(|identity| {
         identity.has_possession() && identity.mfa_policy == Some(facts.policy.id)
+    })
+}
+
+/// Whether the person has used a device of this policy already, to sign on by an authentication code.
+fn is_passed_by_code(facts: Facts<'_>, now: Timestamp) -> bool {
+    let device = facts.scanned.and_then(|id| facts.devices.iter().find(|device| device.id == id));
+    device.is_some_and(|device| {
+        device.is_usable(now) && facts.policy.application(device.installation.application).is_some()
     })
 }
 

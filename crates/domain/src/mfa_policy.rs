@@ -67,6 +67,10 @@ pub struct MobileApplication {
     /// Whether and how its phones are asked by push.
     #[serde(default)]
     pub push: PushRules,
+    /// Whether a person who signs on by an authentication code of a sign-on page must also bring the number that the page
+    /// shows: whoever is shown somebody else's code has no number.
+    #[serde(default)]
+    pub code_number: bool,
 }
 
 /// How long a pairing key can be used if nobody says so, in seconds.

@@ -161,6 +161,7 @@ async fn device_first_policy(
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: true,
+        code_number: false,
         pairing_disabled: false,
         pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules { enabled: push, timeout_seconds: ANSWER_SECONDS, ..PushRules::default() },

@@ -48,6 +48,7 @@ mod origin;
 mod outbox;
 mod pair_installation;
 mod pairing_key;
+mod phone_sign_on;
 mod push_credentials;
 mod push_request;
 mod read_account;
@@ -138,6 +139,7 @@ pub use self::{
     origin::Origin,
     pair_installation::PairError,
     pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},
+    phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
     read_account::{Account, AccountView, AccountVisit, OwnDevice},

@@ -135,6 +135,7 @@ fn openid_provider(app: &Arc<App>) -> Router<Arc<App>> {
 fn people(app: &Arc<App>) -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
+        .route("/{environment}/signon/events", get(sign_on::listen))
         .route("/{environment}/device", get(user_code::show).post(user_code::act))
         .route("/{environment}/account", get(account::show).post(account::act));
     let flows = Router::new()

@@ -31,6 +31,7 @@ impl Machine for Flow {
             State::Identifier { .. } => "identifier",
             State::Login { .. } => "login",
             State::Password { .. } => "password",
+            State::AuthenticationCode { .. } => "authentication_code",
             State::PasswordChange { .. } => "password_change",
             State::Deciding { .. } => "deciding",
             State::DeviceSelection { .. } => "device_selection",

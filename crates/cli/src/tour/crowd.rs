@@ -121,6 +121,7 @@ async fn vouch_by_silent_push(app: &App, native: &Application) -> Result<(), Bro
         passcode_enabled: false,
         device_authorization: Some(DeviceAuthorization { extra_verification }),
         auto_enrollment: false,
+        code_number: false,
         pairing_disabled: false,
         pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),

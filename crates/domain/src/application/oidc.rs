@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::is_redirect_uri;
+use super::{Application, is_redirect_uri};
 use crate::{
     authorization::Scope,
     client_key::ClientKeySet,
     expression::{self, Expression},
     grant::MAX_TOKEN_SECONDS,
+    id::Id,
     invalid::{Check, Rule},
     user::User,
 };
@@ -35,6 +36,9 @@ pub struct Oidc {
     pub refresh: RefreshRules,
     /// RFC 8628.
     pub device_grant: DeviceGrantRules,
+    /// The native application whose phones sign its users on by an authentication code, if any do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_sign_on: Option<Id<Application>>,
     /// The keys that it signs with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<ClientKeys>,
@@ -142,6 +146,7 @@ impl Default for Oidc {
             request_objects: RequestObjectRules::default(),
             refresh: RefreshRules::default(),
             device_grant: DeviceGrantRules::default(),
+            phone_sign_on: None,
             keys: None,
             dpop_required: false,
             access_token_seconds: 3_600,

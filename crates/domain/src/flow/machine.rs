@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     audit,
+    authentication_code::{AuthenticationCode, Candidate},
     challenge::{Challenge, Outcome, SILENT_SECONDS},
     device::Device,
     id::Id,
@@ -35,9 +36,11 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
     match state {
         State::Identifier { step } => match event {
             Event::Identified { username, user } => Ok(identified(plan, *step, username, user)),
+            Event::CodeShown { code } => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::PasswordAccepted { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -51,9 +54,11 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 let identity = Identity::named(user).proved(Method::Pwd, now);
                 Ok(password_accepted(plan, *step, identity, must_change))
             }
+            Event::CodeShown { code } => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::Identified { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -69,9 +74,13 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 Ok(password_accepted(plan, *step, identity, must_change))
             }
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
+            // What is proved already is of a user, and a phone could vouch for another one.
+            Event::CodeShown { code } if proved.is_none() => Ok(shown(*step, code)),
             Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
             Event::Cancelled => Ok(cancelled(*expected)),
             Event::Identified { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -79,6 +88,24 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::DeviceLost
             | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
+        },
+        State::AuthenticationCode { step, code } => match event {
+            Event::CodeApproved { code: approved, by } if approved == *code => {
+                Ok(code_approved(plan, *step, by, now))
+            }
+            Event::CodeShown { code: new } => Ok(shown(*step, new).withdrawing_code(*code)),
+            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing_code(*code)),
+            Event::Cancelled => Ok(cancelled(None).withdrawing_code(*code)),
+            Event::Identified { .. }
+            | Event::PasswordAccepted { .. }
+            | Event::PasswordChanged
+            | Event::CodeApproved { .. }
+            | Event::Decided { .. }
+            | Event::DeviceChosen { .. }
+            | Event::AnotherDevice
+            | Event::PasscodeAccepted
+            | Event::DeviceLost
+            | Event::Answered { .. } => Err(Refusal::NotNow),
         },
         State::PasswordChange { step, identity } => match event {
             // Proved anew, since what rests on an older password than the present one does not count.
@@ -91,6 +118,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -105,6 +134,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             }
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
             | Event::PasscodeAccepted
@@ -121,6 +152,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::AnotherDevice
             | Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::PasscodeAccepted
             | Event::DeviceLost
@@ -150,6 +183,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
             | Event::PasswordChanged
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -159,6 +194,8 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
         State::Completed { .. } | State::Failed { .. } => match event {
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
+            | Event::CodeShown { .. }
+            | Event::CodeApproved { .. }
             | Event::Decided { .. }
             | Event::DeviceChosen { .. }
             | Event::AnotherDevice
@@ -194,6 +231,8 @@ fn device_step(
         Event::Identified { .. }
         | Event::PasswordAccepted { .. }
         | Event::PasswordChanged
+        | Event::CodeShown { .. }
+        | Event::CodeApproved { .. }
         | Event::Decided { .. }
         | Event::Answered { .. } => Err(Refusal::NotNow),
     }
@@ -274,6 +313,22 @@ fn authorized(
     let (reason, device) = (Some(reason), Some(device));
     passed.effects.insert(0, Effect::Audit { action, reason, device });
     passed
+}
+
+fn shown(step: usize, code: Id<AuthenticationCode>) -> Step {
+    Step::to(State::AuthenticationCode { step, code })
+}
+
+/// The phone and whom it has verified take the place of a user name and a password. An MFA step in their place is decided.
+fn code_approved(plan: Plan<'_>, step: usize, by: Candidate, now: Timestamp) -> Step {
+    let identity = Identity::named(by.user).proved(Method::Swk, now).proved(Method::User, now);
+    let identity = Identity { scanned: Some(by.device), ..identity };
+    match plan.actions.get(step) {
+        Some(ActionKind::MultiFactorAuthentication { .. }) => next(plan, step, identity),
+        Some(ActionKind::Login | ActionKind::IdentifierFirst) | None => {
+            next(plan, step + 1, identity)
+        }
+    }
 }
 
 /// The person is asked for a device.

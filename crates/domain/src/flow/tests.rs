@@ -80,6 +80,10 @@ impl Taken {
                 State::Verification { step, identity, mode: ExtraVerification::Permissive, .. },
                 Event::Answered { outcome: Outcome::Unanswered | Outcome::Undeliverable, .. },
             ) => Some((*step, identity.user)),
+            // No MFA step passes by that alone.
+            (State::AuthenticationCode { .. }, Event::CodeApproved { by, .. }) => {
+                Some((usize::MAX, by.user))
+            }
             _ => None,
         }
     }
@@ -105,6 +109,7 @@ fn methods(state: &State) -> &[Method] {
         State::Identifier { .. }
         | State::Login { .. }
         | State::Password { proved: None, .. }
+        | State::AuthenticationCode { .. }
         | State::Failed { .. } => &[],
         State::Password { proved: Some(identity), .. }
         | State::PasswordChange { identity, .. }
@@ -119,6 +124,10 @@ fn methods(state: &State) -> &[Method] {
 }
 
 fn users() -> impl Strategy<Value = Id<User>> {
+    prop_oneof![3 => Just(id(1)), 1 => Just(id(2))]
+}
+
+fn codes() -> impl Strategy<Value = Id<AuthenticationCode>> {
     prop_oneof![3 => Just(id(1)), 1 => Just(id(2))]
 }
 
@@ -161,6 +170,10 @@ fn events() -> impl Strategy<Value = Event> {
             .prop_map(move |user| Event::Identified { username: username.clone(), user }),
         4 => (users(), prop::bool::weighted(0.3))
             .prop_map(|(user, must_change)| Event::PasswordAccepted { user, must_change }),
+        1 => codes().prop_map(|code| Event::CodeShown { code }),
+        4 => (codes(), users()).prop_map(|(code, user)| {
+            Event::CodeApproved { code, by: Candidate { user, device: id(1) } }
+        }),
         2 => Just(Event::PasswordChanged),
         8 => decisions().prop_map(decided),
         1 => Just(Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
@@ -230,6 +243,8 @@ proptest! {
                 }
                 Event::Reset | Event::Cancelled => waits = false,
                 Event::Identified { .. }
+                | Event::CodeShown { .. }
+                | Event::CodeApproved { .. }
                 | Event::Decided { .. }
                 | Event::DeviceChosen { .. }
                 | Event::AnotherDevice
@@ -436,8 +451,47 @@ fn a_user_without_a_required_claim_gets_nothing_and_what_was_proved_is_still_tol
     assert_eq!(state, State::Failed { user: Some(id(1)), why });
     let audited = |effect: &Effect| match effect {
         Effect::Audit { action, .. } => Some(*action),
-        Effect::IssueGrant | Effect::Ask { .. } | Effect::Withdraw { .. } => None,
+        Effect::IssueGrant
+        | Effect::Ask { .. }
+        | Effect::Withdraw { .. }
+        | Effect::WithdrawCode { .. } => None,
     };
     let told: Vec<_> = effects.iter().map(audited).collect();
     assert_eq!(told, [Some(audit::Action::DeviceAuthorized), Some(audit::Action::AccessDenied)]);
+}
+
+#[test]
+fn a_code_that_a_phone_approves_is_the_password_of_a_flow_and_names_the_device() {
+    let actions = [ActionKind::Login, MFA];
+    let shown =
+        apply(plan(&actions), &State::Login { step: 0 }, Event::CodeShown { code: id(5) }, NOW);
+    let shown = shown.unwrap().state;
+    let by = Candidate { user: id(1), device: id(2) };
+    let approved = |code| apply(plan(&actions), &shown, Event::CodeApproved { code, by }, NOW);
+    assert_eq!(approved(id(6)), Err(Refusal::NotNow), "that is another code");
+    let State::Deciding { step: 1, identity } = approved(id(5)).unwrap().state else {
+        panic!("the MFA step is decided")
+    };
+    assert_eq!((identity.user, identity.scanned), (by.user, Some(by.device)));
+    assert_eq!(identity.methods, [Method::Swk, Method::User]);
+    assert_eq!(identity.authenticated_at, Some(NOW));
+}
+
+#[test]
+fn a_code_is_withdrawn_when_the_flow_goes_another_way() {
+    let shown = State::AuthenticationCode { step: 0, code: id(5) };
+    let withdrawn = Effect::WithdrawCode { code: id(5) };
+    for event in [Event::CodeShown { code: id(6) }, Event::Reset, Event::Cancelled] {
+        let step = apply(plan(&[ActionKind::Login]), &shown, event, NOW).unwrap();
+        assert_eq!(step.effects.first(), Some(&withdrawn));
+    }
+}
+
+#[test]
+fn what_is_proved_of_a_user_is_not_given_up_for_a_code() {
+    let proved = Some(Identity::named(id(1)).proved(Method::Otp, NOW));
+    let password = State::Password { step: 1, username: String::new(), user: Some(id(1)), proved };
+    let event = Event::CodeShown { code: id(5) };
+    let actions = [MFA, ActionKind::Login];
+    assert_eq!(apply(plan(&actions), &password, event, NOW), Err(Refusal::NotNow));
 }

@@ -19,6 +19,7 @@ struct Scene {
     policy: MfaPolicy,
     no_devices_mode: NoDevicesMode,
     authenticated: bool,
+    scanned: Option<Id<Device>>,
     resumed: Option<Identity>,
     application: Application,
     installation: Option<Installation>,
@@ -35,6 +36,7 @@ impl Scene {
             policy: mfa_policy(),
             no_devices_mode: NoDevicesMode::Bypass,
             authenticated: true,
+            scanned: None,
             resumed: None,
             application: application(),
             installation: Some(installation(1)),
@@ -91,6 +93,7 @@ impl Scene {
                 policy: &self.policy,
                 no_devices_mode: self.no_devices_mode,
                 authenticated: self.authenticated,
+                scanned: self.scanned,
                 resumed: self.resumed.as_ref(),
                 application: &self.application,
                 installation: self.installation.as_ref(),
@@ -629,4 +632,19 @@ proptest! {
         let barred = scene.with(|scene| scene.devices[n].state = state);
         prop_assert_ne!(barred.decide(), Decision::Bypass);
     }
+}
+
+#[test]
+fn a_device_that_has_approved_a_code_passes_where_the_policy_accepts_it() {
+    let mut scene = Scene::in_a_browser();
+    scene.devices = vec![device(1)];
+    scene.scanned = Some(id(1));
+    assert_eq!(scene.decide(), Decision::Continue);
+    scene.devices[0].state = BLOCKED;
+    assert_ne!(scene.decide(), Decision::Continue, "it was blocked since");
+    scene.devices = vec![device(2)];
+    assert_ne!(scene.decide(), Decision::Continue, "it is gone");
+    scene.devices = vec![device(1)];
+    scene.policy.mobile.applications.clear();
+    assert_ne!(scene.decide(), Decision::Continue, "the policy knows nothing of it");
 }

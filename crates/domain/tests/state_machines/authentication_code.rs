@@ -50,6 +50,7 @@ fn states() -> Samples<AuthenticationCode> {
         ("late", late(unclaimed())),
         ("", claimed()),
         ("with a number", AuthenticationCode { number: Some(number), ..claimed() }),
+        ("on a sign-on page", AuthenticationCode { flow: Some(id(1)), ..claimed() }),
         ("late", late(claimed())),
         (
             "",
@@ -80,6 +81,7 @@ fn events() -> Samples<Event> {
         ("by another phone", approve(other, 1)),
         ("for another user", approve(own, 3)),
         ("", Event::Deny { installation: own, user: None }),
+        ("", Event::Withdraw),
         ("", Event::Tick),
     ]
 }
@@ -92,6 +94,8 @@ fn answer(code: &AuthenticationCode, event: &Event) -> Answer {
 }
 
 fn told(effect: &Effect) -> String {
-    let Effect::Audit { action, reason, .. } = effect;
-    audited(*action, Some(reason))
+    match effect {
+        Effect::Audit { action, reason, .. } => audited(*action, Some(reason)),
+        Effect::TellFlow { .. } => effect.name().to_owned(),
+    }
 }

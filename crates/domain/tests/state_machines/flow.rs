@@ -1,6 +1,7 @@
 //! The flow as a page.
 
 use countersign_domain::{
+    authentication_code::Candidate,
     challenge::Outcome,
     flow::{Ask, Effect, Event, Failure, Flow, Identity, Method, Plan, Refusal, State, apply},
     mfa::{Decision, Reason, Verification},
@@ -51,6 +52,7 @@ fn states() -> Samples<Run> {
     let name = State::Identifier { step: 0 };
     let login = State::Login { step: 0 };
     let asked = |user| State::Password { step: 0, username: "ann".to_owned(), user, proved: None };
+    let code = || State::AuthenticationCode { step: 0, code: id(1) };
     let change = |step| State::PasswordChange { step, identity: identity() };
     let deciding = |step, identity| State::Deciding { step, identity };
     let passcode = |step, identity| State::Passcode { step, identity, device: id(1) };
@@ -69,6 +71,9 @@ fn states() -> Samples<Run> {
         (last, run(NAME_AND_PASSWORD, asked(Some(id(1))))),
         ("before an MFA step", run(NAME_PASSWORD_AND_DEVICE, asked(Some(id(1))))),
         ("for nobody", run(NAME_AND_PASSWORD, asked(None))),
+        (last, run(PASSWORD, code())),
+        ("before an MFA step", run(PASSWORD_AND_DEVICE, code())),
+        ("in the place of an MFA step", run(DEVICE_AND_PASSWORD, code())),
         (last, run(PASSWORD, change(0))),
         ("before an MFA step", run(PASSWORD_AND_DEVICE, change(0))),
         (last, run(PASSWORD_AND_DEVICE, deciding(1, identity()))),
@@ -98,6 +103,7 @@ fn events() -> Samples<Event> {
         |(what, decision)| (what, Event::Decided { policy: id(1), decision, challenge: id(1) });
     let answered = |outcome| Event::Answered { challenge: id(1), outcome };
     let push = Ask::Push { challenge: id(1), seconds: 40 };
+    let by = Candidate { user: id(1), device: id(1) };
     assert_complete(&[Ask::Passcode, push]);
     let mut events = vec![
         ("of a user", named(Some(id(1)))),
@@ -105,6 +111,9 @@ fn events() -> Samples<Event> {
         ("of this user", accepted(1, false)),
         ("of this user, to be changed", accepted(1, true)),
         ("of another user", accepted(2, false)),
+        ("", Event::CodeShown { code: id(2) }),
+        ("", Event::CodeApproved { code: id(1), by }),
+        ("of another code", Event::CodeApproved { code: id(2), by }),
         ("", Event::PasswordChanged),
         ("for a passcode", Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
         ("by push", Event::DeviceChosen { device: id(2), ask: push }),
@@ -153,8 +162,9 @@ fn answer(run: &Run, event: &Event) -> Answer {
 fn told(effect: &Effect) -> String {
     match effect {
         Effect::Audit { action, reason, .. } => audited(*action, *reason),
-        Effect::IssueGrant | Effect::Ask { .. } | Effect::Withdraw { .. } => {
-            effect.name().to_owned()
-        }
+        Effect::IssueGrant
+        | Effect::Ask { .. }
+        | Effect::Withdraw { .. }
+        | Effect::WithdrawCode { .. } => effect.name().to_owned(),
     }
 }

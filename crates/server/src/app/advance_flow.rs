@@ -15,6 +15,7 @@ use countersign_store::{Tx, Work, flow as flows};
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
     fault::faults,
+    phone_sign_on,
     read_flow::{Choosable, choices, view},
     run_flow::{Seen, identify, load_own, run, run_errors, user_of},
 };
@@ -43,6 +44,8 @@ pub enum Choice {
     AnotherDevice,
     /// Another device than the one that a question was sent to. `why` is a word for the audit log.
     CancelPush { why: &'static str },
+    /// With a phone that reads an authentication code: a new one.
+    Phone,
     /// From the start, maybe as somebody else.
     Reset,
     /// Not at all.
@@ -146,6 +149,10 @@ impl Work for Advance {
                 Event::AnotherDevice
             }
             Choice::AnotherDevice => Event::AnotherDevice,
+            Choice::Phone => {
+                let shown = phone_sign_on::show(tx, (&self.realm, &self.call), &old).await?;
+                Event::CodeShown { code: shown.ok_or(AdvanceError::NotNow)? }
+            }
             Choice::Reset => Event::Reset,
             Choice::Cancel => Event::Cancelled,
         };
@@ -166,7 +173,11 @@ impl Advance {
             Choice::Device { device } => ("device_selected", Some(device)),
             Choice::CancelPush { why } => (why, None),
             Choice::Passcode => ("passcode", None),
-            Choice::Identify { .. } | Choice::AnotherDevice | Choice::Reset | Choice::Cancel => {
+            Choice::Identify { .. }
+            | Choice::AnotherDevice
+            | Choice::Phone
+            | Choice::Reset
+            | Choice::Cancel => {
                 return Ok(());
             }
         };

@@ -74,6 +74,11 @@ pub enum CodeError {
 
 faults!(CodeError);
 
+/// Whether the phones of an application can read codes.
+pub(super) fn reads_codes(application: &Application) -> bool {
+    application.enabled && application.kind == Kind::Native && application.mobile.is_some()
+}
+
 /// How often a code is drawn anew that another one has. Of a million that live, one in a million is met.
 const DRAWS: u32 = 4;
 
@@ -144,8 +149,14 @@ impl App {
         let overdue = self.store.read(ListOverdue { now: self.now() }).await?;
         let mut ended = 0;
         for (environment, id) in overdue {
-            self.store.write(Expire { call: self.call(environment, ""), id }).await?;
-            ended += 1;
+            match self.store.write(Expire { call: self.call(environment, ""), id }).await {
+                Ok(()) => ended += 1,
+                // One that cannot be ended shall not keep the others waiting.
+                Err(fault @ Fault::Internal(_)) => {
+                    tracing::error!(code = %id, error = %fault, "cannot end an authentication code that is overdue");
+                }
+                Err(busy @ Fault::Busy(_)) => return Err(busy),
+            }
         }
         Ok(ended)
     }
@@ -170,10 +181,8 @@ impl Work for Create {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CodeView, CodeError> {
         let Self { realm, call, id, new } = self;
         let application = application::load(tx, call.environment, new.application).await?;
-        let readable = |found: &Versioned<Application>| {
-            found.enabled && found.kind == Kind::Native && found.mobile.is_some()
-        };
-        let application = application.filter(readable).ok_or(CodeError::UnknownApplication)?;
+        let application =
+            application.filter(|found| reads_codes(found)).ok_or(CodeError::UnknownApplication)?;
         let source = call.origin.source.as_ref();
         let origin = Origin {
             address: source.and_then(|source| source.address.map(|address| address.to_string())),
@@ -185,6 +194,7 @@ impl Work for Create {
             application: application.id,
             approval: new.approval,
             client_context: new.client_context.clone(),
+            flow: None,
             site: application.name.clone(),
             // The creator is a server: where it is says nothing to the person.
             origin: Origin { address: None, ..origin },
@@ -195,13 +205,26 @@ impl Work for Create {
             state: State::Unclaimed,
         };
         code.validate()?;
-        let characters = realm.authentication_code(code.id);
-        let hash = realm.authentication_code_hash(&characters);
-        codes::insert(tx, &code, &hash).await?;
-        let event = audit::Event::succeeded(audit::Action::AuthenticationCodeCreated);
-        call.audit(tx, event.through(&*application)).await?;
+        insert(tx, (realm, call), &code).await?;
         view(tx, realm, code, call.now).await
     }
+}
+
+/// Stores a new code.
+pub(super) async fn insert(
+    tx: &mut Tx<'_>,
+    (realm, call): (&Realm, &Call),
+    code: &AuthenticationCode,
+) -> Result<(), StoreError> {
+    let hash = realm.authentication_code_hash(&realm.authentication_code(code.id));
+    codes::insert(tx, code, &hash).await?;
+    let event = audit::Event::succeeded(audit::Action::AuthenticationCodeCreated);
+    let event = event.through(code.application);
+    let event = match code.flow {
+        Some(flow) => event.within(flow),
+        None => event,
+    };
+    call.audit(tx, event).await
 }
 
 #[derive(Clone)]
@@ -249,7 +272,7 @@ async fn view(
 }
 
 /// What a phone reads: `[prefix/]pingonesdk?authentication_code=CODE`, the name that apps of that SDK register too.
-fn uri(prefix: Option<&str>, code: &Code) -> Secret<String> {
+pub fn uri(prefix: Option<&str>, code: &Code) -> Secret<String> {
     let query = format!("pingonesdk?{CODE_MEMBER}={}", code.expose());
     Secret::new(match prefix {
         Some(prefix) => format!("{}/{query}", prefix.trim_end_matches('/')),

@@ -174,6 +174,7 @@ impl Claim {
                 }
             }
             State::Identifier { .. }
+            | State::AuthenticationCode { .. }
             | State::PasswordChange { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }

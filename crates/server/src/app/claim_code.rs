@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    application::Application,
     audit,
     authentication_code::{
         self as machine, Approval, AuthenticationCode, Candidate, Effect, Event, State, Step,
@@ -28,8 +27,10 @@ use countersign_store::{
 use super::{
     App, Call, DeviceCall, DeviceCallError, Fault, Realm,
     authentication_code::code_topic,
+    challenge::flow_topic,
     installation::{Proved, answer, peek_at, spend},
     pair_installation::name,
+    phone_sign_on,
 };
 use crate::limits::Limited;
 
@@ -196,7 +197,7 @@ impl Work for Claim {
         let ClaimRequest { nonce, code } = proof.body();
         realm.check_nonce(nonce, call.now)?;
         let old = find(tx, realm, code, call).await?.ok_or(ClaimError::Unknown)?;
-        let people = people(tx, call, (proof.thumbprint(), old.application)).await?;
+        let people = people(tx, call, proof.thumbprint(), &old).await?;
         let candidate =
             |(device, user): &(Device, User)| Candidate { user: user.id, device: device.id };
         let candidates = people.iter().map(candidate).collect();
@@ -218,19 +219,25 @@ async fn find(
     codes::find(tx, realm.environment, &hash, call.now).await
 }
 
-/// The users for whom an installation may vouch now, and the devices that it is for them.
+/// The users for whom an installation may vouch now, and the devices that it is for them. On a sign-on page the code takes the
+/// place of a password, so the device must verify its person.
 async fn people(
     tx: &mut Tx<'_>,
     call: &Call,
-    (thumbprint, application): (Thumbprint, Id<Application>),
+    thumbprint: Thumbprint,
+    code: &AuthenticationCode,
 ) -> Result<Vec<(Device, User)>, ClaimError> {
     let devices = device::list_of_installation(tx, call.environment, thumbprint).await?;
-    let own = |device: &Versioned<Device>| device.installation.application == application;
+    let own = |device: &Versioned<Device>| device.installation.application == code.application;
     if !devices.iter().any(own) {
         return Err(ClaimError::OtherApplication);
     }
     let mut people = Vec::new();
-    for device in devices.into_iter().filter(own).filter(|device| device.is_usable(call.now)) {
+    let vouches = |device: &Versioned<Device>| {
+        let verifies = code.flow.is_none() || device.verification.is_some();
+        own(device) && device.is_usable(call.now) && verifies
+    };
+    for device in devices.into_iter().filter(vouches) {
         let user = user::load(tx, call.environment, device.user).await?;
         let free = |user: &Versioned<User>| {
             let locked = user.mfa_lockout.locked_until(call.now).is_some();
@@ -326,7 +333,7 @@ impl<D: Decision> Work for Decide<D> {
         let event = proof.body().event(self.installation)?;
         let step = machine::apply(&old, &event, call.now)?;
         if let Event::Approve { user, .. } = &event {
-            let people = people(tx, call, (self.installation, old.application)).await?;
+            let people = people(tx, call, self.installation, &old).await?;
             may_approve(&people, proof.thumbprint(), *user)?;
         }
         let response = CodeResponse { status: status(&step.state) };
@@ -360,13 +367,26 @@ pub(super) async fn commit(
     }
     let code = AuthenticationCode { state: step.state, updated_at: call.now, ..(**old).clone() };
     codes::swap(tx, old, &code).await?;
-    for Effect::Audit { action, reason, by } in step.effects {
-        let event = audit::Event::of(action, Some(reason)).through(old.application);
-        let event = match by {
-            Some(by) => event.about(by.user).on(by.device),
-            None => event,
-        };
-        call.audit(tx, event).await?;
+    for effect in step.effects {
+        match effect {
+            Effect::Audit { action, reason, by } => {
+                let event = audit::Event::of(action, Some(reason)).through(old.application);
+                let event = match by {
+                    Some(by) => event.about(by.user).on(by.device),
+                    None => event,
+                };
+                let event = match old.flow {
+                    Some(flow) => event.within(flow),
+                    None => event,
+                };
+                call.audit(tx, event).await?;
+            }
+            // Boxed, since a flow that goes on can come to much, and most codes have none.
+            Effect::TellFlow { by } => Box::pin(phone_sign_on::approved(tx, call, old, by)).await?,
+        }
+    }
+    if let Some(flow) = old.flow {
+        wakes::wake(tx, flow_topic(flow), call.now).await?;
     }
     Ok(wakes::wake(tx, code_topic(old.id), call.now).await?)
 }

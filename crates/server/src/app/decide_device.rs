@@ -104,6 +104,7 @@ impl Work for Decide {
             FlowState::Identifier { .. }
             | FlowState::Login { .. }
             | FlowState::Password { .. }
+            | FlowState::AuthenticationCode { .. }
             | FlowState::PasswordChange { .. }
             | FlowState::Deciding { .. }
             | FlowState::DeviceSelection { .. }

@@ -156,6 +156,7 @@ impl Realm {
             State::Identifier { .. }
             | State::Login { .. }
             | State::Password { .. }
+            | State::AuthenticationCode { .. }
             | State::PasswordChange { .. }
             | State::Deciding { .. }
             | State::DeviceSelection { .. }

@@ -194,6 +194,7 @@ pub(super) async fn enter(
         State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
+        | State::AuthenticationCode { .. }
         | State::PasswordChange { .. }
         | State::Deciding { .. }
         | State::DeviceSelection { .. }

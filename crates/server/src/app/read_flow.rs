@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
+    authentication_code::AuthenticationCode,
     authorization::Answer,
     challenge::{Challenge, Number},
     device::Device,
@@ -22,6 +23,7 @@ use super::{
     App, Fault, Realm,
     challenge::flow_topic,
     fault::faults,
+    phone_sign_on::{self, ShownCode},
     run_flow::{Scene, Seen, load_own, user_of},
 };
 
@@ -77,7 +79,15 @@ pub struct FlowView {
     pub barred: Vec<Barred>,
     /// The number that the person must find or type on the phone.
     pub number: Option<Number>,
+    /// Whether the person can sign on with a phone instead, by an authentication code.
+    pub phone_sign_on: bool,
+    /// The authentication code that is shown.
+    pub code: Option<ShownCode>,
 }
+
+/// Which code a flow shows, if any, and whether a phone has claimed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeStage(Option<(Id<AuthenticationCode>, bool)>);
 
 /// A device that can be chosen.
 #[derive(Clone, Debug)]
@@ -100,6 +110,27 @@ pub struct Barred {
 }
 
 impl FlowView {
+    /// How far the code is that it shows.
+    #[must_use]
+    pub fn code_stage(&self) -> CodeStage {
+        CodeStage(self.code.as_ref().map(|shown| (shown.code.id, shown.is_claimed())))
+    }
+
+    /// Whether it waits for a phone.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits_until().is_some()
+    }
+
+    /// Until when it waits for a phone, if it does.
+    fn waits_until(&self) -> Option<Timestamp> {
+        let code = self.code.as_ref().filter(|shown| shown.code.is_open());
+        match waits_until(&self.flow.state) {
+            Some((_, until)) => Some(until),
+            None => code.map(|shown| shown.code.expires_at()),
+        }
+    }
+
     /// Whether a passcode of the chosen device counts now.
     #[must_use]
     pub fn takes_passcode(&self) -> bool {
@@ -155,7 +186,7 @@ impl App {
         }
     }
 
-    /// Reads a flow of this browser or app once it waits for no phone, though at the latest after this long. What other nodes
+    /// Reads a flow of this browser or app once it waits for no phone, or a phone has taken the first of two steps, though at the latest after this long. What other nodes
     /// change wakes it too.
     pub async fn await_flow(
         &self,
@@ -163,10 +194,27 @@ impl App {
         handle: FlowHandle,
         most: Duration,
     ) -> Result<FlowView, ReadFlowError> {
+        self.await_flow_beyond(realm, handle, None, most).await
+    }
+
+    /// The same, for who has seen a code of the flow at this stage already.
+    pub async fn await_flow_beyond(
+        &self,
+        realm: &Arc<Realm>,
+        handle: FlowHandle,
+        seen: Option<CodeStage>,
+        most: Duration,
+    ) -> Result<FlowView, ReadFlowError> {
+        let mut first = seen;
         let topic = flow_topic(handle.flow);
         let look = || self.read_flow(realm, handle.clone());
-        let until = |view: &FlowView| waits_until(&view.flow.state).map(|(_, until)| until);
-        self.await_change((topic, most), look, until).await
+        self.await_change((topic, most), look, |view| {
+            let until = view.waits_until()?;
+            // A code is claimed before it is approved, and may be shown anew: who waits is told of that too.
+            let stage = view.code_stage();
+            (*first.get_or_insert(stage) == stage).then_some(until)
+        })
+        .await
     }
 }
 
@@ -216,6 +264,17 @@ pub(super) async fn view(
         scene.remember(&mut seen);
     }
     let application = seen.application(tx, &flow).await?;
+    let (phone_sign_on, code) = match &flow.state {
+        State::AuthenticationCode { code, .. } => {
+            (true, phone_sign_on::shown(tx, &flow, *code, now).await?)
+        }
+        state => {
+            let native =
+                application.as_ref().and_then(|application| application.oidc.phone_sign_on);
+            let offers = phone_sign_on::is_possible(state) && native.is_some();
+            (offers && phone_sign_on::reader(tx, &flow, native).await?.is_some(), None)
+        }
+    };
     let application = application.map(|application| application.name).unwrap_or_default();
     let user = match user_of(&flow.state).filter(|_| is_proved(&flow.state)) {
         Some(id) => seen.user(tx, &flow, id).await?,
@@ -242,11 +301,13 @@ pub(super) async fn view(
             conceal(&mut choice.device);
         }
     }
+    let claimed = code.as_ref().filter(|shown| shown.is_claimed());
     let number = match &flow.state {
+        State::AuthenticationCode { .. } => claimed.and_then(|shown| shown.code.number.clone()),
         State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,
         _ => None,
     };
-    Ok(FlowView { flow, application, user, answered, devices, barred, number })
+    Ok(FlowView { flow, application, user, answered, devices, barred, number, phone_sign_on, code })
 }
 
 /// The number of the question that a flow waits for.
@@ -262,7 +323,10 @@ async fn number(
 
 fn is_proved(state: &State) -> bool {
     match state {
-        State::Identifier { .. } | State::Login { .. } | State::Failed { .. } => false,
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::AuthenticationCode { .. }
+        | State::Failed { .. } => false,
         State::Password { proved, .. } => proved.is_some(),
         State::PasswordChange { identity, .. }
         | State::Deciding { identity, .. }

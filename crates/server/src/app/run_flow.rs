@@ -25,7 +25,7 @@ use super::{
     Call, Fault, FlowHolder, Realm,
     challenge::{Asked, ask, withdraw},
     fault::faults,
-    session,
+    phone_sign_on, session,
 };
 use crate::telemetry::MFA_DECISIONS;
 
@@ -152,6 +152,7 @@ const fn waits_for_device(state: &State) -> Option<&Identity> {
         State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
+        | State::AuthenticationCode { .. }
         | State::PasswordChange { .. }
         | State::Deciding { .. }
         | State::Completed { .. }
@@ -204,6 +205,7 @@ async fn settle(
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
+            scanned: identity.scanned,
             authenticated: identity.authenticated_at.is_some(),
             resumed: flow.resumed.as_ref().filter(|resumed| resumed.user == identity.user),
             application: &scene.application,
@@ -295,6 +297,9 @@ async fn commit(
             Effect::Withdraw { challenge } => {
                 Box::pin(withdraw(tx, call, flow, challenge)).await?;
             }
+            Effect::WithdrawCode { code } => {
+                Box::pin(phone_sign_on::withdraw(tx, call, flow, code)).await?;
+            }
         }
     }
     Ok(())
@@ -303,8 +308,9 @@ async fn commit(
 /// The device that has vouched in a flow that is completed, and not in the session before it.
 fn vouching_device(flow: &Flow) -> Option<Id<Device>> {
     let State::Completed { identity } = &flow.state else { return None };
-    let possession = identity.possession.filter(|possession| possession.at >= flow.created_at)?;
-    Some(possession.device)
+    let possession = identity.possession.filter(|possession| possession.at >= flow.created_at);
+    let scanned = identity.scanned.filter(|_| flow.resumed.is_none());
+    possession.map(|possession| possession.device).or(scanned)
 }
 
 /// A flow does not complete for a user who has no value for a claim that the application requires. Costs nothing where it
@@ -365,7 +371,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
 /// The user that a flow is about, as far as it knows.
 pub(super) fn user_of(state: &State) -> Option<Id<User>> {
     match state {
-        State::Identifier { .. } | State::Login { .. } => None,
+        State::Identifier { .. } | State::Login { .. } | State::AuthenticationCode { .. } => None,
         State::Password { user, .. } | State::Failed { user, .. } => *user,
         State::PasswordChange { identity, .. }
         | State::Deciding { identity, .. }

@@ -216,6 +216,7 @@ fn heeds_choice(flow: &Flow) -> bool {
         State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
+        | State::AuthenticationCode { .. }
         | State::PasswordChange { .. }
         | State::Deciding { .. }
         | State::DeviceSelection { .. }

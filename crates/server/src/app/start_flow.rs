@@ -231,9 +231,10 @@ fn unanswered(flow: &Flow) -> Option<StartError> {
     }
     let (error, description) = match &flow.state {
         State::Completed { .. } | State::Failed { .. } => return None,
-        State::Identifier { .. } | State::Login { .. } | State::Password { .. } => {
-            (ErrorCode::LoginRequired, "the user must sign in")
-        }
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { .. }
+        | State::AuthenticationCode { .. } => (ErrorCode::LoginRequired, "the user must sign in"),
         State::PasswordChange { .. } => {
             (ErrorCode::InteractionRequired, "the user must change the password")
         }

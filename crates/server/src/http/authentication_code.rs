@@ -182,16 +182,20 @@ fn address(app: &App, code: &AuthenticationCode) -> String {
     format!("{base}/{}/authenticationCodes/{}", code.environment, code.id)
 }
 
-/// The resource (platform API, section 11).
-fn json_of(app: &App, view: &CodeView) -> Value {
-    let code = &view.code;
-    let status = match &code.state {
+/// How far a code has come, on the wire.
+pub(super) const fn status_name(state: &CodeState) -> &'static str {
+    match state {
         CodeState::Unclaimed => "UNCLAIMED",
         CodeState::Claimed { .. } => "CLAIMED",
         CodeState::Completed { .. } => "COMPLETED",
         CodeState::Denied { .. } => "DENIED",
         CodeState::Expired => "EXPIRED",
-    };
+    }
+}
+
+/// The resource (platform API, section 11).
+fn json_of(app: &App, view: &CodeView) -> Value {
+    let code = &view.code;
     let approval = match code.approval {
         Approval::Required => "REQUIRED",
         Approval::NotRequired => "NOT_REQUIRED",
@@ -203,7 +207,7 @@ fn json_of(app: &App, view: &CodeView) -> Value {
         "application": { "id": code.application },
         "code": view.characters.expose(),
         "uri": view.uri.expose(),
-        "status": status,
+        "status": status_name(&code.state),
         "userApproval": approval,
         "lifeTime": { "duration": code.life_seconds, "timeUnit": "SECONDS" },
         "createdAt": code.created_at.to_rfc3339_millis(),
@@ -225,12 +229,17 @@ fn json_of(app: &App, view: &CodeView) -> Value {
     }
     if let Some(device) = &view.device {
         let facts = &device.installation;
-        let device = json!({
+        let mut device = json!({
             "id": device.id,
-            "os": { "version": facts.device.os_version },
-            "model": { "name": facts.device.model },
             "application": { "nativeName": facts.package, "version": facts.version },
         });
+        // What the phone does not tell is left out.
+        if let (Some(members), Some(version)) = (device.as_object_mut(), &facts.device.os_version) {
+            members.insert("os".to_owned(), json!({ "version": version }));
+        }
+        if let (Some(members), Some(model)) = (device.as_object_mut(), &facts.device.model) {
+            members.insert("model".to_owned(), json!({ "name": model }));
+        }
         set("_embedded", json!({ "device": device }));
     }
     body

@@ -19,6 +19,7 @@ use super::{
         cancel_reason, invalid, missing, parse, passcode, read_flow, required, selected_device,
         unknown_action,
     },
+    authentication_code::status_name,
     authorize::{knows, resume_url, with_session},
     caller::{At, Browser},
     correlation::Correlation,
@@ -27,7 +28,7 @@ use super::{
 use crate::app::{
     AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
     CheckPassword, CheckPasswordError, Choice, Fault, FlowHandle, FlowView, PasswordOutcome,
-    ReadFlowError, Realm,
+    ReadFlowError, Realm, ShownCode,
 };
 
 /// Actions that only the flow API has: names of links and of media types.
@@ -35,6 +36,7 @@ const PASSWORD_CHECK: &str = "usernamePassword.check";
 const PASSWORD_RESET: &str = "password.reset";
 const USER_LOOKUP: &str = "user.lookup";
 const SESSION_RESET: &str = "session.reset";
+const CODE_CREATE: &str = "authenticationCode.create";
 
 /// `GET /{environment}/flows/{flow}`. With `Prefer: wait=SECONDS` (RFC 7240, section 4.3) a flow that waits for a phone is
 /// answered once it waits no more, or when the time is over.
@@ -80,6 +82,7 @@ pub(crate) async fn act(
         Some(USER_LOOKUP) => call.look_up(&body).await,
         Some(DEVICE_SELECT) => call.select_device(&body).await,
         Some(PUSH_CANCEL) => call.cancel_push(&body).await,
+        Some(CODE_CREATE) => call.advance(Choice::Phone).await,
         Some(SESSION_RESET) => call.advance(Choice::Reset).await,
         Some(_) | None => Err(unknown_action(&ACTIONS)),
     };
@@ -102,13 +105,14 @@ fn not_now(action: &str) -> Refusal {
 }
 
 /// All that a flow can be told.
-const ACTIONS: [&str; 7] = [
+const ACTIONS: [&str; 8] = [
     PASSWORD_CHECK,
     PASSWORD_RESET,
     USER_LOOKUP,
     DEVICE_SELECT,
     OTP_CHECK,
     PUSH_CANCEL,
+    CODE_CREATE,
     SESSION_RESET,
 ];
 
@@ -240,6 +244,7 @@ impl Call {
             Choice::Identify { .. } => USER_LOOKUP,
             Choice::Device { .. } => DEVICE_SELECT,
             Choice::Passcode | Choice::AnotherDevice | Choice::CancelPush { .. } => PUSH_CANCEL,
+            Choice::Phone => CODE_CREATE,
             Choice::Reset | Choice::Cancel => SESSION_RESET,
         };
         let (handle, correlation) = (self.handle.clone(), self.correlation.clone());
@@ -300,6 +305,9 @@ pub(crate) async fn flow_json(
     if let Some(number) = &view.number {
         set("numberMatching", json!({ "number": number.text() }));
     }
+    if let Some(shown) = &view.code {
+        set("authenticationCode", code_json(realm, shown));
+    }
     if let Some(answer) = authorize_response(app, realm, view, correlation).await? {
         set("authorizeResponse", answer);
     }
@@ -309,11 +317,14 @@ pub(crate) async fn flow_json(
 /// Status, and the actions that are possible now.
 fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
     match &view.flow.state {
-        FlowState::Identifier { .. } => ("SIGN_ON_REQUIRED", vec![USER_LOOKUP, SESSION_RESET]),
+        FlowState::Identifier { .. } => ("SIGN_ON_REQUIRED", before_proof(view, USER_LOOKUP)),
         FlowState::Login { .. } => {
-            ("USERNAME_PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET])
+            ("USERNAME_PASSWORD_REQUIRED", before_proof(view, PASSWORD_CHECK))
         }
-        FlowState::Password { .. } => ("PASSWORD_REQUIRED", vec![PASSWORD_CHECK, SESSION_RESET]),
+        FlowState::Password { .. } => ("PASSWORD_REQUIRED", before_proof(view, PASSWORD_CHECK)),
+        FlowState::AuthenticationCode { .. } => {
+            ("AUTHENTICATION_CODE_REQUIRED", vec![CODE_CREATE, SESSION_RESET])
+        }
         FlowState::PasswordChange { .. } => {
             ("MUST_CHANGE_PASSWORD", vec![PASSWORD_RESET, SESSION_RESET])
         }
@@ -342,6 +353,22 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
         // Never stored, so never shown.
         FlowState::Failed { .. } | FlowState::Deciding { .. } => ("FAILED", vec![]),
     }
+}
+
+/// What is possible for somebody who has proved nothing: a phone can do it all, where the application lets it.
+fn before_proof(view: &FlowView, action: &'static str) -> Vec<&'static str> {
+    let phone = view.phone_sign_on.then_some(CODE_CREATE);
+    [Some(action), phone, Some(SESSION_RESET)].into_iter().flatten().collect()
+}
+
+/// The code to be shown. A new one is made once this one is of no use any more.
+fn code_json(realm: &Realm, shown: &ShownCode) -> Value {
+    json!({
+        "code": shown.characters(realm).expose(),
+        "uri": shown.uri(realm).expose(),
+        "status": status_name(&shown.code.state),
+        "expiresAt": shown.code.expires_at().to_rfc3339_millis(),
+    })
 }
 
 fn embedded(view: &FlowView) -> Value {

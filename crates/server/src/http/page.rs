@@ -46,11 +46,11 @@ pub struct Form<'a> {
 #[derive(Clone, Copy)]
 pub enum Screen<'a> {
     /// Asks for `username` and `password`. Action: `login`.
-    Login { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    Login { form: Form<'a>, username: &'a str, phone: bool, problem: Option<Problem> },
     /// Asks for `username`. Action: `identify`.
-    Identifier { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    Identifier { form: Form<'a>, username: &'a str, phone: bool, problem: Option<Problem> },
     /// Asks for `password`. Actions: `password`, and `reset` to begin as another user.
-    Password { form: Form<'a>, username: &'a str, problem: Option<Problem> },
+    Password { form: Form<'a>, username: &'a str, phone: bool, problem: Option<Problem> },
     /// Asks for `new_password` and once more for the same as `repeated_password`. Actions: `new_password`, and `reset` to
     /// begin as another user.
     PasswordChange {
@@ -72,6 +72,8 @@ pub enum Screen<'a> {
         others: Others,
         problem: Option<Problem>,
     },
+    /// Shows an authentication code to a phone. Actions: `phone`, which makes a new one, and `reset`.
+    Scan { form: Form<'a>, code: ShownCode<'a>, problem: Option<Problem> },
     /// The phone has not answered in time. Actions: those of `others`, where `push` asks once more, and `reset`.
     TimedOut { form: Form<'a>, device: &'a str, others: Others, problem: Option<Problem> },
     /// Asks for `user_code`, the code that a device shows. Action: `verify`, and no `cancel`: nothing has begun.
@@ -116,6 +118,45 @@ pub enum Question<'a> {
     Pick(&'a str),
     /// To type this number.
     Type(&'a str),
+}
+
+/// An authentication code on a page.
+#[derive(Clone, Copy)]
+pub struct ShownCode<'a> {
+    /// As a phone reads it.
+    pub picture: &'a Qr,
+    /// As a person reads it.
+    pub characters: &'a str,
+    /// What opens the app where the page is read on the phone itself.
+    pub link: Option<&'a str>,
+    /// How far it has come.
+    pub stage: Stage<'a>,
+    /// The name of that, with the code itself: what [`Self::events`] tells for as long as the page is true.
+    pub state: &'a str,
+    /// Where changes are told.
+    pub events: &'a str,
+    /// How many seconds are left.
+    pub seconds: i64,
+}
+
+/// How far an authentication code on a page has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// A phone shall read it.
+    Unclaimed,
+    /// A phone has it; the person decides there, maybe by typing or picking this number.
+    Claimed(Question<'a>),
+    /// The person said no, or brought another number.
+    Denied,
+    /// It is too old.
+    Expired,
+}
+
+impl Stage<'_> {
+    /// Whether it can still change without the person's doing here.
+    const fn is_open(self) -> bool {
+        matches!(self, Self::Unclaimed | Self::Claimed(_))
+    }
 }
 
 /// How long a page is true that waits.
@@ -273,7 +314,11 @@ impl Others {
 impl Screen<'_> {
     /// Whether the page goes on by itself.
     pub const fn waits(&self) -> bool {
-        matches!(self, Self::Waiting { .. } | Self::AddDevice(_))
+        match self {
+            Self::Waiting { .. } | Self::AddDevice(_) => true,
+            Self::Scan { code, .. } => code.stage.is_open(),
+            _ => false,
+        }
     }
 
     const fn heading(&self) -> &'static str {
@@ -285,6 +330,10 @@ impl Screen<'_> {
             Self::Passcode { .. } => "Enter your passcode",
             Self::Waiting { question: Question::Silent, .. } => "Checking your phone",
             Self::Waiting { .. } => "Check your phone",
+            Self::Scan { code: ShownCode { stage: Stage::Claimed(_), .. }, .. } => {
+                "Continue on your phone"
+            }
+            Self::Scan { .. } => "Sign in with your phone",
             Self::TimedOut { .. } => "No answer from your phone",
             Self::UserCode { .. } => "Connect a device",
             Self::DeviceConsent { .. } => "Allow this device?",
@@ -314,6 +363,7 @@ impl Screen<'_> {
             | Self::DeviceSelection { problem, .. }
             | Self::Passcode { problem, .. }
             | Self::Waiting { problem, .. }
+            | Self::Scan { problem, .. }
             | Self::TimedOut { problem, .. }
             | Self::UserCode { problem, .. }
             | Self::Account(Account { problem, .. }) => *problem,

@@ -1,6 +1,7 @@
 //! `/{environment}/signon`: the hosted pages. Each form posts one choice, and a choice that was taken redirects, so that a
 //! page can be read again without being sent again.
 
+mod events;
 mod screen;
 
 use std::sync::Arc;
@@ -50,6 +51,11 @@ pub(crate) async fn act(visit: Visit, members: Result<Members, FormError>) -> Re
         return visit.again(Problem::Expired).await;
     }
     visit.act(&members).await
+}
+
+/// `GET /{environment}/signon/events?flowId=`: what the page of an authentication code listens to.
+pub(crate) async fn listen(visit: Visit) -> Response {
+    events::told(visit).await
 }
 
 /// A [`Browser`] at the page of a flow.
@@ -129,6 +135,7 @@ impl Visit {
             Some("passcode") => self.passcode(members).await,
             Some("use_passcode") => self.choose(Choice::Passcode).await,
             Some("push") => self.push().await,
+            Some("phone") => self.choose(Choice::Phone).await,
             Some("reset") => self.choose(Choice::Reset).await,
             Some("cancel") => self.choose(Choice::Cancel).await,
             Some(_) | None => self.again(Problem::NotNow).await,
@@ -288,7 +295,7 @@ impl Visit {
             None => StatusCode::OK,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        let words = Words::of(view);
+        let words = Words::of(view, &self.realm);
         let Some(screen) = screen(&facts, &words, problem) else { return gone() };
         let page = Page { application: &view.application, notice: flow.notice, screen };
         html(status, &page, flow.request.answer.redirect_uri())

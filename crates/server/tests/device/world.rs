@@ -329,6 +329,7 @@ async fn set_up(app: &App, name: &str) -> Bank {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
+        code_number: false,
         pairing_disabled: false,
         pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),

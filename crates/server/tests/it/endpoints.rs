@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 45] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 47] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -49,6 +49,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 45] = [
     ("POST", "/{environment}/as/par", Client, OAuth),
     ("GET", "/{environment}/as/signoff", Anyone, Page),
     ("POST", "/{environment}/as/signoff", Anyone, Page),
+    ("GET", "/{environment}/signon/events", Browser, Page),
     ("GET", "/{environment}/signon", Browser, Page),
     ("POST", "/{environment}/signon", Browser, Page),
     ("GET", "/{environment}/flows/{flow}", Browser, Envelope),
@@ -92,7 +93,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 18] = [
+const HANDLERS: [(&str, &str); 19] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
@@ -190,7 +191,7 @@ fn call(
     let path = path.replace("{name}", "x").replace("{authentication}", flow);
     let path = path.replace("{code}", flow);
     let url = match path.rsplit('/').next() {
-        Some("signon" | "resume") => format!("{path}?flowId={flow}"),
+        Some("signon" | "events" | "resume") => format!("{path}?flowId={flow}"),
         Some("time") => format!("{path}?kid={}&jti={}", "A".repeat(43), "A".repeat(22)),
         Some(_) | None => path,
     };

@@ -23,6 +23,7 @@ mod fuzz;
 mod keys;
 mod listener;
 mod oidc;
+mod phone_sign_on;
 mod push;
 mod signon;
 mod telemetry;

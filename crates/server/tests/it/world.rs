@@ -28,8 +28,8 @@ use countersign_domain::{
     mfa_settings::MfaSettings,
     user::User,
 };
-use countersign_protocol::{secret::Secret, time::Clock};
-use countersign_sdk::{PairingInfo, Transport};
+use countersign_protocol::{entropy::Entropy, secret::Secret, time::Clock};
+use countersign_sdk::{PairingInfo, Transport, key_store::MemoryKeyStore};
 use countersign_server::{
     LimitSettings, OutboundSettings, Parts, PasswordSettings, ResealError, Settings, app::App,
     open, reseal, router,
@@ -44,7 +44,7 @@ pub use self::{
     browser::{Browser, Page},
     chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
-    phone::Phone,
+    phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},
     signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
@@ -162,6 +162,13 @@ impl World {
         self.server.store().write(bank::Replace(native)).await.unwrap();
     }
 
+    /// Lets people sign on at the web site by a code that the bank's app reads.
+    pub async fn offer_phone_sign_on(&self) {
+        let mut site = self.bank.site.clone();
+        site.oidc.phone_sign_on = Some(self.bank.native.id);
+        self.server.store().write(bank::Replace(site)).await.unwrap();
+    }
+
     /// Changes an application, as no use case does yet.
     pub async fn change_application(&self, id: Id<Application>, by: fn(&mut Application)) {
         let change = bank::Change { environment: self.bank.environment.id, id, by };
@@ -256,6 +263,15 @@ impl World {
         let entropy = Arc::<Seeded>::clone(&self.entropy);
         let application = self.bank.native.id.to_string();
         Phone::new(transport, (clock, entropy), &self.issuer(), &application).await
+    }
+
+    /// A phone that has no way to verify its person.
+    pub async fn phone_without_verification(&self) -> Phone {
+        let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(&self.clock);
+        let entropy: Arc<dyn Entropy> = Arc::<Seeded>::clone(&self.entropy);
+        let keys = Arc::new(WithoutPerson(MemoryKeyStore::new(Arc::clone(&entropy))));
+        let (wire, application) = (Arc::new(self.wire.clone()), self.bank.native.id.to_string());
+        Phone::holding(keys, wire, (clock, entropy), &self.issuer(), &application).await
     }
 
     /// Another app of the bank, and a phone with it that vouches for ann.

@@ -101,6 +101,7 @@ fn status(view: &FlowView) -> (&'static str, Vec<&'static str>) {
         | State::Identifier { .. }
         | State::Login { .. }
         | State::Password { .. }
+        | State::AuthenticationCode { .. }
         | State::PasswordChange { .. }
         | State::Deciding { .. } => ("FAILED", vec![]),
     }

@@ -37,6 +37,12 @@ pub(super) static WAIT: LazyLock<Asset> = LazyLock::new(|| {
     Asset { path: path("wait", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
 });
 
+/// Lets the page of an authentication code go on by itself.
+pub(super) static SCAN: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../../assets/scan.js");
+    Asset { path: path("scan", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
+});
+
 /// What a browser shows on the tab. Without it, each would ask for one in vain.
 pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
     let bytes = include_bytes!("../../../assets/icon.svg");
@@ -46,7 +52,7 @@ pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
 /// The asset at this path, if there is one.
 #[must_use]
 pub fn asset(path: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*ICON, &*SUBMIT, &*WAIT].into_iter().find(|asset| asset.path == path)
+    [&*STYLESHEET, &*ICON, &*SUBMIT, &*WAIT, &*SCAN].into_iter().find(|asset| asset.path == path)
 }
 
 /// Nine bytes of the hash tell all versions of a file apart and make twelve letters without padding.

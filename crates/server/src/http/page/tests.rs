@@ -1,5 +1,7 @@
 //! What every page must keep: its words, its escaping, its labels and its token.
 
+use std::sync::LazyLock;
+
 use super::*;
 
 const FORM: Form<'static> = Form { action: "/env/flows/flow", token: "t0ken" };
@@ -65,7 +67,7 @@ fn asking<'a>(
     text: &'a str,
     devices: &'a [DeviceChoice],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 11] {
+) -> [(&'static str, Screen<'a>); 15] {
     let form = FORM;
     let waiting = |question, others| Screen::Waiting {
         form,
@@ -76,10 +78,15 @@ fn asking<'a>(
         problem,
     };
     let without_push = Others { push: false, ..ALL };
+    let scan = |stage| Screen::Scan { form, code: shown(text, stage), problem };
     [
-        ("login", Screen::Login { form, username: text, problem }),
-        ("identifier", Screen::Identifier { form, username: text, problem }),
-        ("password", Screen::Password { form, username: text, problem }),
+        ("waiting_scan", scan(Stage::Unclaimed)),
+        ("waiting_claimed", scan(Stage::Claimed(Question::Type("048213")))),
+        ("code_denied", scan(Stage::Denied)),
+        ("code_expired", scan(Stage::Expired)),
+        ("login", Screen::Login { form, username: text, phone: true, problem }),
+        ("identifier", Screen::Identifier { form, username: text, phone: true, problem }),
+        ("password", Screen::Password { form, username: text, phone: true, problem }),
         (
             "password_change",
             Screen::PasswordChange { form, username: text, min_characters: 8, problem },
@@ -100,6 +107,20 @@ fn asking<'a>(
             },
         ),
     ]
+}
+
+static PICTURE: LazyLock<Qr> = LazyLock::new(|| Qr::new("7F45HGF5", "QR code").unwrap());
+
+fn shown<'a>(text: &'a str, stage: Stage<'a>) -> ShownCode<'a> {
+    ShownCode {
+        picture: &PICTURE,
+        characters: text,
+        link: Some(text),
+        stage,
+        state: text,
+        events: text,
+        seconds: 34,
+    }
 }
 
 /// The screens for a person with a device, whose forms have no way out but to go away.
@@ -132,7 +153,7 @@ fn html(screen: Screen<'_>) -> String {
 
 /// What a person writes into, or chooses by.
 fn has_fields(screen: &Screen<'_>) -> bool {
-    !matches!(screen, Screen::Waiting { .. } | Screen::TimedOut { .. })
+    !matches!(screen, Screen::Waiting { .. } | Screen::TimedOut { .. } | Screen::Scan { .. })
 }
 
 /// The tags of this name, each from `<` to `>`. Good enough because every attribute here is escaped.
@@ -161,7 +182,8 @@ fn the_screens_read_as_agreed() {
             .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
             .replace(&asset::ICON.path, "/assets/icon-HASH.svg")
             .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js")
-            .replace(&asset::WAIT.path, "/assets/wait-HASH.js");
+            .replace(&asset::WAIT.path, "/assets/wait-HASH.js")
+            .replace(&asset::SCAN.path, "/assets/scan-HASH.js");
         insta::assert_snapshot!(name, html);
     }
 }
@@ -182,7 +204,7 @@ fn every_text_is_escaped() {
     let form = Form { action: text, token: text };
     let members = [(text, text)];
     let own = [
-        ("form", Screen::Login { form, username: text, problem: None }),
+        ("form", Screen::Login { form, username: text, phone: false, problem: None }),
         ("form_post", Screen::FormPost { action: text, members: &members }),
         ("sign_off", Screen::SignOff { form, members: &members }),
         ("user_code", Screen::UserCode { form, user_code: text, problem: None }),
@@ -290,9 +312,18 @@ fn the_first_empty_field_has_the_focus() {
         fields.map(|tag| attribute(tag, "id").unwrap().to_owned()).collect::<Vec<_>>()
     };
     let form = FORM;
-    assert_eq!(focused(Screen::Login { form, username: "", problem: None }), ["username"]);
-    assert_eq!(focused(Screen::Login { form, username: "ann", problem: None }), ["password"]);
-    assert_eq!(focused(Screen::Password { form, username: "ann", problem: None }), ["password"]);
+    assert_eq!(
+        focused(Screen::Login { form, username: "", phone: false, problem: None }),
+        ["username"]
+    );
+    assert_eq!(
+        focused(Screen::Login { form, username: "ann", phone: false, problem: None }),
+        ["password"]
+    );
+    assert_eq!(
+        focused(Screen::Password { form, username: "ann", phone: false, problem: None }),
+        ["password"]
+    );
 }
 
 #[test]

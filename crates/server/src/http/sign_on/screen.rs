@@ -1,6 +1,7 @@
 //! Which screen a flow is at, and how its devices are called there.
 
 use countersign_domain::{
+    authentication_code::State as CodeState,
     challenge::Number,
     device::Device,
     flow::{Failure, State},
@@ -10,8 +11,14 @@ use countersign_domain::{
 use countersign_protocol::{challenge::NumberMatching, time::Timestamp};
 
 use crate::{
-    app::{Choosable, FlowView},
-    http::page::{DeviceChoice, FailureText, Form, Others, Problem, Question, Screen, Wait},
+    app::{Choosable, FlowView, Realm, ShownCode},
+    http::{
+        authentication_code::status_name,
+        page::{
+            self, DeviceChoice, FailureText, Form, Others, Problem, Qr, Question, Screen, Stage,
+            Wait,
+        },
+    },
 };
 
 /// What a screen is made of.
@@ -31,15 +38,26 @@ pub(super) struct Words {
     devices: Vec<DeviceChoice>,
     number: Option<String>,
     status_url: String,
+    code: Option<CodeWords>,
+}
+
+/// An authentication code in words.
+struct CodeWords {
+    picture: Qr,
+    characters: String,
+    link: Option<String>,
+    state: String,
+    events_url: String,
 }
 
 impl Words {
-    pub fn of(view: &FlowView) -> Self {
+    pub fn of(view: &FlowView, realm: &Realm) -> Self {
         let only = view.devices.len() == 1;
         Self {
             devices: (1..).zip(&view.devices).map(|placed| named(placed, only)).collect(),
             number: view.number.as_ref().map(Number::text),
             status_url: format!("/{}/flows/{}", view.flow.environment, view.flow.id),
+            code: view.code.as_ref().and_then(|shown| CodeWords::of(view, shown, realm)),
         }
     }
 
@@ -58,10 +76,53 @@ impl Words {
         }
     }
 
-    fn wait(&self, until: Timestamp, now: Timestamp) -> Wait<'_> {
-        let seconds = (until.micros() - now.micros()).max(0) / 1_000_000;
-        Wait { status: &self.status_url, seconds }
+    fn code(&self, view: &FlowView, now: Timestamp) -> Option<page::ShownCode<'_>> {
+        let (words, shown) = self.code.as_ref().zip(view.code.as_ref())?;
+        Some(page::ShownCode {
+            picture: &words.picture,
+            characters: &words.characters,
+            link: words.link.as_deref(),
+            stage: match shown.code.state {
+                CodeState::Unclaimed => Stage::Unclaimed,
+                CodeState::Claimed { .. } => Stage::Claimed(self.question(view)),
+                CodeState::Denied { .. } => Stage::Denied,
+                CodeState::Expired | CodeState::Completed { .. } => Stage::Expired,
+            },
+            state: &words.state,
+            events: &words.events_url,
+            seconds: seconds_until(shown.code.expires_at(), now),
+        })
     }
+
+    fn wait(&self, until: Timestamp, now: Timestamp) -> Wait<'_> {
+        Wait { status: &self.status_url, seconds: seconds_until(until, now) }
+    }
+}
+
+impl CodeWords {
+    fn of(view: &FlowView, shown: &ShownCode, realm: &Realm) -> Option<Self> {
+        let uri = shown.uri(realm);
+        let flow = &view.flow;
+        Some(Self {
+            picture: Qr::new(uri.expose(), "QR code for the app on your phone")?,
+            characters: shown.characters(realm).expose().to_owned(),
+            link: shown.opens_app().then(|| uri.expose().to_owned()),
+            state: state_word(view),
+            events_url: format!("/{}/signon/events?flowId={}", flow.environment, flow.id),
+        })
+    }
+}
+
+/// What a page of a code stands for: as long as this is the same, the page is true.
+pub(super) fn state_word(view: &FlowView) -> String {
+    match &view.code {
+        Some(shown) => format!("{} {}", shown.code.id, status_name(&shown.code.state)),
+        None => "MOVED".to_owned(),
+    }
+}
+
+fn seconds_until(until: Timestamp, now: Timestamp) -> i64 {
+    (until.micros() - now.micros()).max(0) / 1_000_000
 }
 
 /// The screen that a flow is at. None: it has none, or none any more.
@@ -71,14 +132,18 @@ pub(super) fn screen<'a>(
     problem: Option<Problem>,
 ) -> Option<Screen<'a>> {
     let Facts { view, form, continue_url, min_characters, now } = *facts;
+    let phone = view.phone_sign_on;
     let hint = view.flow.request.login_hint.as_deref().unwrap_or_default();
     let known = view.user.as_ref().map(|user| user.username.as_str()).unwrap_or_default();
     Some(match &view.flow.state {
-        State::Login { .. } => Screen::Login { form, username: hint, problem },
-        State::Identifier { .. } => Screen::Identifier { form, username: hint, problem },
+        State::Login { .. } => Screen::Login { form, username: hint, phone, problem },
+        State::Identifier { .. } => Screen::Identifier { form, username: hint, phone, problem },
         State::Password { username, .. } => {
             let username = if username.is_empty() { known } else { username };
-            Screen::Password { form, username, problem }
+            Screen::Password { form, username, phone, problem }
+        }
+        State::AuthenticationCode { .. } => {
+            Screen::Scan { form, code: words.code(view, now)?, problem }
         }
         State::PasswordChange { .. } => {
             Screen::PasswordChange { form, username: known, min_characters, problem }

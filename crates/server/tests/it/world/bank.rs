@@ -213,6 +213,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
+        code_number: false,
         pairing_disabled: false,
         pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),

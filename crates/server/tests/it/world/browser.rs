@@ -139,9 +139,19 @@ impl Page {
         between(self.answer.text(), "id=\"number\">", "</p>")
     }
 
+    /// The authentication code that people read.
+    pub fn code(&self) -> String {
+        between(self.answer.text(), "Type <strong>", "</strong>")
+    }
+
     /// What the page has as the value of a field.
     pub fn value_of(&self, field: &str) -> String {
         attribute(self.answer.text(), &format!("name=\"{field}\""), "value")
+    }
+
+    /// An attribute of the page's code.
+    pub fn state(&self) -> String {
+        attribute(self.answer.text(), "id=\"code\"", "data-state")
     }
 
     /// A member of the address to which the browser was sent.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign_protocol::{
     entropy::Entropy,
+    jwk::EcPublicKey,
     mobile_payload::Platform as RunsOn,
     proof::{Jti, Proof, Unsigned},
+    secret::Secret,
     time::Clock,
 };
 use countersign_sdk::{
-    App, Config, Countersign, Device, Method, PairingInfo, Platform, Request, Response, Transport,
-    TransportError, key_store::MemoryKeyStore, storage::MemoryStorage,
+    App, Config, Countersign, Device, KeyStore, KeyStoreError, Method, PairingInfo, Platform,
+    PublicKeys, Request, Response, Transport, TransportError, key_store::MemoryKeyStore,
+    storage::MemoryStorage,
 };
 
 use super::{
@@ -32,9 +35,21 @@ impl Phone {
         issuer: &str,
         application: &str,
     ) -> Self {
+        let key_store = Arc::new(MemoryKeyStore::new(Arc::clone(&entropy)));
+        Self::holding(key_store, transport, (clock, entropy), issuer, application).await
+    }
+
+    /// A phone with another key store than that of tests.
+    pub async fn holding(
+        key_store: Arc<dyn KeyStore>,
+        transport: Arc<dyn Transport>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        issuer: &str,
+        application: &str,
+    ) -> Self {
         let platform = Platform {
             transport,
-            key_store: Arc::new(MemoryKeyStore::new(Arc::clone(&entropy))),
+            key_store,
             storage: Arc::new(MemoryStorage::default()),
             clock,
             entropy,
@@ -106,5 +121,31 @@ impl Transport for Wire {
         };
         let headers = answer.headers.iter().map(header).collect();
         Ok(Response { status: answer.status.as_u16(), headers, body: answer.body.to_vec() })
+    }
+}
+
+/// The key store of a phone that has no way to verify its person.
+pub struct WithoutPerson(pub MemoryKeyStore);
+
+#[async_trait]
+impl KeyStore for WithoutPerson {
+    async fn ensure(&self) -> Result<PublicKeys, KeyStoreError> {
+        Ok(PublicKeys { verification: None, ..self.0.ensure().await? })
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        self.0.sign(message).await
+    }
+
+    async fn sign_verified(&self, _: &[u8], _: &str) -> Result<Vec<u8>, KeyStoreError> {
+        Err(KeyStoreError::NotVerified)
+    }
+
+    async fn agree(&self, peer: &EcPublicKey) -> Result<Secret<[u8; 32]>, KeyStoreError> {
+        self.0.agree(peer).await
+    }
+
+    async fn wipe(&self) -> Result<(), KeyStoreError> {
+        self.0.wipe().await
     }
 }
