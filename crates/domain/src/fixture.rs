@@ -499,7 +499,7 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Fragment, Flow, Device, Worker }
+    Answer { Query, FormPost, Fragment, Flow, Device, Worker, Account }
     Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }

@@ -444,7 +444,7 @@ impl Identity {
     }
 
     /// After a proof that a device has given.
-    const fn vouched_by(self, device: Id<Device>, now: Timestamp) -> Self {
+    fn vouched_by(self, device: Id<Device>, now: Timestamp) -> Self {
         Self { possession: Some(Possession { device, at: now }), ..self }
     }
 
