@@ -298,6 +298,8 @@ pub enum DetailCode {
     DeviceBarred,
     /// The installation is paired to this user already.
     AlreadyPaired,
+    /// The phone does not meet the integrity requirements of the application.
+    DeviceCompromised,
     /// No such pairing key.
     PairingKeyInvalid,
     /// The pairing key is for the phones of another application.

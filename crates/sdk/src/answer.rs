@@ -98,6 +98,12 @@ fn refusal(code: DetailCode, correlation_id: Option<&str>) -> Option<Error> {
         DetailCode::TicketSpent => PairingRefusal::TicketSpent,
         DetailCode::LimitExceeded => PairingRefusal::LimitExceeded,
         DetailCode::PairingDisabled => PairingRefusal::PairingDisabled,
+        DetailCode::DeviceCompromised => PairingRefusal::DeviceCompromised,
+        DetailCode::AlreadyPaired => PairingRefusal::AlreadyPaired,
+        DetailCode::PairingKeyInvalid => PairingRefusal::KeyInvalid,
+        DetailCode::PairingKeyExpired => PairingRefusal::KeyExpired,
+        DetailCode::PairingKeyClaimed => PairingRefusal::KeyClaimed,
+        DetailCode::PairingKeyOtherApplication => PairingRefusal::OtherApplication,
         DetailCode::ChallengeInvalid => return Some(Error::ChallengeInvalid { correlation_id }),
         DetailCode::ChallengeExpired => return Some(Error::ChallengeExpired { correlation_id }),
         DetailCode::ChallengeCancelled => {

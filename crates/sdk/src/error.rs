@@ -5,6 +5,7 @@ use countersign_protocol::challenge::StatementError;
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
 use countersign_protocol::mobile_payload::Unfit;
+use countersign_protocol::pairing_key::NoKey;
 
 use crate::config::ConfigError;
 use crate::device_token::DeviceTokenError;
@@ -64,7 +65,10 @@ pub enum Error {
         /// Names the answer in the platform's log, when the platform said so.
         correlation_id: Option<String>,
     },
-    /// The offer is good, and yet the platform does not pair.
+    /// What was given is no pairing key.
+    #[error("key {0}")]
+    NoPairingKey(#[from] NoKey),
+    /// The platform does not pair.
     #[error("the platform does not pair: {reason}")]
     PairingRefused {
         /// Why not.
@@ -190,7 +194,7 @@ impl From<KeyStoreError> for Error {
     }
 }
 
-/// Why the platform does not pair although the proof is good.
+/// Why the platform does not pair, although the proof is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PairingRefusal {
     /// No such ticket, or not for this installation.
@@ -208,6 +212,24 @@ pub enum PairingRefusal {
     /// Pairing is switched off.
     #[error("pairing is switched off")]
     PairingDisabled,
+    /// The phone does not meet the integrity requirements of the application.
+    #[error("the phone does not meet the requirements of the application")]
+    DeviceCompromised,
+    /// No such pairing key.
+    #[error("there is no such pairing key")]
+    KeyInvalid,
+    /// The pairing key is too old.
+    #[error("the pairing key has expired")]
+    KeyExpired,
+    /// Another phone has claimed the pairing key.
+    #[error("the pairing key was used")]
+    KeyClaimed,
+    /// The pairing key is for the phones of another application.
+    #[error("the pairing key is for another app")]
+    OtherApplication,
+    /// This installation is paired to the user already.
+    #[error("this installation is paired to the user already")]
+    AlreadyPaired,
 }
 
 /// Why the platform does not take an authentication code.
@@ -267,7 +289,8 @@ impl Error {
             | Self::NumberMissing
             | Self::NumberNotOffered
             | Self::AuthenticationMethod(_)
-            | Self::NoCode(_) => Category::Input,
+            | Self::NoCode(_)
+            | Self::NoPairingKey(_) => Category::Input,
             Self::Transport(TransportError::NotTrusted(_))
             | Self::IdToken(_)
             | Self::OtherInstallation
@@ -275,7 +298,10 @@ impl Error {
             | Self::ServerTime(_)
             | Self::Statement(_) => Category::Security,
             Self::PairingRefused {
-                reason: PairingRefusal::LimitExceeded | PairingRefusal::PairingDisabled,
+                reason:
+                    PairingRefusal::LimitExceeded
+                    | PairingRefusal::PairingDisabled
+                    | PairingRefusal::DeviceCompromised,
                 ..
             }
             | Self::CodeRefused { reason: CodeRefusal::DeviceBarred, .. } => Category::Policy,
@@ -360,9 +386,32 @@ impl Error {
             Self::PairingRefused { reason: PairingRefusal::PairingDisabled, .. } => {
                 "countersign.error.pairing_disabled"
             }
-            Self::PairingRefused { .. } | Self::OfferExpired | Self::OfferUsed => {
-                "countersign.error.offer_expired"
+            Self::PairingRefused { reason: PairingRefusal::DeviceCompromised, .. } => {
+                "countersign.error.device_compromised"
             }
+            Self::PairingRefused { reason: PairingRefusal::OtherApplication, .. } => {
+                "countersign.error.pairing_key_of_other_app"
+            }
+            Self::PairingRefused { reason: PairingRefusal::AlreadyPaired, .. } => {
+                "countersign.error.already_paired"
+            }
+            Self::PairingRefused {
+                reason:
+                    PairingRefusal::KeyInvalid
+                    | PairingRefusal::KeyExpired
+                    | PairingRefusal::KeyClaimed,
+                ..
+            } => "countersign.error.pairing_key_over",
+            Self::NoPairingKey(_) => "countersign.error.no_pairing_key",
+            Self::PairingRefused {
+                reason:
+                    PairingRefusal::TicketInvalid
+                    | PairingRefusal::TicketExpired
+                    | PairingRefusal::TicketSpent,
+                ..
+            }
+            | Self::OfferExpired
+            | Self::OfferUsed => "countersign.error.offer_expired",
             Self::PairingAlreadyRunning => "countersign.error.pairing_running",
             Self::Clock => "countersign.error.clock",
             Self::NoPasscodes => "countersign.error.no_passcodes",
@@ -432,16 +481,28 @@ impl Error {
                 reason:
                     PairingRefusal::TicketInvalid
                     | PairingRefusal::TicketExpired
-                    | PairingRefusal::TicketSpent,
+                    | PairingRefusal::TicketSpent
+                    | PairingRefusal::KeyInvalid
+                    | PairingRefusal::KeyExpired
+                    | PairingRefusal::KeyClaimed
+                    | PairingRefusal::AlreadyPaired,
                 ..
             }
+            | Self::NoPairingKey(_)
             | Self::OfferUsed
             | Self::OfferExpired => 10_005,
+            Self::PairingRefused { reason: PairingRefusal::OtherApplication, .. } => 10_006,
             Self::NotPaired { .. } => 10_008,
             Self::ChallengeExpired { .. } => 10_009,
             Self::NoPasscodes | Self::Clock => 10_010,
             Self::NoCode(_) | Self::CodeRefused { .. } => 10_011,
-            Self::PairingRefused { .. } => 10_012,
+            Self::PairingRefused {
+                reason:
+                    PairingRefusal::LimitExceeded
+                    | PairingRefusal::PairingDisabled
+                    | PairingRefusal::DeviceCompromised,
+                ..
+            } => 10_012,
             Self::PairingAlreadyRunning => 10_013,
             Self::TestRunning => 10_016,
             Self::Transport(TransportError::NotTrusted(_))

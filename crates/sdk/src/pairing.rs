@@ -1,4 +1,4 @@
-//! From the ID token's offer to a paired device.
+//! From the ID token's offer, or from a pairing key, to a paired device.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,19 +7,21 @@ use countersign_protocol::challenge::VerificationKey;
 use countersign_protocol::device_api::{DeviceRequest, PairedUser};
 use countersign_protocol::encoding;
 use countersign_protocol::mobile_payload::Confirmation;
+use countersign_protocol::otp::DEFAULT_STEP_SECONDS;
 use countersign_protocol::pairing::{
     Authenticator, AuthenticatorKind, AuthenticatorStatus, PairingDenial, PairingRequest,
     PairingResponse, Reference, UserFacts, passcode_proof,
 };
+use countersign_protocol::pairing_key::KeyPairingRequest;
 use countersign_protocol::seed::SealedSeed;
 use countersign_protocol::time::Timestamp;
 
 use crate::answer::Failure;
-use crate::client;
+use crate::client::{self, Countersign};
 use crate::error::{Error, PairingRefusal};
 use crate::installation::Installation;
-use crate::platform::PAIRING_REASON;
-use crate::state::{Offer, Pairing, PasscodeSeed, PendingPairing, SignedProof};
+use crate::platform::{PAIRING_REASON, PublicKeys};
+use crate::state::{Ground, Offer, Pairing, PasscodeSeed, PendingPairing, SignedProof, State};
 
 /// What became of the mobile payload, as the last processed ID token says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl PairingObject {
     /// a restart of the app: what was sent is sent again and has no second effect.
     pub async fn approve(&self) -> Result<PairingInfo, Error> {
         let _turn = self.installation.begin_pairing()?;
-        self.answer(pair(&self.installation, &self.offer)).await
+        self.answer(pair(&self.installation, &Ground::Offer(self.offer.clone()))).await
     }
 
     /// Refuses. The offer is spent and the refusal is recorded.
@@ -103,11 +105,26 @@ impl PairingObject {
     }
 }
 
-/// Goes on with an approved pairing of which the answer was never seen. `None` when there is none.
+impl Countersign {
+    /// Pairs this installation by the pairing key that the user has typed, in either case and with spaces or dashes, or scanned: its
+    /// QR code holds the key itself. The key says to whom.
+    ///
+    /// Once the key store has verified the person, so that the phone can approve later. After an error that
+    /// [`Error::is_retriable`], call it again with the same key, or [`Self::resume_pairing`] after a restart of the app: what was
+    /// sent is sent again and has no second effect. Each user has one device per installation: another user is paired by another
+    /// key.
+    pub async fn pair(&self, key: &str) -> Result<PairingInfo, Error> {
+        let ground = Ground::Key(key.parse()?);
+        let _turn = self.installation.begin_pairing()?;
+        pair(&self.installation, &ground).await
+    }
+}
+
+/// Goes on with a pairing of which the answer was never seen. `None` when there is none.
 pub(crate) async fn resume(installation: &Installation) -> Result<Option<PairingInfo>, Error> {
     let _turn = installation.begin_pairing()?;
-    match installation.read(|state| state.pending.as_ref().map(|pending| pending.offer.clone())) {
-        Some(offer) => pair(installation, &offer).await.map(Some),
+    match installation.read(|state| state.pending.as_ref().map(|pending| pending.ground.clone())) {
+        Some(ground) => pair(installation, &ground).await.map(Some),
         None => Ok(None),
     }
 }
@@ -117,22 +134,28 @@ async fn deny(installation: &Installation, offer: &Offer) -> Result<(), Error> {
     installation.call(PairingDenial { nonce, ticket: offer.ticket.clone() }).await?;
     installation.update(|state| {
         // An approval that got no answer and was thought better of.
-        state.pending.take_if(|pending| pending.offer.ticket == offer.ticket);
+        state.pending.take_if(|pending| is_of(&pending.ground, offer));
     })
 }
 
+fn is_of(ground: &Ground, offer: &Offer) -> bool {
+    matches!(ground, Ground::Offer(other) if other.ticket == offer.ticket)
+}
+
 /// Sends the proof that may have been sent before, or a new one when that is out of date.
-async fn pair(installation: &Installation, offer: &Offer) -> Result<PairingInfo, Error> {
-    let proof = match sent_before(installation, offer) {
+async fn pair(installation: &Installation, ground: &Ground) -> Result<PairingInfo, Error> {
+    let is_pending = |state: &State| state.pending.as_ref().is_some_and(|one| is_same(one, ground));
+    let was_sent = installation.read(is_pending);
+    let proof = match sent_before(installation, ground) {
         Some(proof) => proof,
-        None => sign(installation, offer).await?,
+        None => sign(installation, ground).await?,
     };
-    let answer = match installation.deliver::<PairingRequest>(&proof).await {
+    let answer = match deliver(installation, ground, &proof).await {
         Err(Failure::Skew(server_time)) => {
             let name = installation.thumbprint().await?;
             installation.correct_clock(&server_time, (name, proof.jti)).await?;
-            let proof = sign(installation, offer).await?;
-            installation.deliver::<PairingRequest>(&proof).await
+            let proof = sign(installation, ground).await?;
+            deliver(installation, ground, &proof).await
         }
         answer => answer,
     };
@@ -141,46 +164,91 @@ async fn pair(installation: &Installation, offer: &Offer) -> Result<PairingInfo,
         Err(error) if error.is_retriable() => Err(error),
         Err(error) => {
             installation.update(|state| state.pending = None)?;
-            recover(installation, offer, error).await
+            recover(installation, (ground, was_sent), error).await
         }
     }
 }
 
-fn sent_before(installation: &Installation, offer: &Offer) -> Option<SignedProof> {
+async fn deliver(
+    installation: &Installation,
+    ground: &Ground,
+    proof: &SignedProof,
+) -> Result<PairingResponse, Failure> {
+    match ground {
+        Ground::Offer(_) => installation.deliver::<PairingRequest>(proof).await,
+        Ground::Key(_) => installation.deliver::<KeyPairingRequest>(proof).await,
+    }
+}
+
+fn is_same(pending: &PendingPairing, ground: &Ground) -> bool {
+    match ground {
+        Ground::Offer(offer) => is_of(&pending.ground, offer),
+        Ground::Key(_) => pending.ground == *ground,
+    }
+}
+
+fn sent_before(installation: &Installation, ground: &Ground) -> Option<SignedProof> {
     let now = installation.now();
     installation.read(|state| {
         let pending = state.pending.as_ref()?;
-        let is_good = pending.offer.ticket == offer.ticket && now < pending.proof.expires_at;
+        let is_good = is_same(pending, ground) && now < pending.proof.expires_at;
         is_good.then(|| pending.proof.clone())
     })
 }
 
-/// Signs an approval and remembers it before anybody can have seen it.
-async fn sign(installation: &Installation, offer: &Offer) -> Result<SignedProof, Error> {
+/// Signs what asks to be paired, and remembers it before anybody can have seen it.
+async fn sign(installation: &Installation, ground: &Ground) -> Result<SignedProof, Error> {
     let nonce = installation.nonce().await?;
-    let agreement = installation.public_keys().await?.agreement;
-    let ticket = offer.ticket.expose().as_bytes();
-    let verification = sign_verification_key(installation, &nonce).await?;
-    let request = PairingRequest {
-        nonce,
-        ticket: offer.ticket.clone(),
-        agreement,
-        verification,
-        // The phone's own clock: a corrected one would hide that its passcodes will be wrong.
-        passcode: passcode_proof(ticket, offer.step_seconds, installation.platform.clock.now()),
-        app: installation.settings.app.clone(),
-        dev: installation.settings.device.clone(),
-        push: installation.read(|state| state.push.address()),
+    let PublicKeys { possession, agreement, .. } = installation.public_keys().await?;
+    let (app, dev) = (installation.settings.app.clone(), installation.settings.device.clone());
+    let push = installation.read(|state| state.push.address());
+    // The phone's own clock: a corrected one would hide that its passcodes will be wrong.
+    let now = installation.platform.clock.now();
+    let proof = match ground {
+        Ground::Offer(Offer { ticket, step_seconds, .. }) => {
+            let verification = sign_verification_key::<PairingRequest>(installation, &nonce);
+            let verification = verification.await?;
+            let passcode = passcode_proof(ticket.expose().as_bytes(), *step_seconds, now);
+            let ticket = ticket.clone();
+            let request = PairingRequest {
+                nonce,
+                ticket,
+                agreement,
+                verification,
+                passcode,
+                app,
+                dev,
+                push,
+            };
+            installation.sign_request(request).await?
+        }
+        Ground::Key(key) => {
+            let verification = sign_verification_key::<KeyPairingRequest>(installation, &nonce);
+            let verification = verification.await?;
+            let passcode = passcode_proof(key.expose().as_bytes(), DEFAULT_STEP_SECONDS, now);
+            let (key, cnf) = (key.clone(), Confirmation { jwk: possession });
+            let request = KeyPairingRequest {
+                nonce,
+                key,
+                cnf,
+                agreement,
+                verification,
+                passcode,
+                app,
+                dev,
+                push,
+            };
+            installation.sign_request(request).await?
+        }
     };
-    let proof = installation.sign_request(request).await?;
-    let pending = PendingPairing { offer: offer.clone(), proof: proof.clone() };
+    let pending = PendingPairing { ground: ground.clone(), proof: proof.clone() };
     installation.update(|state| state.begin_pairing(pending))?;
     Ok(proof)
 }
 
 /// Lets the user-verification key, if there is one, say for itself that it belongs to this installation. So the person is
 /// verified once already here, and a key that cannot be used is noticed before anybody relies on it.
-async fn sign_verification_key(
+async fn sign_verification_key<R: DeviceRequest>(
     installation: &Installation,
     nonce: &str,
 ) -> Result<Option<String>, Error> {
@@ -191,7 +259,7 @@ async fn sign_verification_key(
         installation: keys.possession.thumbprint(),
         nonce: nonce.to_owned(),
     };
-    let audience = PairingRequest::address(&installation.settings.device_base);
+    let audience = R::address(&installation.settings.device_base);
     let proof = installation.sign_verified(&audience, statement, PAIRING_REASON).await?;
     Ok(Some(proof.jws.expose().clone()))
 }
@@ -256,18 +324,33 @@ fn fail_passcodes(authenticators: &mut Vec<Authenticator>, why: &str) {
     });
 }
 
-/// A spent ticket may have been spent by ourselves, with a proof whose answer was lost for good.
-/// Then the device is there, but its seed is not.
+/// A ticket or key may have been spent by ourselves, with a proof whose answer was lost for good. Then the device is there, but its
+/// seed is not.
 async fn recover(
     installation: &Installation,
-    offer: &Offer,
+    (ground, was_sent): (&Ground, bool),
     error: Error,
 ) -> Result<PairingInfo, Error> {
-    if !matches!(error, Error::PairingRefused { reason: PairingRefusal::TicketSpent, .. }) {
+    let Error::PairingRefused { reason, .. } = &error else { return Err(error) };
+    let may_be_own = match reason {
+        PairingRefusal::TicketSpent => true,
+        PairingRefusal::KeyExpired | PairingRefusal::KeyInvalid | PairingRefusal::AlreadyPaired => {
+            was_sent
+        }
+        _ => false,
+    };
+    if !may_be_own {
         return Err(error);
     }
+    let known = installation.read(|state| {
+        state.pairings.iter().map(|pairing| pairing.device.id.clone()).collect::<Vec<_>>()
+    });
     let users = client::refresh(installation).await?;
-    let found = users.into_iter().find(|user| user.id == offer.user);
+    // A key does not say whose it is: of the devices, the new one was made by it.
+    let found = users.into_iter().find(|user| match ground {
+        Ground::Offer(offer) => user.id == offer.user,
+        Ground::Key(_) => !known.contains(&user.device.id),
+    });
     found.map_or(Err(error), |user| Ok(recovered(user)))
 }
 

@@ -4,6 +4,7 @@ use countersign_protocol::device_api::PairedUser;
 use countersign_protocol::jwk::Thumbprint;
 use countersign_protocol::otp::{self, Passcode};
 use countersign_protocol::pairing::{Reference, UserFacts};
+use countersign_protocol::pairing_key::Key;
 use countersign_protocol::proof::Jti;
 use countersign_protocol::secret::{self, Secret};
 use countersign_protocol::time::{Timestamp, unix_seconds};
@@ -60,11 +61,22 @@ pub struct PasscodeSeed {
     pub step_seconds: i64,
 }
 
-/// An offer that the user approved, and the proof that says so.
+/// What a person wants to be paired by, and the proof that says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingPairing {
-    pub offer: Offer,
+    #[serde(flatten)]
+    pub ground: Ground,
     pub proof: SignedProof,
+}
+
+/// What a pairing rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// An offer that the user approved.
+    Offer(Offer),
+    /// A key that the user typed or scanned.
+    Key(Key),
 }
 
 /// An offer of the platform to pair, as far as it is needed to answer it.

@@ -7,6 +7,7 @@ mod id_token;
 mod notification_stream;
 mod notifications;
 mod pairing;
+mod pairing_key;
 pub mod platform;
 mod pull;
 mod push_address;

@@ -15,12 +15,12 @@ fn state() -> State {
         clock_learnt_at: Some(START),
         pairings: vec![pairing("ann")],
         pending: Some(PendingPairing {
-            offer: Offer {
+            ground: Ground::Offer(Offer {
                 user: "bob".to_owned(),
                 ticket: "ticket".to_owned().into(),
                 step_seconds: 30,
                 expires_at: START,
-            },
+            }),
             proof: SignedProof {
                 jws: "a.b.c".to_owned().into(),
                 jti: Jti::new(&Seeded::new(1)),
@@ -51,6 +51,18 @@ fn pairing(user: &str) -> Pairing {
 
 fn encoding_of(bytes: [u8; 20]) -> Secret<String> {
     countersign_protocol::encoding::encode(bytes).into()
+}
+
+#[test]
+fn a_pairing_by_key_is_stored_and_read_back() {
+    let mut state = state();
+    let pending = state.pending.as_mut().unwrap();
+    pending.ground = Ground::Key("4938 2017 5564".parse().unwrap());
+    let blob = state.to_blob().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(blob.expose()).unwrap();
+    assert_eq!(value["pending"]["key"], "493820175564");
+    assert_eq!(State::from_blob(blob.expose()).unwrap(), state);
+    assert!(!format!("{state:?}").contains("493820175564"));
 }
 
 #[test]

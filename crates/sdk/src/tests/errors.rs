@@ -4,6 +4,7 @@ use countersign_protocol::authentication_code::NoCode;
 use countersign_protocol::challenge::{Approval, ShownHash, StatementError};
 use countersign_protocol::device_api::ServerTimeError;
 use countersign_protocol::id_token::IdTokenError;
+use countersign_protocol::pairing_key::NoKey;
 
 use crate::protocol::proof::Proof;
 use crate::{
@@ -37,6 +38,13 @@ fn all() -> Vec<Error> {
         refused(PairingRefusal::TicketSpent),
         refused(PairingRefusal::LimitExceeded),
         refused(PairingRefusal::PairingDisabled),
+        refused(PairingRefusal::DeviceCompromised),
+        refused(PairingRefusal::KeyInvalid),
+        refused(PairingRefusal::KeyExpired),
+        refused(PairingRefusal::KeyClaimed),
+        refused(PairingRefusal::OtherApplication),
+        refused(PairingRefusal::AlreadyPaired),
+        Error::NoPairingKey(NoKey),
         Error::PairingAlreadyRunning,
         Error::OfferUsed,
         Error::IdToken(IdTokenError::Expired),

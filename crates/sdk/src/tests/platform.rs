@@ -17,7 +17,8 @@ use countersign_protocol::jwk::{EcPublicKey, JwkSet, PublicJwk, PublicKey, Thumb
 use countersign_protocol::mobile_payload::{self, PushAddress};
 use countersign_protocol::pairing::{
     Authenticator, AuthenticatorKind, AuthenticatorStatus, DenialResponse, DenialStatus, Name,
-    PairingDenial, PairingRequest, PairingResponse, Reference, UserFacts, passcode_proof_holds,
+    Pair, PairingDenial, PairingFacts, PairingRequest, PairingResponse, Reference, UserFacts,
+    passcode_proof_holds,
 };
 use countersign_protocol::private_key::EcPrivateKey;
 use countersign_protocol::proof::{self, Jti, Peeked, Proof, Verified};
@@ -35,10 +36,12 @@ use crate::platform::{Method, Request, Response, Socket, Transport, TransportErr
 
 mod challenges;
 mod codes;
+mod keys;
 mod sockets;
 
 pub use challenges::{Challenge, LIFE_SECONDS, push};
 pub use codes::{CODE, CODE_SECONDS, ShownCode};
+pub use keys::{KEY, KEY_SECONDS, MadeKey};
 use sockets::Attempt;
 pub use sockets::Line;
 
@@ -121,6 +124,7 @@ pub struct FakePlatform {
     pub waited: Mutex<Option<u8>>,
     pub challenges: Mutex<Vec<Challenge>>,
     pub codes: Mutex<Vec<ShownCode>>,
+    pub keys: Mutex<BTreeMap<String, MadeKey>>,
     /// What a push service would bring to installations of the platform itself.
     pub hints: Mutex<Vec<PushMessage>>,
     /// What the next attempts to open a socket come to; after them there are none.
@@ -168,6 +172,7 @@ impl FakePlatform {
             waited: Mutex::default(),
             challenges: Mutex::default(),
             codes: Mutex::default(),
+            keys: Mutex::default(),
             hints: Mutex::default(),
             sockets: Mutex::default(),
             push: Mutex::default(),
@@ -254,6 +259,7 @@ impl FakePlatform {
             }
             (Method::Post, "/e/device/v1/pairings") => self.proven(request, Self::pair),
             (Method::Post, "/e/device/v1/pairings/denials") => self.proven(request, Self::deny),
+            (Method::Post, "/e/device/v1/pairing-keys/claims") => self.claim_key(request),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
             (Method::Post, "/e/device/v1/unpairings") => self.proven(request, Self::unpair),
             (Method::Post, path) if path.starts_with("/e/device/v1/authentication-codes/") => {
@@ -354,21 +360,29 @@ impl FakePlatform {
     }
 
     fn pair(&self, proof: &Verified<PairingRequest>) -> Response {
-        let (installation, body) = (proof.thumbprint(), proof.body());
-        let user = match self.spend(body.ticket.expose(), installation) {
-            Ok(user) => user,
-            Err(refusal) => return refusal,
-        };
-        self.learn_keys(installation, body);
-        let now = self.clock.now();
+        match self.spend(proof.body().ticket.expose(), proof.thumbprint()) {
+            Ok(user) => self.make_device(proof, user),
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn make_device<P: Pair>(&self, proof: &Verified<P>, user: String) -> Response {
         let device = Device {
             id: format!("device-{}", lock(&self.devices).len()),
             user,
-            installation,
+            installation: proof.thumbprint(),
             secret: random(&self.entropy),
         };
-        let ticket = body.ticket.expose().as_bytes();
-        let is_proven = passcode_proof_holds(ticket, 30, 1, &body.passcode, now);
+        self.learn_keys(device.installation, proof.body());
+        lock(&self.devices).push(device.clone());
+        self.paired(proof.body(), &device)
+    }
+
+    /// What a phone is answered that is this device now.
+    fn paired<P: Pair>(&self, body: &P, device: &Device) -> Response {
+        let facts_of = body.facts();
+        let (secret, now) = (facts_of.secret.as_bytes(), self.clock.now());
+        let is_proven = passcode_proof_holds(secret, 30, 1, facts_of.passcode, now);
         let sealed = Seed {
             device: device.id.clone(),
             secret: Secret::new(device.secret),
@@ -386,9 +400,8 @@ impl FakePlatform {
                     if is_proven { Ok(()) } else { Err("UnSynchronizedClock") },
                 ),
             ],
-            seed: has_passcodes.then(|| seed::seal(&sealed, &body.agreement, &self.entropy)),
+            seed: has_passcodes.then(|| seed::seal(&sealed, facts_of.agreement, &self.entropy)),
         };
-        lock(&self.devices).push(device);
         ok(201, &response)
     }
 

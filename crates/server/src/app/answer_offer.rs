@@ -149,7 +149,8 @@ impl Work for Approve {
         for effect in &step.effects {
             match effect {
                 Effect::CreateDevice(_) => {
-                    paired = Some(pairing.pair(tx, ground(tx, &ticket).await?).await?);
+                    let ground = ground(tx, &ticket).await?;
+                    paired = Some(pairing.pair(tx, ground).await?);
                 }
                 Effect::Audit { action, reason } => {
                     let event = audit::Event::of(*action, *reason);

@@ -10,7 +10,7 @@ use countersign_domain::{
     grant::{self, Effect, Event, Grant, Terms},
     id::Id,
     installation::Installation,
-    pairing::{self, NoOffer, State, Ticket},
+    pairing::{self, NoOffer, State, Ticket, Voucher},
     user::User,
 };
 use countersign_protocol::{
@@ -187,7 +187,9 @@ impl Exchange {
             application,
             installation,
             user,
-            multi_factor: grant.identity.methods.contains(&Method::Mfa),
+            voucher: Voucher::SignOn {
+                multi_factor: grant.identity.methods.contains(&Method::Mfa),
+            },
             devices: &devices,
             settings: &settings,
         };

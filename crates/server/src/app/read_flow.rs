@@ -17,7 +17,7 @@ use countersign_domain::{
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{StoreError, Tx, Work, challenge, grant as grants};
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::{
     App, Fault, Realm,

@@ -26,7 +26,9 @@ use super::{
     device::{json_text, pair_error},
     problem::{Detail, Problem},
 };
-use crate::app::{App, NewPairingKey, PairingKeyError, PairingKeyView, Realm, Worker};
+use crate::app::{
+    App, NewPairingKey, PairError, PairingKeyError, PairingKeyView, Realm, Worker,
+};
 
 /// `POST /v1/environments/{environment}/users/{user}/pairingKeys`
 pub(crate) async fn create(
@@ -225,6 +227,21 @@ pub(crate) async fn claim(
 ) -> Response {
     match app.claim_pairing_key(&realm, call).await {
         Ok(answer) => json_text(StatusCode::CREATED, answer),
+        Err(PairError::NoOffer(why)) => not_paired(why),
         Err(error) => pair_error(error),
     }
+}
+
+/// The key is good, and yet the phone may not be paired by it.
+fn not_paired(why: NoOffer) -> Response {
+    let message = why.to_string();
+    let detail = Detail::new(code_of(why), "proof.key", message.clone());
+    let detail = match why {
+        NoOffer::LimitReached { maximum } => {
+            detail.with_inner(json!({ "maximumAllowed": maximum }))
+        }
+        NoOffer::AlreadyPaired | NoOffer::Disabled | NoOffer::Compromised => detail,
+    };
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message);
+    problem.with(detail).into_response()
 }

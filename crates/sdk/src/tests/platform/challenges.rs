@@ -95,11 +95,12 @@ impl FakePlatform {
     }
 
     /// The person's phone has this user-verification key.
-    pub(super) fn learn_keys(&self, installation: Thumbprint, body: &PairingRequest) {
-        lock(&self.push).clone_from(&body.push);
-        let Some(jws) = &body.verification else { return };
-        let audience = PairingRequest::address(DEVICE_BASE);
-        let of = (installation, body.nonce.as_str());
+    pub(super) fn learn_keys<P: Pair>(&self, installation: Thumbprint, body: &P) {
+        let PairingFacts { nonce, verification, push, .. } = body.facts();
+        *lock(&self.push) = push.cloned();
+        let Some(jws) = verification else { return };
+        let audience = P::address(DEVICE_BASE);
+        let of = (installation, nonce);
         let key = VerificationKey::verify(jws, of, &audience, self.clock.now()).unwrap();
         lock(&self.verifications).insert(key.thumbprint(), (key, installation));
     }
