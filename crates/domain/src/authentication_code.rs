@@ -75,7 +75,7 @@ impl AuthenticationCode {
     pub const fn is_open(&self) -> bool {
         match self.state {
             State::Unclaimed | State::Claimed { .. } => true,
-            State::Completed { .. } | State::Denied { .. } | State::Expired => false,
+            State::Completed { .. } | State::Denied { .. } | State::Expired { .. } => false,
         }
     }
 
@@ -119,8 +119,11 @@ pub enum State {
     Completed { installation: Thumbprint, by: Candidate, approved: bool, at: Timestamp },
     /// The person has said no.
     Denied { installation: Thumbprint, user: Option<Id<User>>, at: Timestamp },
-    /// The time was over, or it was withdrawn.
-    Expired,
+    /// The time was over, or it was withdrawn. The phone that had it shall hear that.
+    Expired {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        installation: Option<Thumbprint>,
+    },
 }
 
 /// What can happen to a code.
@@ -184,9 +187,9 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
     let late = now >= code.expires_at();
     match &code.state {
         State::Unclaimed => match event {
-            Event::Tick if late => Ok(ended("expired")),
+            Event::Tick if late => Ok(ended(None, "expired")),
             Event::Tick => Ok(unchanged(code)),
-            Event::Withdraw => Ok(ended("withdrawn")),
+            Event::Withdraw => Ok(ended(None, "withdrawn")),
             Event::Claim { .. } if late => Err(Refusal::Expired),
             Event::Claim { installation, candidates } => {
                 claimed(code, *installation, candidates, now)
@@ -194,9 +197,9 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
             Event::Approve { .. } | Event::Deny { .. } => Err(Refusal::OtherInstallation),
         },
         State::Claimed { installation: own, candidates, .. } => match event {
-            Event::Tick if late => Ok(ended("expired")),
+            Event::Tick if late => Ok(ended(Some(*own), "expired")),
             Event::Tick => Ok(unchanged(code)),
-            Event::Withdraw => Ok(ended("withdrawn")),
+            Event::Withdraw => Ok(ended(Some(*own), "withdrawn")),
             Event::Claim { .. } => Err(Refusal::Claimed),
             Event::Approve { installation, .. } | Event::Deny { installation, .. }
                 if installation != own =>
@@ -214,7 +217,7 @@ pub fn apply(code: &AuthenticationCode, event: &Event, now: Timestamp) -> Result
             Event::Claim { .. } => Err(Refusal::Claimed),
             Event::Approve { .. } | Event::Deny { .. } => Err(Refusal::Ended),
         },
-        State::Expired => match event {
+        State::Expired { .. } => match event {
             Event::Tick | Event::Withdraw => Ok(unchanged(code)),
             Event::Claim { .. } | Event::Approve { .. } | Event::Deny { .. } => {
                 Err(Refusal::Expired)
@@ -231,8 +234,8 @@ const fn told(reason: &'static str, by: Option<Candidate>) -> Effect {
     Effect::Audit { action: audit::Action::AuthenticationCodeUpdated, reason, by }
 }
 
-fn ended(reason: &'static str) -> Step {
-    Step { state: State::Expired, effects: vec![told(reason, None)] }
+fn ended(installation: Option<Thumbprint>, reason: &'static str) -> Step {
+    Step { state: State::Expired { installation }, effects: vec![told(reason, None)] }
 }
 
 fn claimed(

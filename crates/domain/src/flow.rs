@@ -145,7 +145,8 @@ pub struct Identity {
     /// What was last shown that the user has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub possession: Option<Possession>,
-    /// The device on which the person has approved an authentication code. MFA steps that accept the device ask no more.
+    /// The device on which the person has approved an authentication code. That takes the place of a password, and MFA steps that
+    /// accept the device ask no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanned: Option<Id<Device>>,
 }
@@ -426,6 +427,12 @@ impl Identity {
     pub fn is_outdated_by(&self, password: &Password) -> bool {
         let changed = Some(password.changed_at) > self.authenticated_at;
         self.methods.contains(&Method::Pwd) && (password.must_change || changed)
+    }
+
+    /// Whether the user has given a password, or approved an authentication code in its place.
+    #[must_use]
+    pub fn has_signed_on(&self) -> bool {
+        self.methods.contains(&Method::Pwd) || self.scanned.is_some()
     }
 
     /// Whether it was shown that the user has something.

@@ -185,7 +185,7 @@ fn authentication_codes_are_stored_as_ever() {
         State::Claimed { installation, candidates: vec![by], at: NOW },
         State::Completed { installation, by, approved: true, at: NOW },
         State::Denied { installation, user: Some(id(1)), at: NOW },
-        State::Expired,
+        State::Expired { installation: Some(installation) },
     ];
     assert_complete(&states);
     for state in &states {

@@ -44,7 +44,7 @@ impl Machine for AuthenticationCode {
             State::Unclaimed | State::Claimed { .. } => "open",
             State::Completed { .. } => "completed",
             State::Denied { .. } => "denied",
-            State::Expired => "expired",
+            State::Expired { .. } => "expired",
         }
     }
 

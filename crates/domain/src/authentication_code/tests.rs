@@ -93,7 +93,7 @@ proptest! {
                     prop_assert!(owner.is_none_or(|owner| owner == *installation));
                     owner = Some(*installation);
                 }
-                State::Unclaimed | State::Expired => {}
+                State::Unclaimed | State::Expired { .. } => {}
             }
             if step.state == code.state {
                 prop_assert!(step.effects.is_empty());

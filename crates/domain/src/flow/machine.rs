@@ -319,16 +319,11 @@ fn shown(step: usize, code: Id<AuthenticationCode>) -> Step {
     Step::to(State::AuthenticationCode { step, code })
 }
 
-/// The phone and whom it has verified take the place of a user name and a password. An MFA step in their place is decided.
+/// The phone and whom it has verified take the place of a user name and a password. An MFA step is decided.
 fn code_approved(plan: Plan<'_>, step: usize, by: Candidate, now: Timestamp) -> Step {
     let identity = Identity::named(by.user).proved(Method::Swk, now).proved(Method::User, now);
     let identity = Identity { scanned: Some(by.device), ..identity };
-    match plan.actions.get(step) {
-        Some(ActionKind::MultiFactorAuthentication { .. }) => next(plan, step, identity),
-        Some(ActionKind::Login | ActionKind::IdentifierFirst) | None => {
-            next(plan, step + 1, identity)
-        }
-    }
+    next(plan, step, identity)
 }
 
 /// The person is asked for a device.
@@ -375,9 +370,8 @@ fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
     let rest = plan.actions.iter().enumerate().skip(step);
     for (step, action) in rest {
         match action {
-            // The user is known and has given a password, or a device that the policy puts before it.
-            ActionKind::Login | ActionKind::IdentifierFirst
-                if identity.methods.contains(&Method::Pwd) => {}
+            // The user is known and has given a password, or what takes its place.
+            ActionKind::Login | ActionKind::IdentifierFirst if identity.has_signed_on() => {}
             ActionKind::Login | ActionKind::IdentifierFirst => {
                 let (username, user) = (String::new(), Some(identity.user));
                 return Step::to(State::Password { step, username, user, proved: Some(identity) });

@@ -347,7 +347,9 @@ proptest! {
     fn beginning_again_forgets_everything(run in runs()) {
         for taken in run.taken.iter().filter(|taken| taken.event == Event::Reset) {
             prop_assert_eq!(&taken.step.state, &Flow::first(&run.actions));
-            let withdraws = |effect: &Effect| matches!(effect, Effect::Withdraw { .. });
+            let withdraws = |effect: &Effect| {
+                matches!(effect, Effect::Withdraw { .. } | Effect::WithdrawCode { .. })
+            };
             prop_assert!(taken.step.effects.iter().all(withdraws));
         }
     }

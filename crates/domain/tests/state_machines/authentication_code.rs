@@ -62,7 +62,7 @@ fn states() -> Samples<AuthenticationCode> {
             }),
         ),
         ("", authentication_code(State::Denied { installation, user: None, at: NOW })),
-        ("", authentication_code(State::Expired)),
+        ("", authentication_code(State::Expired { installation: None })),
     ]
 }
 

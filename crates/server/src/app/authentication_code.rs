@@ -260,7 +260,7 @@ async fn view(
             Some(one) => device::load(tx, code.environment, one.device).await?,
             None => None,
         },
-        State::Unclaimed | State::Denied { .. } | State::Expired => None,
+        State::Unclaimed | State::Denied { .. } | State::Expired { .. } => None,
     };
     let application = application::load(tx, code.environment, code.application).await?;
     let mobile = application.and_then(|application| application.mobile.clone());

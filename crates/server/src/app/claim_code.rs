@@ -283,7 +283,7 @@ const fn status(state: &State) -> CodeStatus {
         State::Claimed { .. } => CodeStatus::Claimed,
         State::Completed { .. } => CodeStatus::Completed,
         State::Denied { .. } => CodeStatus::Denied,
-        State::Expired => CodeStatus::Expired,
+        State::Expired { .. } => CodeStatus::Expired,
         State::Unclaimed => CodeStatus::Unknown,
     }
 }
@@ -305,7 +305,8 @@ impl Work for FindClaimant {
                 State::Claimed { installation, .. }
                 | State::Completed { installation, .. }
                 | State::Denied { installation, .. } => Some(*installation),
-                State::Unclaimed | State::Expired => None,
+                State::Expired { installation } => *installation,
+                State::Unclaimed => None,
             });
         let Some(claimant) = claimant else { return Ok(Vec::new()) };
         let devices = device::list_of_installation(tx, self.environment, claimant).await?;

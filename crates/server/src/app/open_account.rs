@@ -96,7 +96,7 @@ impl Work for Open {
             ask_for_a_device(&mut flow.actions);
         }
         let session = self.request.session.as_ref();
-        let known = known(tx, (&self.realm, call), (session, None), &mut flow).await?;
+        let known = known(tx, (&self.realm, call), (session, None), &own, &mut flow).await?;
         let mut seen = Seen { application: Some(own.into_value()), ..Seen::default() };
         begin(tx, call, &mut flow, known, &mut seen).await?;
         flows::insert(tx, &flow).await?;

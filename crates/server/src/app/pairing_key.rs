@@ -146,11 +146,12 @@ pub(super) fn key_topic(id: Id<PairingKey>) -> Topic {
     Topic::new(*id.as_bytes())
 }
 
-struct Create {
-    realm: Arc<Realm>,
-    call: Call,
-    id: Id<PairingKey>,
-    new: NewPairingKey,
+/// Makes one key. Another transaction may ask for it after it has looked who asks.
+pub(super) struct Create {
+    pub realm: Arc<Realm>,
+    pub call: Call,
+    pub id: Id<PairingKey>,
+    pub new: NewPairingKey,
 }
 
 impl Work for Create {

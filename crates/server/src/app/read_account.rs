@@ -214,8 +214,9 @@ pub(super) async fn enter(
     };
     let user = user::load(tx, realm.environment, identity.user).await?;
     let Some(user) = user.filter(|user| user.enabled) else { return Ok(Entered::Over) };
-    let own = application::load(tx, realm.environment, account::application(realm.environment));
-    if is_outdated(tx, &identity).await? || !own.await?.is_some_and(|own| own.enabled) {
+    let own = account::application(realm.environment);
+    let own = application::load(tx, realm.environment, own).await?;
+    if is_outdated(tx, &identity).await? || !own.is_some_and(|own| own.enabled) {
         return Ok(Entered::Over);
     }
     let mfa_policy = flow.actions.iter().find_map(|action| match action {

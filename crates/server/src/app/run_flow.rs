@@ -205,7 +205,8 @@ async fn settle(
         let facts = mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
-            scanned: identity.scanned,
+            // Another policy of a later flow may want more than what the device has shown once.
+            scanned: identity.scanned.filter(|_| flow.resumed.is_none()),
             authenticated: identity.authenticated_at.is_some(),
             resumed: flow.resumed.as_ref().filter(|resumed| resumed.user == identity.user),
             application: &scene.application,

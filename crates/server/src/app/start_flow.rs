@@ -122,9 +122,10 @@ impl Work for Start {
         let browser = self.realm.browser_hash(self.browser.expose());
         let mut flow = new_flow(tx, call, &application, request, browser).await?;
         flow.installation = installation;
+        let (realm, vouched) = (&*self.realm, self.resolved.vouched);
+        let session = (self.session.as_ref(), vouched);
+        let known = known(tx, (realm, call), session, &application, &mut flow).await?;
         let mut seen = Seen { application: Some(application.into_value()), ..Seen::default() };
-        let (realm, session) = (&*self.realm, self.session.as_ref());
-        let known = known(tx, (realm, call), (session, self.resolved.vouched), &mut flow).await?;
         begin(tx, call, &mut flow, known, &mut seen).await?;
         self.identify_by_hint(tx, &mut flow, &mut seen).await?;
         if let Some(refusal) = unanswered(&flow) {
@@ -175,10 +176,13 @@ impl Start {
 }
 
 /// Who is there, as far as the session, the application, by whom it vouches, or an ID token of before can tell.
+///
+/// What a phone has shown instead of a password counts only where the application lets phones do that.
 pub(super) async fn known(
     tx: &mut Tx<'_>,
     (realm, call): (&Realm, &Call),
     (session, vouched): (Option<&Secret<String>>, Option<Id<User>>),
+    application: &Application,
     flow: &mut Flow,
 ) -> Result<Known, StoreError> {
     let found = session::find(tx, realm, call, session).await?;
@@ -190,6 +194,8 @@ pub(super) async fn known(
         && !is_outdated(tx, &identity).await?
         && vouched.is_none_or(|vouched| vouched == user.id)
     {
+        let scanned = identity.scanned.filter(|_| application.oidc.phone_sign_on.is_some());
+        let identity = Identity { scanned, ..identity };
         flow.resumed = Some(identity.clone());
         return Ok(Known::Proved(identity));
     }

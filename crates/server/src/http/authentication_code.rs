@@ -189,7 +189,7 @@ pub(super) const fn status_name(state: &CodeState) -> &'static str {
         CodeState::Claimed { .. } => "CLAIMED",
         CodeState::Completed { .. } => "COMPLETED",
         CodeState::Denied { .. } => "DENIED",
-        CodeState::Expired => "EXPIRED",
+        CodeState::Expired { .. } => "EXPIRED",
     }
 }
 

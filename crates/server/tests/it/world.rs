@@ -274,11 +274,12 @@ impl World {
         Phone::holding(keys, wire, (clock, entropy), &self.issuer(), &application).await
     }
 
-    /// Another app of the bank, and a phone with it that vouches for ann.
+    /// Another app of the bank, and a phone with it that vouches for bob.
     pub async fn phone_with_another_app(&mut self) -> (Phone, Application) {
         let other = self.bank.another_native(&self.server).await;
         let own = std::mem::replace(&mut self.bank.native, other);
-        let phone = self.phone_paired_to("ann").await;
+        self.user("bob").await;
+        let phone = self.phone_paired_to("bob").await;
         (phone, std::mem::replace(&mut self.bank.native, own))
     }
 

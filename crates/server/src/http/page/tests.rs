@@ -80,10 +80,6 @@ fn asking<'a>(
     let without_push = Others { push: false, ..ALL };
     let scan = |stage| Screen::Scan { form, code: shown(text, stage), problem };
     [
-        ("waiting_scan", scan(Stage::Unclaimed)),
-        ("waiting_claimed", scan(Stage::Claimed(Question::Type("048213")))),
-        ("code_denied", scan(Stage::Denied)),
-        ("code_expired", scan(Stage::Expired)),
         ("login", Screen::Login { form, username: text, phone: true, problem }),
         ("identifier", Screen::Identifier { form, username: text, phone: true, problem }),
         ("password", Screen::Password { form, username: text, phone: true, problem }),
@@ -92,6 +88,10 @@ fn asking<'a>(
             Screen::PasswordChange { form, username: text, min_characters: 8, problem },
         ),
         ("device_selection", Screen::DeviceSelection { form, devices, problem }),
+        ("waiting_scan", scan(Stage::Unclaimed)),
+        ("waiting_claimed", scan(Stage::Claimed(Question::Type("048213")))),
+        ("code_denied", scan(Stage::Denied)),
+        ("code_expired", scan(Stage::Expired)),
         ("timed_out", Screen::TimedOut { form, device: text, others: ALL, problem }),
         ("waiting_silent", waiting(Question::Silent, Others::default())),
         ("waiting_approve", waiting(Question::Approve, without_push)),

@@ -86,7 +86,7 @@ impl Words {
                 CodeState::Unclaimed => Stage::Unclaimed,
                 CodeState::Claimed { .. } => Stage::Claimed(self.question(view)),
                 CodeState::Denied { .. } => Stage::Denied,
-                CodeState::Expired | CodeState::Completed { .. } => Stage::Expired,
+                CodeState::Expired { .. } | CodeState::Completed { .. } => Stage::Expired,
             },
             state: &words.state,
             events: &words.events_url,
