@@ -205,14 +205,15 @@ impl App {
         seen: Option<CodeStage>,
         most: Duration,
     ) -> Result<FlowView, ReadFlowError> {
-        let mut first = seen;
         let topic = flow_topic(handle.flow);
         let look = || self.read_flow(realm, handle.clone());
+        let mut first = seen;
         self.await_change((topic, most), look, |view| {
             let until = view.waits_until()?;
             // A code is claimed before it is approved, and may be shown anew: who waits is told of that too.
             let stage = view.code_stage();
-            (*first.get_or_insert(stage) == stage).then_some(until)
+            let is_news = *first.get_or_insert(stage) != stage;
+            (!is_news).then_some(until)
         })
         .await
     }
