@@ -301,6 +301,7 @@ pub fn pairing_key(state: pairing_key::State) -> PairingKey {
         applications: vec![id(1)],
         mfa_policy: id(1),
         format: KeyFormat::Numeric,
+        first_only: false,
         life_seconds: 600,
         created_at: NOW,
         updated_at: NOW,

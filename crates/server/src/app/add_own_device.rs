@@ -131,6 +131,7 @@ impl Work for Add {
             user: present.user.id,
             applications: Vec::new(),
             mfa_policy: present.mfa_policy,
+            first_only: all.is_empty(),
             correlation: call.origin.correlation.clone(),
         };
         let call = on_behalf_of(call, &present);

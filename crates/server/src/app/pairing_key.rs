@@ -28,6 +28,8 @@ pub struct NewPairingKey {
     pub applications: Vec<Id<Application>>,
     /// The MFA policy that must allow it; none: the default one of the environment.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// Whether it counts only as long as the user has no device.
+    pub first_only: bool,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -181,6 +183,7 @@ impl Work for Create {
             applications: ids,
             mfa_policy: policy.id,
             format: settings.pairing_key_format,
+            first_only: new.first_only,
             life_seconds,
             created_at: call.now,
             updated_at: call.now,

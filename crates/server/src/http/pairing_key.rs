@@ -159,7 +159,8 @@ impl Wanted {
         let policy = policy.map(|wanted| {
             action::id(&required(wanted.id, "policy.id")?, "policy.id")
         });
-        Ok(NewPairingKey { user, applications, mfa_policy: policy.transpose()?, correlation })
+        let (mfa_policy, first_only) = (policy.transpose()?, false);
+        Ok(NewPairingKey { user, applications, mfa_policy, first_only, correlation })
     }
 }
 
