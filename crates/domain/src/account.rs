@@ -2,7 +2,9 @@
 
 use countersign_protocol::time::Timestamp;
 
-use crate::{application::Application, device::Device, environment::Environment, flow::Identity, id::Id};
+use crate::{
+    application::Application, device::Device, environment::Environment, flow::Identity, id::Id,
+};
 
 /// The name under which the pages of the own account are one of the applications of an environment.
 pub const NAME: &str = "My account";

@@ -106,8 +106,7 @@ impl Work for Open {
 
 /// Whoever proves anew is asked for a device too, also where the sign-on itself goes without. Who has none passes.
 fn ask_for_a_device(actions: &mut Vec<ActionKind>) {
-    let asks =
-        |action: &ActionKind| matches!(action, ActionKind::MultiFactorAuthentication { .. });
+    let asks = |action: &ActionKind| matches!(action, ActionKind::MultiFactorAuthentication { .. });
     if !actions.iter().any(asks) {
         actions.push(ActionKind::MultiFactorAuthentication {
             mfa_policy: None,

@@ -118,7 +118,8 @@ impl Work for Read {
         let (of, id) = ((self.realm.environment, user.id), user.id);
         let devices = device::list_versions_of_user(tx, id).await?;
         let newest = list_sign_ons(tx, of, ENDS.1, LOOK_BACK).await?;
-        let devices: Vec<OwnDevice> = devices.into_iter().map(|device| own(device, &newest)).collect();
+        let devices: Vec<OwnDevice> =
+            devices.into_iter().map(|device| own(device, &newest)).collect();
         let mut sign_ons = match self.before {
             Some(before) => list_sign_ons(tx, of, before, PAGE + 1).await?,
             None => newest,

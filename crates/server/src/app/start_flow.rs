@@ -13,9 +13,7 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::{mobile_payload, secret::Secret, time::Timestamp};
-use countersign_store::{
-    StoreError, Tx, Work, application, flow as flows, sign_on_policy, user,
-};
+use countersign_store::{StoreError, Tx, Work, application, flow as flows, sign_on_policy, user};
 
 use super::{
     App, Call, Fault, FlowView, Realm,

@@ -260,10 +260,10 @@ mod tests {
     #[test]
     fn times_read_as_people_write_them() {
         let at = Timestamp::from_unix_seconds(1_767_603_600);
-        assert_eq!((day(at).as_str(), time(at).as_str()), (
-            "5 January 2026",
-            "5 January 2026, 09:00 UTC"
-        ));
+        assert_eq!(
+            (day(at).as_str(), time(at).as_str()),
+            ("5 January 2026", "5 January 2026, 09:00 UTC")
+        );
         assert_eq!(day(Timestamp::from_unix_seconds(1_767_225_599)), "31 December 2025");
     }
 
