@@ -8,8 +8,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
-        PushRules,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, MfaPolicy,
+        Mobile as MobileMethod, MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},

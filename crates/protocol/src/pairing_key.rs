@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::authentication_code::CODE_ALPHABET;
 use crate::device_api::DeviceRequest;
 use crate::jwk::EcPublicKey;
-use crate::mobile_payload::{
-    AppFacts, Confirmation, DeviceFacts, PushAddress, Unfit, check_facts,
-};
+use crate::mobile_payload::{AppFacts, Confirmation, DeviceFacts, PushAddress, Unfit, check_facts};
 use crate::otp::{DEFAULT_STEP_SECONDS, Passcode};
 use crate::pairing::{Pair, PairingFacts, PairingResponse};
 use crate::proof::Proof;

@@ -397,9 +397,7 @@ impl Error {
             }
             Self::PairingRefused {
                 reason:
-                    PairingRefusal::KeyInvalid
-                    | PairingRefusal::KeyExpired
-                    | PairingRefusal::KeyClaimed,
+                    PairingRefusal::KeyInvalid | PairingRefusal::KeyExpired | PairingRefusal::KeyClaimed,
                 ..
             } => "countersign.error.pairing_key_over",
             Self::NoPairingKey(_) => "countersign.error.no_pairing_key",

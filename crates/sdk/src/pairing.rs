@@ -210,16 +210,8 @@ async fn sign(installation: &Installation, ground: &Ground) -> Result<SignedProo
             let verification = verification.await?;
             let passcode = passcode_proof(ticket.expose().as_bytes(), *step_seconds, now);
             let ticket = ticket.clone();
-            let request = PairingRequest {
-                nonce,
-                ticket,
-                agreement,
-                verification,
-                passcode,
-                app,
-                dev,
-                push,
-            };
+            let request =
+                PairingRequest { nonce, ticket, agreement, verification, passcode, app, dev, push };
             installation.sign_request(request).await?
         }
         Ground::Key(key) => {

@@ -10,8 +10,8 @@ use countersign_domain::{
     installation::Installation,
     lockout::{Limit, Lockout},
     mfa_policy::{
-        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile, MobileApplication,
-        PushRules,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification,
+        Mobile, MobileApplication, PushRules,
     },
     population::Population,
     sealed::Sealed,

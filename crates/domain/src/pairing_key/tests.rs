@@ -60,8 +60,11 @@ fn a_key_is_for_its_applications_alone_and_says_so_only_while_it_lives() {
 
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
-        (1_u8..4, 1_u8..3, 1_u8..9)
-            .prop_map(|(phone, application, device)| claim(phone, application, device)),
+        (1_u8..4, 1_u8..3, 1_u8..9).prop_map(|(phone, application, device)| claim(
+            phone,
+            application,
+            device
+        )),
         prop_oneof![
             Just(NoOffer::Disabled),
             Just(NoOffer::Compromised),

@@ -35,8 +35,7 @@ fn states() -> Samples<PairingKey> {
         device: id(1),
         at: NOW,
     };
-    let states =
-        [State::Unclaimed { refused: None }, claimed, State::Expired { refused: None }];
+    let states = [State::Unclaimed { refused: None }, claimed, State::Expired { refused: None }];
     let sides = [("in time", 599), ("late", 600)];
     let aged = |state: &State| {
         let key = pairing_key(state.clone());

@@ -8,8 +8,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification, Mobile as MobileMethod,
-        MobileApplication, PushRules,
+        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, ExtraVerification,
+        Mobile as MobileMethod, MobileApplication, PushRules,
     },
     push_limit::PushLimitRules,
     sign_on_policy::{ActionKind, NoDevicesMode},

@@ -128,10 +128,7 @@ async fn a_key_that_never_arrived_and_has_expired_is_given_up() {
     world.platform.will(lose_all(|| Fate::LoseRequest));
     sdk.pair(KEY).await.unwrap_err();
     world.advance(KEY_SECONDS);
-    assert_eq!(
-        refusal(sdk.resume_pairing().await.map(Option::unwrap)),
-        PairingRefusal::KeyExpired
-    );
+    assert_eq!(refusal(sdk.resume_pairing().await.map(Option::unwrap)), PairingRefusal::KeyExpired);
     assert!(sdk.resume_pairing().await.unwrap().is_none());
     assert_eq!(world.device_count(), 0);
 }
@@ -173,12 +170,7 @@ async fn each_refusal_says_why_and_leaves_nothing_pending() {
         (DetailCode::PairingKeyExpired, PairingRefusal::KeyExpired, State, 10_005),
         (DetailCode::PairingKeyClaimed, PairingRefusal::KeyClaimed, State, 10_005),
         (DetailCode::AlreadyPaired, PairingRefusal::AlreadyPaired, State, 10_005),
-        (
-            DetailCode::PairingKeyOtherApplication,
-            PairingRefusal::OtherApplication,
-            State,
-            10_006,
-        ),
+        (DetailCode::PairingKeyOtherApplication, PairingRefusal::OtherApplication, State, 10_006),
         (DetailCode::LimitExceeded, PairingRefusal::LimitExceeded, Policy, 10_012),
         (DetailCode::PairingDisabled, PairingRefusal::PairingDisabled, Policy, 10_012),
         (DetailCode::DeviceCompromised, PairingRefusal::DeviceCompromised, Policy, 10_012),

@@ -15,9 +15,7 @@ use countersign_protocol::{
     proof::{Peeked, ProofError},
     secret::Secret,
 };
-use countersign_store::{
-    StoreError, Tx, Versioned, Work, application, pairing as tickets, user,
-};
+use countersign_store::{StoreError, Tx, Versioned, Work, application, pairing as tickets, user};
 use serde::Deserialize;
 
 use super::{

@@ -268,8 +268,7 @@ impl<P: Pair> Pairing<P> {
         };
         let proof = self.proved.key();
         let json = answer(tx, &proof, &response).await?;
-        let to =
-            if is_open && is_new { Recipient::of(tx, device.clone()).await? } else { None };
+        let to = if is_open && is_new { Recipient::of(tx, device.clone()).await? } else { None };
         let test = to.map(|to| Box::new(Test { proof, response, to }));
         Ok(Answered { json, test })
     }

@@ -26,9 +26,7 @@ use super::{
     device::{json_text, pair_error},
     problem::{Detail, Problem},
 };
-use crate::app::{
-    App, NewPairingKey, PairError, PairingKeyError, PairingKeyView, Realm, Worker,
-};
+use crate::app::{App, NewPairingKey, PairError, PairingKeyError, PairingKeyView, Realm, Worker};
 
 /// `POST /v1/environments/{environment}/users/{user}/pairingKeys`
 pub(crate) async fn create(
@@ -156,9 +154,8 @@ impl Wanted {
         };
         let applications = applications.into_iter().enumerate().map(application);
         let applications = applications.collect::<Result<_, _>>()?;
-        let policy = policy.map(|wanted| {
-            action::id(&required(wanted.id, "policy.id")?, "policy.id")
-        });
+        let policy =
+            policy.map(|wanted| action::id(&required(wanted.id, "policy.id")?, "policy.id"));
         let (mfa_policy, first_only) = (policy.transpose()?, false);
         Ok(NewPairingKey { user, applications, mfa_policy, first_only, correlation })
     }
@@ -181,7 +178,8 @@ fn json_of(realm: &Realm, view: &PairingKeyView) -> Value {
     };
     let is_over = matches!(key.state, KeyState::Expired { .. });
     let error = error.map(|why| (code_of(why), why.to_string()));
-    let error = error.or_else(|| is_over.then(|| ("EXPIRED", "the pairing key has expired".to_owned())));
+    let error =
+        error.or_else(|| is_over.then(|| ("EXPIRED", "the pairing key has expired".to_owned())));
     let reference = |id| json!({ "id": id });
     let applications: Vec<_> = key.applications.iter().map(reference).collect();
     let mut body = json!({

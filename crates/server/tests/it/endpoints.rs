@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 47] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 51] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -78,6 +78,10 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 47] = [
         Envelope,
     ),
     ("POST", "/{environment}/device/v1/authentication-codes/{code}/deny", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/pairing-keys/claims", Installation, Envelope),
+    ("POST", "/v1/environments/{environment}/users/{user}/pairingKeys", Worker, Envelope),
+    ("GET", "/v1/environments/{environment}/users/{user}/pairingKeys/{key}", Worker, Envelope),
+    ("DELETE", "/v1/environments/{environment}/users/{user}/pairingKeys/{key}", Worker, Envelope),
     ("POST", "/{environment}/authenticationCodes", Worker, Envelope),
     ("GET", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
     ("DELETE", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
@@ -93,7 +97,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 19] = [
+const HANDLERS: [(&str, &str); 20] = [
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
@@ -105,6 +109,7 @@ const HANDLERS: [(&str, &str); 19] = [
     ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
     ("user_code", include_str!("../../src/http/user_code.rs")),
     ("introspect", include_str!("../../src/http/introspect.rs")),
+    ("pairing_key", include_str!("../../src/http/pairing_key.rs")),
     ("par", include_str!("../../src/http/par.rs")),
     ("sign_off", include_str!("../../src/http/sign_off.rs")),
     ("revoke", include_str!("../../src/http/revoke.rs")),
@@ -189,7 +194,7 @@ fn call(
 ) -> Request<Body> {
     let path = path.replace("{environment}", environment).replace("{flow}", flow);
     let path = path.replace("{name}", "x").replace("{authentication}", flow);
-    let path = path.replace("{code}", flow);
+    let path = path.replace("{code}", flow).replace("{user}", flow).replace("{key}", flow);
     let url = match path.rsplit('/').next() {
         Some("signon" | "events" | "resume") => format!("{path}?flowId={flow}"),
         Some("time") => format!("{path}?kid={}&jti={}", "A".repeat(43), "A".repeat(22)),
@@ -200,6 +205,7 @@ fn call(
         Browser if url.contains("/flows/") => "application/vnd.pingidentity.session.reset+json",
         Worker if url.ends_with("/deviceAuthentications") => JSON,
         Worker if url.ends_with("/authenticationCodes") => JSON,
+        Worker if url.ends_with("/pairingKeys") => JSON,
         Worker => "application/vnd.pingidentity.device.select+json",
         Anyone | Browser | Client | Bearer => FORM,
     };

@@ -23,6 +23,7 @@ mod fuzz;
 mod keys;
 mod listener;
 mod oidc;
+mod pairing_key;
 mod phone_sign_on;
 mod push;
 mod signon;

@@ -8,6 +8,7 @@ mod chromium;
 mod client;
 #[macro_use]
 mod engines;
+mod pairing_key;
 mod phone;
 mod push_service;
 mod receiver;
@@ -44,6 +45,7 @@ pub use self::{
     browser::{Browser, Page},
     chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
+    pairing_key::MadeKey,
     phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},

@@ -74,6 +74,11 @@ impl Phone {
         unsigned.signed(&signature)
     }
 
+    /// Its public keys.
+    pub async fn keys(&self) -> PublicKeys {
+        self.platform.key_store.ensure().await.unwrap()
+    }
+
     /// A proof signed by its user-verification key, for any address.
     pub async fn verified_proof<P: Proof>(&self, audience: &str, body: P) -> String {
         let Platform { key_store, clock, entropy, .. } = &self.platform;

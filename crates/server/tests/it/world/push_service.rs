@@ -169,6 +169,11 @@ impl PushWorld {
         paired(&self.world, &self.services, self.service, username).await
     }
 
+    /// A phone with a push address that nobody is paired to.
+    pub async fn unpaired(&self) -> (Phone, String) {
+        unpaired(&self.world, &self.services, self.service).await
+    }
+
     /// The next message for ann's phone, once the server has sent what it has to send.
     pub async fn message(&self) -> Message {
         self.world.server.send_due().await.unwrap();
@@ -209,17 +214,25 @@ fn app_of(service: PushService) -> &'static str {
     }
 }
 
+/// A phone with a push address that nobody is paired to.
+async fn unpaired(world: &World, services: &PushServices, service: PushService) -> (Phone, String) {
+    let token = services.installations(service).install(app_of(service)).unwrap();
+    let phone = world.phone().await;
+    let environment = (service == PushService::Apns).then_some(PushEnvironment::Production);
+    phone.sdk.set_device_token(service, &token, environment).await.unwrap();
+    (phone, token)
+}
+
 async fn paired(
     world: &World,
     services: &PushServices,
     service: PushService,
     username: &str,
 ) -> (Phone, String) {
-    let token = services.installations(service).install(app_of(service)).unwrap();
-    let phone = world.phone().await;
-    let environment = (service == PushService::Apns).then_some(PushEnvironment::Production);
-    phone.sdk.set_device_token(service, &token, environment).await.unwrap();
+    let (phone, token) = unpaired(world, services, service).await;
     world.pair(&phone, username).await;
+    // The message that tests the way to a new device.
+    services.receive(service, &token).await;
     // The passcode of the moment of the pairing never counts.
     world.advance(30);
     (phone, token)
