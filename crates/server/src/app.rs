@@ -155,6 +155,7 @@ pub use self::{
     start_flow::{StartError, StartFlow, Started},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
+    wake_for_others::Heard,
     watch_challenges::{Sight, Watch, WatchError, Woken},
 };
 use self::{check_readiness::Readiness, guesses::Guesses, realms::Realms};

@@ -17,7 +17,7 @@ use crate::{Engine, Row, StoreError, Tx};
 pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, DELETE_EXPIRED];
 
 const INSERT: &str = "INSERT INTO wakes (at, id) VALUES ($1, $2) ON CONFLICT (at, id) DO NOTHING";
-const LIST: &str = "SELECT id FROM wakes WHERE at >= $1 ORDER BY at, id LIMIT $2";
+const LIST: &str = "SELECT at, id FROM wakes WHERE at >= $1 ORDER BY at, id LIMIT $2";
 const DELETE_EXPIRED: &str = "DELETE FROM wakes WHERE (at, id) IN \
      (SELECT at, id FROM wakes WHERE at < $1 ORDER BY at, id LIMIT $2)";
 
@@ -124,10 +124,14 @@ pub async fn wake(tx: &mut Tx<'_>, topic: Topic, now: Timestamp) -> Result<(), S
     Ok(())
 }
 
-/// What was woken since a time, on whatever node.
-pub async fn list(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Topic>, StoreError> {
+/// What was woken since a time, on whatever node, and when.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    since: Timestamp,
+) -> Result<Vec<(Timestamp, Topic)>, StoreError> {
     let rows = tx.query(LIST, &[since.into(), MAX_LISTED.into()]).await?;
-    rows.iter().map(|row: &Row| row.bytes(0).map(Topic)).collect()
+    let wake = |row: &Row| Ok((Timestamp::from_micros(row.int(0)?), Topic(row.bytes(1)?)));
+    rows.iter().map(wake).collect()
 }
 
 /// Forgets at most `limit` wakes of before a time. Returns how many.

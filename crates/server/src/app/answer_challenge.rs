@@ -189,8 +189,14 @@ impl App {
         let overdue = self.store.read(ListOverdue { now: self.now() }).await?;
         let mut ended = 0;
         for (environment, id) in overdue {
-            self.end_overdue(environment, id).await?;
-            ended += 1;
+            match self.end_overdue(environment, id).await {
+                Ok(()) => ended += 1,
+                // One that cannot be ended shall not keep the others waiting.
+                Err(fault @ Fault::Internal(_)) => {
+                    tracing::error!(challenge = %id, error = %fault, "cannot end a challenge that is overdue");
+                }
+                Err(busy @ Fault::Busy(_)) => return Err(busy),
+            }
         }
         Ok(ended)
     }

@@ -6,7 +6,7 @@ use countersign_domain::audit::Part;
 use countersign_store::Engine;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::app::{App, Fault, Origin};
+use crate::app::{App, Fault, Heard, Origin};
 
 /// How often overdue challenges are looked for. Whoever waits for one ends it to the moment; this is for those that nobody
 /// waits for.
@@ -22,6 +22,7 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
     let mut woken = interval(WAKE_INTERVAL);
     overdue.set_missed_tick_behavior(MissedTickBehavior::Delay);
     woken.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Heard::default();
     let meter = app.metrics().worker("challenges");
     let shares = app.store().engine() == Engine::Postgres;
     loop {
@@ -41,7 +42,7 @@ pub(crate) async fn run(app: Arc<App>, stopped: impl Future<Output = ()>) {
                     }
                 }
                 _ = woken.tick(), if shares => {
-                    if let Err(error) = app.wake_for_others().await {
+                    if let Err(error) = app.wake_for_others(&mut heard).await {
                         tracing::warn!(%error, "cannot see what other nodes change");
                     }
                 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{Client, MFA_BYPASS, PASSWORD, Page, Phone, SITE_ADDRESS, Step, World};
 
 mod attacks;
+mod chromium;
 mod flows;
 mod pages;
 

@@ -12,6 +12,7 @@ mod pairing_key;
 mod phone;
 mod push_service;
 mod receiver;
+mod scene;
 mod signer;
 #[macro_use]
 mod snapshot;
@@ -49,6 +50,7 @@ pub use self::{
     phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},
+    scene::{Scene, is_browser_skipped},
     signer::{KeyPage, by_key, by_secret, key_set, proof, thumbprint},
     snapshot::named_ids,
     time::START,

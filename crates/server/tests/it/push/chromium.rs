@@ -1,52 +1,16 @@
-//! The hosted pages in a real browser, whose pictures are left in the target folder.
+//! The hosted pages of a question to a phone, in a real browser.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-
-use axum::{Router, response::Html, routing::get};
 use countersign_domain::{
     application::NumberMatchingKind,
     mfa_policy::{DeviceAuthorization, ExtraVerification, MfaPolicy},
     sign_on_policy::NoDevicesMode,
 };
-use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::{DenyReason, NotificationObject, RemoteNotification};
-use countersign_server::Server;
-use countersign_store::Engine;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 
-use crate::world::{Chromium, Client, PASSWORD, PushWorld, Step};
-
-/// The real server on loopback, an application beside it, and a browser before both.
-struct Scene {
-    w: PushWorld,
-    server: Server,
-    site: Client,
-    browser: Chromium,
-}
+use crate::world::{Scene, Step, is_browser_skipped};
 
 impl Scene {
-    async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base_url = format!("http://{}", listener.local_addr().unwrap());
-        let change = |settings: &mut countersign_server::Settings| settings.base_url = base_url;
-        let w = PushWorld::with(Engine::Sqlite, PushService::Fcm, change).await;
-        let server = Server::start_on(Arc::clone(&w.world.server), listener, None).unwrap();
-        let address = application().await;
-        let site = w.world.bank.unusual_site(&w.world.server, |site| {
-            "Bank".clone_into(&mut site.name);
-            site.redirect_uris = vec![address.clone()];
-        });
-        let (bank, site) = (&w.world.bank, site.await.id);
-        let policy = bank.sign_on_policy.id;
-        let server_app = &w.world.server;
-        server_app.assign_sign_on_policy(bank.environment.id, site, policy, 1).await.unwrap();
-        let site = w.world.client(&site.to_string(), &address);
-        Self { w, server, site, browser: Chromium::start().await }
-    }
-
     async fn ask_by_push(&mut self, kind: Option<NumberMatchingKind>) {
         self.w.ask_by_push(|rules| rules.number_matching = kind.is_some()).await;
         let kind = kind.unwrap_or_default();
@@ -61,19 +25,6 @@ impl Scene {
         world.bank.change_mfa_policy(&world.server, change).await;
     }
 
-    /// Opens the first page of a sign-on, as a new person would.
-    async fn arrive(&mut self) {
-        self.browser.call("Network.clearBrowserCookies", serde_json::json!({})).await;
-        self.browser.open(&self.site.authorize_url(&self.site.request())).await;
-        self.browser.arrive("Sign in").await;
-    }
-
-    async fn sign_in(&mut self) {
-        self.browser.fill("username", "ann").await;
-        self.browser.fill("password", PASSWORD).await;
-        self.browser.press("login").await;
-    }
-
     async fn asked(&mut self) -> NotificationObject {
         self.arrive().await;
         self.sign_in().await;
@@ -85,45 +36,11 @@ impl Scene {
         let number = self.browser.evaluate("document.getElementById('number').textContent").await;
         number.as_str().unwrap().parse().unwrap()
     }
-
-    async fn picture(&mut self, name: &str) {
-        self.browser.picture(&pictures(), name).await;
-    }
-
-    async fn end(self) {
-        self.browser.end();
-        self.server.stop().await;
-    }
-}
-
-/// An application to come back to.
-async fn application() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let welcome = async || Html("<!doctype html><link rel=icon href=data:,><h1>Welcome</h1>");
-    let router = Router::new().route("/callback", get(welcome));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}/callback")
-}
-
-fn pictures() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages")
-}
-
-/// Whether this run goes without a real browser, by request.
-#[expect(clippy::disallowed_methods, reason = "the test harness reads the environment")]
-fn is_skipped() -> bool {
-    let skipped = std::env::var("COUNTERSIGN_TEST_SKIP").unwrap_or_default();
-    let skipped = skipped.split(',').any(|part| part == "browser");
-    if skipped {
-        println!("skipped: there shall be no browser");
-    }
-    skipped
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_yes_on_the_phone_lets_the_page_go_on_by_itself() {
-    if is_skipped() {
+    if is_browser_skipped() {
         return;
     }
     let mut scene = Scene::new().await;
@@ -151,7 +68,7 @@ async fn a_yes_on_the_phone_lets_the_page_go_on_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_page_shows_itself_on_phone_and_desk_by_day_and_by_night() {
-    if is_skipped() {
+    if is_browser_skipped() {
         return;
     }
     let mut scene = Scene::new().await;
@@ -199,7 +116,7 @@ async fn each_page_shows_itself_on_phone_and_desk_by_day_and_by_night() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_an_app_goes_on_after_the_silent_push_and_offers_a_button_where_the_app_does_not_open()
  {
-    if is_skipped() {
+    if is_browser_skipped() {
         return;
     }
     let mut scene = Scene::new().await;
@@ -230,7 +147,7 @@ async fn a_page_of_an_app_goes_on_after_the_silent_push_and_offers_a_button_wher
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_scripts_the_page_reads_itself_anew() {
-    if is_skipped() {
+    if is_browser_skipped() {
         return;
     }
     let mut scene = Scene::new().await;

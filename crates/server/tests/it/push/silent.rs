@@ -4,6 +4,7 @@ use countersign_domain::{mfa_policy::ExtraVerification, sign_on_policy::NoDevice
 use countersign_emulator::push_service::fault::Fault;
 use countersign_protocol::mobile_payload::PushService;
 use countersign_sdk::RemoteNotification;
+use countersign_server::app::Heard;
 use countersign_store::Engine;
 use serde_json::json;
 use tokio::time::{Duration, timeout};
@@ -213,8 +214,9 @@ async fn who_waits_at_another_node_goes_on_too() {
     // What the worker of that node does all the time.
     let node = std::sync::Arc::clone(&other);
     let woken = tokio::spawn(async move {
+        let mut heard = Heard::default();
         loop {
-            node.wake_for_others().await.unwrap();
+            node.wake_for_others(&mut heard).await.unwrap();
         }
     });
     let waiting = with(get(&sign_on.url()), "prefer", "wait=20");

@@ -156,18 +156,23 @@ impl Chromium {
 
     /// Waits until the page with this heading is there.
     pub async fn arrive(&mut self, heading: &str) {
-        let shown =
-            "document.readyState === 'complete' && document.querySelector('h1')?.textContent";
+        let heading = Value::from(heading);
+        self.until(&format!("document.querySelector('h1')?.textContent === {heading}")).await;
+    }
+
+    /// Waits until a page is there of which this is true.
+    pub async fn until(&mut self, expression: &str) {
+        let there = format!("document.readyState === 'complete' && {expression}");
         let arrives = async {
             // There is nothing to look at while one page makes way for the next.
-            while !self.value_of(shown).await.is_ok_and(|value| value == heading) {
+            while !self.value_of(&there).await.is_ok_and(|value| value == true) {
                 // Each page that is complete says so once.
                 while self.event().await["method"] != "Page.loadEventFired" {}
             }
         };
         if timeout(PATIENCE, arrives).await.is_err() {
             let there = self.evaluate("document.documentElement.outerHTML").await;
-            panic!("no page {heading:?}, but {there}");
+            panic!("no page with {expression}, but {there}");
         }
     }
 
@@ -197,6 +202,23 @@ impl Chromium {
         self.evaluate(&press).await;
     }
 
+    /// The page as the screen shows it now, as a PNG.
+    pub async fn screenshot(&mut self) -> Vec<u8> {
+        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
+        STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// What axe-core finds serious on the page (WCAG 2.2, levels A and AA): the names of the rules, with the elements.
+    pub async fn barriers(&mut self, axe: &str) -> Vec<String> {
+        // The source comes by the protocol, which the policy of the page does not bind.
+        self.evaluate(&format!("{axe}; 0")).await;
+        let run = "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })\
+                   .then(({ violations }) => violations\
+                   .map(({ id, impact, nodes }) => `${id} (${impact}): ${nodes.map((n) => n.html).join(' ')}`))";
+        let found = self.evaluate(run).await;
+        serde_json::from_value(found).unwrap()
+    }
+
     /// Takes pictures of the page as all kinds of screens show it, and checks that it fits them.
     pub async fn picture(&mut self, folder: &Path, name: &str) {
         fs::create_dir_all(folder).unwrap();
@@ -211,8 +233,7 @@ impl Chromium {
             self.call("Emulation.setEmulatedMedia", media).await;
             let wide = self.evaluate("document.documentElement.scrollWidth").await;
             assert_eq!(wide, width, "{name} is wider than {look}");
-            let shot = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
-            let bytes = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+            let bytes = self.screenshot().await;
             fs::write(folder.join(format!("{name}-{look}.png")), bytes).unwrap();
         }
     }
