@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query},
-    http::{HeaderMap, StatusCode, request::Parts},
+    extract::{FromRequestParts, Path, Query, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
@@ -27,7 +27,7 @@ use self::screen::{KeyWords, Words, key_status};
 use super::{
     action::preferred_wait,
     authorize::{PageAt, gone, see, set_cookie, sign_on_url, with_session},
-    caller::{Anyone, Browser, cookie_name},
+    caller::{Anyone, At, Browser, cookie_name},
     correlation::Correlation,
     form::{FormError, Members},
     page::{Done, FailureText, Form, Page, Problem, Screen},
@@ -82,17 +82,20 @@ pub(crate) async fn act(_: Browser, stay: Stay, members: Result<Members, FormErr
 /// `GET /{environment}/account/pairing-keys/{key}?flowId=`: whether a phone has come, for the page that waits for one. With
 /// `Prefer: wait=SECONDS` it is answered once one has, or when the time is over.
 pub(crate) async fn pairing_key(
-    _: Browser,
-    stay: Stay,
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    browser: Browser,
     Path((_, key)): Path<(String, String)>,
-    headers: HeaderMap,
+    request: Parts,
 ) -> Response {
     let not_found = || problem::Problem::not_found("there is no such pairing key").into_response();
-    let (Some(flow), Ok(key)) = (stay.named.flow(), key.parse::<Id<PairingKey>>()) else {
-        return not_found();
-    };
-    let wait = preferred_wait(&headers).map(|wait| wait.min(stay.app.settings().longest_wait()));
-    match stay.app.read_own_key(&stay.realm, (stay.visit(flow), key), wait).await {
+    let named = Query::<Named>::try_from_uri(&request.uri).map(|Query(named)| named);
+    let flow = named.unwrap_or_default().flow();
+    let (Some(flow), Ok(key)) = (flow, key.parse::<Id<PairingKey>>()) else { return not_found() };
+    let wait = preferred_wait(&request.headers);
+    let wait = wait.map(|wait| wait.min(app.settings().longest_wait()));
+    let visit = AccountVisit { flow, cookie: browser.cookie, session: browser.session };
+    match app.read_own_key(&realm, (visit, key), wait).await {
         Ok(Some(view)) => Json(json!({ "status": key_status(&view.key) })).into_response(),
         Ok(None) => not_found(),
         Err(fault) => FaultResponse(fault).into_response(),
