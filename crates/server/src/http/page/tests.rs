@@ -255,7 +255,7 @@ fn every_control_of_the_account_is_named_and_every_form_has_the_token() {
         assert_eq!(ids, distinct, "{name}: two controls of one name");
         let tokens = html.matches(r#"name="token" value="t0ken""#).count();
         assert_eq!(tokens, tags(&html, "form").len(), "{name}");
-        assert!(!html.contains("></button>"), "{name}: a button without words");
+        assert!(!html.contains("\"></button>"), "{name}: a button without words");
         assert_eq!(html.contains("http-equiv"), name.starts_with("add_device"), "{name}");
         assert_eq!(tags(&html, "h1").len(), 1, "{name}");
     }

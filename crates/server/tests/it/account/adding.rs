@@ -67,7 +67,7 @@ async fn the_first_device_rests_on_a_password(w: &mut World) {
     let other = w.phone().await;
     let refused = other.sdk.pair(&second_key).await;
     let Err(Error::PairingRefused { reason, .. }) = refused else { panic!("{refused:?}") };
-    assert_eq!(reason, PairingRefusal::Disabled);
+    assert_eq!(reason, PairingRefusal::PairingDisabled);
     assert_eq!(devices(w, &w.bank.ann).await.len(), 1);
 }
 
