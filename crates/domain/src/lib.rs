@@ -12,6 +12,7 @@
 //! | device | an installation paired to one user |
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
+//! | pairing key | the digits or characters by which a person pairs a phone by hand |
 //! | flow | one run of authorize, from request to code or error |
 //! | session | a browser in which somebody has signed in; its id is the `sid` of tokens |
 //! | device code | a request of a device without a browser, which a person allows somewhere else (RFC 8628) |

@@ -8,7 +8,8 @@
 //! 2. [`Countersign::generate_mobile_payload`] before each sign-in; the app adds it to the
 //!    authorize request.
 //! 3. [`Countersign::process_id_token`] after it. When that gives a [`PairingObject`], ask the
-//!    user, and call [`PairingObject::approve`] or [`PairingObject::deny`].
+//!    user, and call [`PairingObject::approve`] or [`PairingObject::deny`]. Or [`Countersign::pair`] with a key that the user has
+//!    typed or scanned.
 //! 4. [`Countersign::set_device_token`] at every start, and [`Countersign::process_remote_notification`]
 //!    for every push message. When that gives a [`NotificationObject`], show it, and call
 //!    [`NotificationObject::approve`] or [`NotificationObject::deny`].
@@ -36,7 +37,11 @@
 //! | `Rejected`, `Answer` | Server | | 10000 | report with the correlation id |
 //! | `NotPaired` | State | | 10008 | show that the phone is not paired |
 //! | `PairingRefused` by ticket, `OfferUsed`, `OfferExpired` | State | | 10005 | sign in again |
-//! | `PairingRefused` by limit or switch | Policy | | 10012 | explain |
+//! | `PairingRefused` by key | State | | 10005 | ask for a fresh key |
+//! | `PairingRefused` by `AlreadyPaired` | State | | 10005 | nothing: it is paired |
+//! | `PairingRefused` by `OtherApplication` | State | | 10006 | say that the key is for another app |
+//! | `PairingRefused` by limit, switch or requirements | Policy | | 10012 | explain |
+//! | `NoPairingKey` | Input | | 10005 | say that this is no pairing key |
 //! | `PairingAlreadyRunning` | State | yes | 10013 | wait |
 //! | `IdToken`, `Discovery`, `ServerTime` | Security | | 10017 | do not go on |
 //! | `OtherInstallation` | Security | | 10023 | do not go on |

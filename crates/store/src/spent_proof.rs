@@ -9,13 +9,15 @@ use countersign_protocol::{
 
 use crate::{StoreError, Tx};
 
-pub(crate) const STATEMENTS: &[&str] = &[SPEND, LOAD, ANSWER, FIND_KEY, DELETE_EXPIRED];
+pub(crate) const STATEMENTS: &[&str] = &[SPEND, LOAD, ANSWER, AMEND, FIND_KEY, DELETE_EXPIRED];
 
 const SPEND: &str = "INSERT INTO spent_proofs (expires_at, thumbprint, jti, environment_id, digest) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (expires_at, thumbprint, jti) DO NOTHING";
 const LOAD: &str = "SELECT digest, answer FROM spent_proofs WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3";
 const ANSWER: &str = "UPDATE spent_proofs SET answer = $4, public_key = $5 \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NULL";
+const AMEND: &str = "UPDATE spent_proofs SET answer = $4 \
+     WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NOT NULL";
 const FIND_KEY: &str = "SELECT public_key FROM spent_proofs \
      WHERE expires_at = $1 AND thumbprint = $2 AND jti = $3 AND answer IS NOT NULL";
 const DELETE_EXPIRED: &str = "DELETE FROM spent_proofs WHERE (expires_at, thumbprint, jti) IN \
@@ -83,6 +85,13 @@ pub async fn answer(tx: &mut Tx<'_>, key: &Key, answer: &str) -> Result<(), Stor
     let expires_at = (*expires_at).into();
     let params = [expires_at, thumbprint.into(), jti.into(), answer.into(), public_key.into()];
     tx.swap(ANSWER, &params).await
+}
+
+/// Says more in the answer to a proof that was answered.
+pub async fn amend(tx: &mut Tx<'_>, key: &Key, answer: &str) -> Result<(), StoreError> {
+    let Key { thumbprint, jti, expires_at, .. } = key;
+    let params = [(*expires_at).into(), thumbprint.into(), jti.into(), answer.into()];
+    tx.swap(AMEND, &params).await
 }
 
 /// The key that signed a proof which was answered, so that it can be answered again after its device is gone.

@@ -346,7 +346,10 @@ impl App {
         response.authenticators.insert(0, push);
         let tested = serde_json::to_string(&response);
         let json = tested.map_err(|_| Fault::broken("an answer has no JSON"))?;
-        self.store.write(Amend { proof, json: json.clone() }).await?;
+        // The phone is paired whether or not this is kept.
+        if let Err(error) = self.store.write(Amend { proof, json: json.clone() }).await {
+            tracing::warn!(%error, "cannot keep the result of a test message");
+        }
         Ok(json)
     }
 }
@@ -378,7 +381,7 @@ impl Work for Amend {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        spent_proof::answer(tx, &self.proof, &self.json).await
+        spent_proof::amend(tx, &self.proof, &self.json).await
     }
 }
 

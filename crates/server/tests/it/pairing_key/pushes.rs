@@ -5,8 +5,10 @@ use countersign_emulator::push_service::{
     fcm::ErrorCode,
 };
 use countersign_protocol::{
-    mobile_payload::PushService,
+    challenge::VerificationKey,
+    mobile_payload::{Confirmation, PushAddress, PushService},
     pairing::{AuthenticatorKind, AuthenticatorStatus},
+    pairing_key::KeyPairingRequest,
 };
 use countersign_sdk::{PairingInfo, RemoteNotification};
 
@@ -32,6 +34,35 @@ async fn a_test_message_that_the_service_takes_arrives_and_says_that_push_works(
         assert!(matches!(told, RemoteNotification::Test { id } if id == info.device));
         assert!(!p.services.has_message(service, &token));
     }
+}
+
+#[tokio::test]
+async fn who_sends_the_same_claim_again_is_told_the_result_of_the_test_and_causes_no_other() {
+    let p = PushWorld::new(PushService::Fcm).await;
+    let (phone, token) = p.unpaired().await;
+    let (w, key) = (&p.world, p.world.pairing_key().await);
+    let push = PushAddress {
+        service: PushService::Fcm,
+        address: token.clone(),
+        environment: None,
+        enabled: true,
+    };
+    let keys = phone.keys().await;
+    let address = w.key_claims_url();
+    let mut claim =
+        KeyPairingRequest { push: Some(push), ..w.key_request(&phone, key.characters()).await };
+    let statement = VerificationKey {
+        cnf: Confirmation { jwk: keys.verification.unwrap() },
+        installation: keys.possession.thumbprint(),
+        nonce: claim.nonce.clone(),
+    };
+    claim.verification = Some(phone.verified_proof(&address, statement).await);
+    let proof = phone.proof(&address, claim).await;
+    let first = w.claim_key(&proof).await.must_be(201);
+    assert_eq!(first.json()["authenticators"][0]["status"], "completed");
+    assert_eq!(w.claim_key(&proof).await.must_be(201).body, first.body);
+    p.services.receive(PushService::Fcm, &token).await;
+    assert!(!p.services.has_message(PushService::Fcm, &token));
 }
 
 #[tokio::test]

@@ -103,8 +103,8 @@ async fn a_key_is_for_the_applications_that_it_was_made_for() {
     let wanted = json!({
         "policy": { "id": w.bank.mfa_policy.id }, "applications": [{ "id": w.bank.native.id }],
     });
-    let bob = w.user("bob").await;
-    let mut key = w.backend().await.make_key(bob.id, &wanted).await;
+    let ann = w.bank.ann.id;
+    let mut key = w.backend().await.make_key(ann, &wanted).await;
     let refused = other.sdk.pair(key.characters()).await;
     assert_eq!(refusal(refused), PairingRefusal::OtherApplication);
     // Who says to be another application than there is hears the same.
@@ -119,8 +119,8 @@ async fn a_key_is_for_the_applications_that_it_was_made_for() {
     assert_eq!(reasons(&w, FAILED).await, ["other_application"; 3]);
     phone.sdk.pair(key.characters()).await.unwrap();
     // Without a list, a key is for all that the policy lets be paired.
-    let key = w.pairing_key_of(bob.id).await;
-    assert_eq!(other.sdk.pair(key.characters()).await.unwrap().user.id, bob.id.to_string());
+    let key = w.pairing_key().await;
+    assert_eq!(other.sdk.pair(key.characters()).await.unwrap().user.id, ann.to_string());
 }
 
 #[tokio::test]

@@ -40,18 +40,8 @@ impl World {
         self.backend().await.make_key(user, &self.key_wanted()).await
     }
 
-    /// What a phone sends to be paired by a key.
-    pub async fn key_claim_of(&self, phone: &Phone, key: &str) -> String {
-        self.key_claim_with(phone, key, |_| {}).await
-    }
-
-    /// The same, changed before it is signed.
-    pub async fn key_claim_with(
-        &self,
-        phone: &Phone,
-        key: &str,
-        change: impl FnOnce(&mut KeyPairingRequest),
-    ) -> String {
+    /// What a phone says to be paired by a key.
+    pub async fn key_request(&self, phone: &Phone, key: &str) -> KeyPairingRequest {
         let nonce = self.wire.get(&self.url("/device/v1/nonce")).await.must_be(200).json();
         let keys = phone.keys().await;
         let app = AppFacts {
@@ -69,7 +59,7 @@ impl World {
             screen_lock: None,
             rooted: None,
         };
-        let mut claim = KeyPairingRequest {
+        KeyPairingRequest {
             nonce: nonce["nonce"].as_str().unwrap().to_owned(),
             key: key.parse().unwrap(),
             cnf: Confirmation { jwk: keys.possession },
@@ -79,9 +69,24 @@ impl World {
             app,
             dev,
             push: None,
-        };
-        change(&mut claim);
-        phone.proof(&self.key_claims_url(), claim).await
+        }
+    }
+
+    /// The same, signed.
+    pub async fn key_claim_of(&self, phone: &Phone, key: &str) -> String {
+        self.key_claim_with(phone, key, |_| {}).await
+    }
+
+    /// The same, changed before it is signed.
+    pub async fn key_claim_with(
+        &self,
+        phone: &Phone,
+        key: &str,
+        change: impl FnOnce(&mut KeyPairingRequest),
+    ) -> String {
+        let mut request = self.key_request(phone, key).await;
+        change(&mut request);
+        phone.proof(&self.key_claims_url(), request).await
     }
 
     /// Where phones show keys.
