@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     account as rules,
-    audit::{Action, Record},
+    audit::{Action, Mention, Record},
     device::{Device, State},
     flow::Flow,
     id::Id,
@@ -37,14 +37,37 @@ impl Words {
         let page = account_url(realm, flow);
         let older = account.next.map(|next| format!("{page}&before={next}"));
         let devices = (1..).zip(&account.devices).map(|placed| own_device(placed, now));
-        Self {
+        let mut words = Self {
             devices: devices.collect(),
             ids: account.devices.iter().map(|own| own.device.id).collect(),
-            sign_ons: account.sign_ons.iter().map(sign_on).collect(),
+            sign_ons: Vec::new(),
             page,
             older,
             sign_off: format!("{}/signoff", realm.issuer),
+        };
+        words.sign_ons = account.sign_ons.iter().map(|record| words.sign_on(record)).collect();
+        words
+    }
+
+    fn sign_on(&self, record: &Record) -> SignOn {
+        let event = &record.event;
+        let application = event.application.as_ref().and_then(|known| known.name.clone());
+        let address = record.source.as_ref().and_then(|source| source.address);
+        SignOn {
+            at: record.recorded_at.to_rfc3339_millis(),
+            time: time(record.recorded_at),
+            application: application.unwrap_or_default(),
+            device: event.device.as_ref().map(|device| self.name_of(device)).unwrap_or_default(),
+            address: address.map(|address| address.to_string()).unwrap_or_default(),
+            succeeded: event.action == Action::AccessAllowed,
         }
+    }
+
+    /// What the person calls a device now, or called it then.
+    fn name_of(&self, mention: &Mention<Device>) -> String {
+        let place = self.ids.iter().position(|own| *own == mention.id);
+        let now = place.and_then(|place| self.devices.get(place)).map(|own| own.name.clone());
+        now.or_else(|| mention.name.clone()).unwrap_or_else(|| "a device of before".to_owned())
     }
 
     /// The device of this id, if it is still of this version.
@@ -119,20 +142,6 @@ fn own_device((place, own): (u32, &Own), now: Timestamp) -> OwnDevice {
         nickname: device.nickname.clone().unwrap_or_default(),
         details: model.into_iter().chain([format!("{used} · {paired}")]).collect(),
         bar,
-    }
-}
-
-fn sign_on(record: &Record) -> SignOn {
-    let name = |name: Option<String>| name.unwrap_or_default();
-    let event = &record.event;
-    let address = record.source.as_ref().and_then(|source| source.address);
-    SignOn {
-        at: record.recorded_at.to_rfc3339_millis(),
-        time: time(record.recorded_at),
-        application: name(event.application.as_ref().and_then(|known| known.name.clone())),
-        device: name(event.device.as_ref().and_then(|known| known.name.clone())),
-        address: address.map(|address| address.to_string()).unwrap_or_default(),
-        succeeded: event.action == Action::AccessAllowed,
     }
 }
 

@@ -58,10 +58,8 @@ async fn a_person_renames_orders_and_removes_devices(w: &mut World) {
 }
 
 async fn a_change_rests_on_a_device_that_has_vouched_lately(w: &mut World) {
+    let phone = w.phone_paired_to("ann").await;
     ask_for_passwords_alone(w).await;
-    let phone = w.phone().await;
-    w.pair(&phone, "ann").await;
-    w.advance(30);
     let (mut browser, page) = at_the_page(w, "ann", None).await;
     assert!(asks_to_confirm(&page));
     // The sign-on itself goes without a device; who confirms does not, where the policy of the environment knows the app.
