@@ -8,8 +8,8 @@ use countersign_domain::{
     id::Id,
     lockout::Limit,
     mfa_policy::{
-        DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection, MfaPolicy,
-        Mobile as MobileMethod, MobileApplication, PushRules,
+        CodeRules, DEFAULT_PAIRING_KEY_LIFE_SECONDS, DeviceAuthorization, DeviceSelection,
+        MfaPolicy, Mobile as MobileMethod, MobileApplication, PushRules,
     },
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicy},
     user::{Name, User},
@@ -58,7 +58,7 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
                 grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
                 redirect_uris: vec![WEB_REDIRECT_URI.to_owned()],
                 id_token_algorithm: Algorithm::Es256,
-                oidc: Oidc::default(),
+                oidc: Oidc { phone_sign_on: Some(native.id), ..Oidc::default() },
                 mobile: None,
             },
         )
@@ -92,6 +92,7 @@ pub async fn native(
         mobile: Some(Mobile {
             package_name: Some(bundle_id.to_owned()),
             bundle_id: Some(bundle_id.to_owned()),
+            uri_prefix: Some(format!("{bundle_id}:")),
             number_matching,
             ..Mobile::default()
         }),
@@ -111,7 +112,7 @@ fn trusting(application: Id<Application>) -> NewMfaPolicy {
         passcode_enabled: true,
         device_authorization: Some(DeviceAuthorization { extra_verification: None }),
         auto_enrollment: true,
-        code_number: false,
+        codes: CodeRules::default(),
         pairing_disabled: false,
         pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
         push: PushRules::default(),

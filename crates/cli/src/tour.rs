@@ -1,6 +1,7 @@
 //! The tour: enrolment, device authorization, push and unpairing, step by step, with emulated phones and push services over real
 //! HTTP.
 
+mod codes;
 mod crowd;
 mod push;
 mod push_services;
@@ -43,8 +44,24 @@ async fn walk(report: &mut Report, database: Option<String>) -> Option<()> {
     (stage, _) = report.step("F2", "restart loses nothing", restarted).await?;
     report.step("F2", "blocked device refused", steps::blocked(&stage)).await?;
     report.step("F1", "installation unpairs itself", steps::unpair(&stage)).await?;
+    scanned(report, &stage).await?;
     woken(report, &stage).await?;
     stage.stop().await;
+    Some(())
+}
+
+/// What phones do that read a code off another screen.
+async fn scanned(report: &mut Report, stage: &Stage) -> Option<()> {
+    let (scene, _) = report.step("F3", "a back end shows codes", codes::scene(stage)).await?;
+    report.step("F3", "one user, nobody asked", codes::unasked(&scene)).await?;
+    report.step("F3", "approved on the phone", codes::approved(&scene)).await?;
+    report.step("F3", "three users, the second chosen", codes::chosen(stage, &scene)).await?;
+    report.step("F3", "denied on the phone", codes::denied(&scene)).await?;
+    report.step("F3", "code expired", codes::expired(stage, &scene)).await?;
+    report.step("F3", "two phones at once: one wins", codes::raced(stage, &scene)).await?;
+    report.step("F3", "other app, unpaired phone", codes::strangers(stage, &scene)).await?;
+    report.step("F3", "signed in at the web site", codes::site(stage, &scene)).await?;
+    report.step("F3", "ten thousand guessed codes", codes::guessed(&scene)).await?;
     Some(())
 }
 

@@ -265,11 +265,17 @@ impl Mobile {
                 prefix.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte));
             let is_link = !prefix.contains("://")
                 || Url::parse(prefix).is_ok_and(|url| url.scheme() != "http" || is_loopback(&url));
-            check.require(clean && is_link, "mobile.uri_prefix", PREFIX_FORM);
+            // A sign-on page links to it.
+            let scheme = prefix.split(':').next().unwrap_or_default().to_ascii_lowercase();
+            let is_safe = !RUNNABLE_SCHEMES.contains(&scheme.as_str());
+            check.require(clean && is_link && is_safe, "mobile.uri_prefix", PREFIX_FORM);
         }
         self.unpairing.validate(check);
     }
 }
+
+/// Schemes of addresses that a browser runs or shows as its own, and no app is opened by.
+const RUNNABLE_SCHEMES: [&str; 6] = ["javascript", "data", "vbscript", "blob", "file", "about"];
 
 const LIST_OF_100: Rule = Rule::Form { form: "a list of at most 100" };
 const WITHOUT_STAR: Rule =

@@ -20,7 +20,7 @@ use countersign_domain::{
     lockout::{Limit, Lockout},
     mfa::{self, Reason},
     mfa_policy::{
-        self, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy,
+        self, CodeRules, DeviceAuthorization, DeviceSelection, ExtraVerification, MfaPolicy,
         MobileApplication, PushRules,
     },
     mfa_settings::MfaSettings,
@@ -182,7 +182,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 passcode_enabled: true,
                 device_authorization: Some(DeviceAuthorization { extra_verification: None }),
                 auto_enrollment: true,
-                code_number: false,
+                codes: CodeRules::default(),
                 pairing_disabled: false,
                 pairing_key_life_seconds: 600,
                 push: PushRules::default(),

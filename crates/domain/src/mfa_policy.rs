@@ -67,10 +67,16 @@ pub struct MobileApplication {
     /// Whether and how its phones are asked by push.
     #[serde(default)]
     pub push: PushRules,
-    /// Whether a person who signs on by an authentication code of a sign-on page must also bring the number that the page
-    /// shows: whoever is shown somebody else's code has no number.
+    /// How people sign on by an authentication code of a sign-on page.
     #[serde(default)]
-    pub code_number: bool,
+    pub codes: CodeRules,
+}
+
+/// How people sign on by an authentication code of a sign-on page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeRules {
+    /// Whether the number that the page shows must come back too: whoever is lured to read somebody else's code has none.
+    pub number_matching: bool,
 }
 
 /// How long a pairing key can be used if nobody says so, in seconds.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::NoTls;
 
 /// What the tour shows, in its order.
-const STEPS: [(&str, &str); 27] = [
+const STEPS: [(&str, &str); 37] = [
     ("F1", "platform started, bank set up"),
     ("F1", "enrolment offered and approved"),
     ("F2", "device authorization: no prompt"),
@@ -20,6 +20,16 @@ const STEPS: [(&str, &str); 27] = [
     ("F2", "restart loses nothing"),
     ("F2", "blocked device refused"),
     ("F1", "installation unpairs itself"),
+    ("F3", "a back end shows codes"),
+    ("F3", "one user, nobody asked"),
+    ("F3", "approved on the phone"),
+    ("F3", "three users, the second chosen"),
+    ("F3", "denied on the phone"),
+    ("F3", "code expired"),
+    ("F3", "two phones at once: one wins"),
+    ("F3", "other app, unpaired phone"),
+    ("F3", "signed in at the web site"),
+    ("F3", "ten thousand guessed codes"),
     ("F1", "phones paired that can be woken"),
     ("F2", "silent push, permissive: answered"),
     ("F2", "silent push, permissive: unanswered"),

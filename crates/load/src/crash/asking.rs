@@ -24,8 +24,9 @@ const SILENT: Duration = Duration::from_secs(20);
 /// How much later than the time for an answer a flow may still wait.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// After this the message of a server that died is sent again by the next: the lease, with room.
-const SENT_AGAIN: Duration = Duration::from_secs(15);
+/// After this the message of a server that died is sent again by the next: the lease, an attempt that fails on a busy machine,
+/// and its pause, with room.
+const SENT_AGAIN: Duration = Duration::from_secs(25);
 
 /// How a phone is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -138,7 +138,9 @@ async fn asks_number(
         Some(id) => mfa_policy::load(tx, flow.environment, id).await?,
         None => mfa_policy::load_default(tx, flow.environment).await?,
     };
-    Ok(policy.is_some_and(|policy| policy.application(native).is_some_and(|it| it.code_number)))
+    Ok(policy.is_some_and(|policy| {
+        policy.application(native).is_some_and(|it| it.codes.number_matching)
+    }))
 }
 
 /// The code of a flow as it stands. None: it is forgotten.

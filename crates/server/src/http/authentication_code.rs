@@ -46,7 +46,7 @@ pub(crate) async fn create(
     let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), &app).await else {
         return too_large().into_response();
     };
-    let new = parse::<Wanted>(&body).and_then(|wanted| wanted.new(correlation));
+    let new = parse::<Wanted>(&body).and_then(|wanted| wanted.into_new(correlation));
     let new = match new {
         Ok(new) => new,
         Err(refusal) => return refusal.into_response(),
@@ -132,7 +132,7 @@ struct LifeTime {
 }
 
 impl Wanted {
-    fn new(self, correlation: String) -> Result<NewAuthenticationCode, Refusal> {
+    fn into_new(self, correlation: String) -> Result<NewAuthenticationCode, Refusal> {
         let application = required(self.application.and_then(|it| it.id), "application.id")?;
         let application = action::id(&application, "application.id")?;
         let approval = match self.user_approval.as_deref() {

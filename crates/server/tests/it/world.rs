@@ -46,7 +46,6 @@ pub use self::{
     browser::{Browser, Page},
     chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
-    pairing_key::MadeKey,
     phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},

@@ -31,7 +31,7 @@ impl Qr {
 
 /// Each run of dark modules in a row as one bar.
 fn path(code: &QrCode) -> String {
-    let mut path = String::new();
+    let mut bars = Vec::new();
     for y in 0..code.size() {
         let mut run = 0;
         // One more than there is, so that a run ends at the edge. What lies outside is light.
@@ -40,12 +40,12 @@ fn path(code: &QrCode) -> String {
                 run += 1;
             } else if run > 0 {
                 let (left, top) = (x - run + QUIET_ZONE, y + QUIET_ZONE);
-                path.push_str(&format!("M{left} {top}h{run}v1h-{run}z"));
+                bars.push(format!("M{left} {top}h{run}v1h-{run}z"));
                 run = 0;
             }
         }
     }
-    path
+    bars.concat()
 }
 
 #[cfg(test)]

@@ -30,9 +30,9 @@ pub(super) async fn told(visit: Visit) -> Response {
         state(&view.map_or_else(|_| "MOVED".to_owned(), |view| state_word(&view)))
     });
     let later = later.take(usize::from(!is_over));
-    Sse::new(now.chain(later)).into_response()
+    Sse::new(now.chain(later).map(Ok::<_, Infallible>)).into_response()
 }
 
-fn state(word: &str) -> Result<Event, Infallible> {
-    Ok(Event::default().event("state").retry(RETRY).data(word))
+fn state(word: &str) -> Event {
+    Event::default().event("state").retry(RETRY).data(word)
 }

@@ -11,7 +11,7 @@ use crate::world::{Bank, PASSWORD, Scene, is_browser_skipped};
 async fn offering() -> Scene {
     let offer =
         |bank: &Bank, site: &mut Application| site.oidc.phone_sign_on = Some(bank.native.id);
-    let mut scene = Scene::at_site(offer).await;
+    let mut scene = Box::pin(Scene::at_site(offer)).await;
     // Its app is opened by an address of the bank.
     let native = |native: &mut Application| {
         let mobile = native.mobile.as_mut().unwrap();
@@ -108,7 +108,7 @@ async fn the_number_is_shown_once_a_phone_has_the_code() {
         return;
     }
     let mut scene = offering().await;
-    let rule = |policy: &mut MfaPolicy| policy.mobile.applications[0].code_number = true;
+    let rule = |policy: &mut MfaPolicy| policy.mobile.applications[0].codes.number_matching = true;
     let world = &mut scene.w.world;
     world.bank.change_mfa_policy(&world.server, rule).await;
     let question = scene.claim().await;

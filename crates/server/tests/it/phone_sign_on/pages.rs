@@ -36,7 +36,7 @@ async fn who_approves_on_the_phone_is_signed_in_at_the_page(w: &mut World) {
 async fn the_number_that_the_page_shows_must_come_back(w: &mut World) {
     let phone = offering(w).await;
     let rule = |policy: &mut countersign_domain::mfa_policy::MfaPolicy| {
-        policy.mobile.applications[0].code_number = true;
+        policy.mobile.applications[0].codes.number_matching = true;
     };
     w.bank.change_mfa_policy(&w.server, rule).await;
     for wrong in [false, true] {
