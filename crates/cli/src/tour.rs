@@ -3,6 +3,7 @@
 
 mod codes;
 mod crowd;
+mod keys;
 mod push;
 mod push_services;
 mod stage;
@@ -62,6 +63,9 @@ async fn scanned(report: &mut Report, stage: &Stage) -> Option<()> {
     report.step("F3", "other app, unpaired phone", codes::strangers(stage, &scene)).await?;
     report.step("F3", "signed in at the web site", codes::site(stage, &scene)).await?;
     report.step("F3", "ten thousand guessed codes", codes::guessed(&scene)).await?;
+    report.step("F1", "paired by a key, two formats", keys::typed(stage, &scene.backend)).await?;
+    report.step("F1", "key expired, key reused", keys::spent(stage, &scene.backend)).await?;
+    report.step("F1", "the 21st key", keys::too_many(stage, &scene.backend)).await?;
     Some(())
 }
 

@@ -14,6 +14,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct Backend {
     client: Client,
+    base_url: String,
     environment: String,
     token: String,
 }
@@ -40,18 +41,26 @@ impl Backend {
         let request = client.post(url).basic_auth(client_id, Some(client_secret)).form(&fields);
         let answer: Value = serde_json::from_str(&request.send().await?.text().await?)?;
         let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
-        let environment = issuer.trim_end_matches("/as").to_owned();
-        Ok(Self { client, environment, token: token.to_owned() })
+        let address = issuer.trim_end_matches("/as");
+        let (base_url, environment) = address.rsplit_once('/').unwrap_or_default();
+        let (base_url, environment) = (base_url.to_owned(), environment.to_owned());
+        Ok(Self { client, base_url, environment, token: token.to_owned() })
     }
 
-    /// Sends a request to `path` below the address of the environment.
+    /// The id of its environment.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// Sends a request to a path of the platform.
     pub async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Reply, BrowserError> {
-        let url = Url::parse(&format!("{}{path}", self.environment))?;
+        let url = Url::parse(&format!("{}{path}", self.base_url))?;
         let mut request = self.client.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());

@@ -232,6 +232,24 @@ pub enum PairingRefusal {
     AlreadyPaired,
 }
 
+impl PairingRefusal {
+    const fn message_key(self) -> &'static str {
+        match self {
+            Self::TicketInvalid | Self::TicketExpired | Self::TicketSpent => {
+                "countersign.error.offer_expired"
+            }
+            Self::LimitExceeded => "countersign.error.too_many_devices",
+            Self::PairingDisabled => "countersign.error.pairing_disabled",
+            Self::DeviceCompromised => "countersign.error.device_compromised",
+            Self::KeyInvalid | Self::KeyExpired | Self::KeyClaimed => {
+                "countersign.error.pairing_key_over"
+            }
+            Self::OtherApplication => "countersign.error.pairing_key_of_other_app",
+            Self::AlreadyPaired => "countersign.error.already_paired",
+        }
+    }
+}
+
 /// Why the platform does not take an authentication code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodeRefusal {
@@ -380,36 +398,9 @@ impl Error {
             Self::Transport(TransportError::NoAnswer(_)) => "countersign.error.no_connection",
             Self::Unavailable { .. } => "countersign.error.unavailable",
             Self::NotPaired { .. } => "countersign.error.not_paired",
-            Self::PairingRefused { reason: PairingRefusal::LimitExceeded, .. } => {
-                "countersign.error.too_many_devices"
-            }
-            Self::PairingRefused { reason: PairingRefusal::PairingDisabled, .. } => {
-                "countersign.error.pairing_disabled"
-            }
-            Self::PairingRefused { reason: PairingRefusal::DeviceCompromised, .. } => {
-                "countersign.error.device_compromised"
-            }
-            Self::PairingRefused { reason: PairingRefusal::OtherApplication, .. } => {
-                "countersign.error.pairing_key_of_other_app"
-            }
-            Self::PairingRefused { reason: PairingRefusal::AlreadyPaired, .. } => {
-                "countersign.error.already_paired"
-            }
-            Self::PairingRefused {
-                reason:
-                    PairingRefusal::KeyInvalid | PairingRefusal::KeyExpired | PairingRefusal::KeyClaimed,
-                ..
-            } => "countersign.error.pairing_key_over",
+            Self::PairingRefused { reason, .. } => reason.message_key(),
             Self::NoPairingKey(_) => "countersign.error.no_pairing_key",
-            Self::PairingRefused {
-                reason:
-                    PairingRefusal::TicketInvalid
-                    | PairingRefusal::TicketExpired
-                    | PairingRefusal::TicketSpent,
-                ..
-            }
-            | Self::OfferExpired
-            | Self::OfferUsed => "countersign.error.offer_expired",
+            Self::OfferExpired | Self::OfferUsed => "countersign.error.offer_expired",
             Self::PairingAlreadyRunning => "countersign.error.pairing_running",
             Self::Clock => "countersign.error.clock",
             Self::NoPasscodes => "countersign.error.no_passcodes",

@@ -29,7 +29,7 @@ use crate::{Broken, setup};
 
 /// A back end that shows codes, and a phone that reads them.
 pub struct Scene {
-    backend: Backend,
+    pub backend: Backend,
     native: String,
     nora: Phone,
 }
@@ -78,7 +78,8 @@ impl Scene {
             "userApproval": approval,
             "clientContext": { "header": "Sign in to the web bank?" },
         });
-        let reply = self.backend.send(Method::POST, "/authenticationCodes", Some(&wanted)).await?;
+        let path = format!("/{}/authenticationCodes", self.backend.environment());
+        let reply = self.backend.send(Method::POST, &path, Some(&wanted)).await?;
         let of = |pointer| text(&reply.body, pointer);
         match (reply.status, of("/id"), of("/uri")) {
             (201, Some(id), Some(uri)) => Ok(Shown { id, uri }),
@@ -88,7 +89,7 @@ impl Scene {
 
     /// What has become of a code: its status, and the user who is signed on.
     async fn outcome(&self, code: &Shown) -> Result<(String, Option<String>), Broken> {
-        let path = format!("/authenticationCodes/{}", code.id);
+        let path = format!("/{}/authenticationCodes/{}", self.backend.environment(), code.id);
         let body = self.backend.send(Method::GET, &path, None).await?.body;
         let status = text(&body, "/status").ok_or_else(|| Broken::new(body.to_string()))?;
         Ok((status, text(&body, "/user/id")))

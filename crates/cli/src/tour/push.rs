@@ -55,7 +55,14 @@ impl Owner {
         let phone = stage.new_phone(name).await?;
         let token = stage.services.connect(phone.sdk(), service).await?;
         stage.pair(&phone, name).await?;
-        Ok(Self { user, phone, service, token })
+        Self { user, phone, service, token }.tried(stage).await
+    }
+
+    /// The platform tries at once whether a new phone can be reached.
+    async fn tried(self, stage: &Stage) -> Result<Self, Broken> {
+        let tried = self.wake(stage).await?;
+        require(matches!(tried, RemoteNotification::Test { .. }), "a new phone must be tried")?;
+        Ok(self)
     }
 
     /// Signs in on the phone itself, whose policy wants a silent push.
@@ -163,7 +170,7 @@ pub async fn number_typed(stage: &Stage) -> Seen<()> {
     let phone = stage.new_phone_of(&typing, "finn").await?;
     let token = stage.services.connect(phone.sdk(), PushService::Fcm).await?;
     stage.pair_by(&stage.session(&typing, setup::NATIVE_REDIRECT_URI)?, &phone, "finn").await?;
-    let finn = Owner { user, phone, service: PushService::Fcm, token };
+    let finn = Owner { user, phone, service: PushService::Fcm, token }.tried(stage).await?;
     let (site, flow) = finn.sign_in_there(stage).await?;
     let (number, question) = (number(&site, &flow).await?, finn.question(stage).await?);
     let typed = question.number_matching_type();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::NoTls;
 
 /// What the tour shows, in its order.
-const STEPS: [(&str, &str); 37] = [
+const STEPS: [(&str, &str); 40] = [
     ("F1", "platform started, bank set up"),
     ("F1", "enrolment offered and approved"),
     ("F2", "device authorization: no prompt"),
@@ -30,6 +30,9 @@ const STEPS: [(&str, &str); 37] = [
     ("F3", "other app, unpaired phone"),
     ("F3", "signed in at the web site"),
     ("F3", "ten thousand guessed codes"),
+    ("F1", "paired by a key, two formats"),
+    ("F1", "key expired, key reused"),
+    ("F1", "the 21st key"),
     ("F1", "phones paired that can be woken"),
     ("F2", "silent push, permissive: answered"),
     ("F2", "silent push, permissive: unanswered"),

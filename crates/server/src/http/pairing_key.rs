@@ -33,11 +33,11 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     At(realm): At,
     worker: Worker,
-    Correlation(correlation): Correlation,
     Path((_, user)): Path<(String, String)>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    let correlation = Correlation::of(&parts);
     if let Err(problem) = require_json(&parts) {
         return problem.into_response();
     }
@@ -45,7 +45,7 @@ pub(crate) async fn create(
     let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), &app).await else {
         return too_large().into_response();
     };
-    let new = match parse::<Wanted>(&body).and_then(|wanted| wanted.new(user, correlation)) {
+    let new = match parse::<Wanted>(&body).and_then(|wanted| wanted.key_of(user, correlation)) {
         Ok(new) => new,
         Err(refusal) => return refusal.into_response(),
     };
@@ -142,7 +142,7 @@ struct Wanted {
 const MAX_APPLICATIONS: usize = 100;
 
 impl Wanted {
-    fn new(self, user: Id<User>, correlation: String) -> Result<NewPairingKey, Refusal> {
+    fn key_of(self, user: Id<User>, correlation: String) -> Result<NewPairingKey, Refusal> {
         let Self { applications, policy } = self;
         if applications.len() > MAX_APPLICATIONS {
             let message = format!("applications must be a list of at most {MAX_APPLICATIONS}");

@@ -69,8 +69,8 @@ async fn an_installation_shows_few_keys_right_or_wrong() {
     let w = World::limited(LimitSettings { installation: THREE, ..LimitSettings::off() }).await;
     let (guesser, other) = (w.phone().await, w.phone().await);
     for number in 0..3 {
-        let guessed = guesser.sdk.pair(&guess(number)).await;
-        assert_eq!(refusal(guessed), PairingRefusal::KeyInvalid);
+        let tried = guesser.sdk.pair(&guess(number)).await;
+        assert_eq!(refusal(tried), PairingRefusal::KeyInvalid);
     }
     let mut key = w.pairing_key().await;
     is_limited(&guesser, key.characters(), 10).await;
