@@ -165,6 +165,13 @@ impl Event {
         Self { flow: Some(flow), ..self }
     }
 
+    /// Whose sign-on has ended with this, if anybody's.
+    #[must_use]
+    pub fn sign_on_of(&self) -> Option<Id<User>> {
+        let ends = matches!(self.action, Action::AccessAllowed | Action::AccessDenied);
+        self.user.as_ref().filter(|_| ends).map(|user| user.id)
+    }
+
     /// Adds what a service outside has said.
     #[must_use]
     pub fn as_said(self, said: &str) -> Self {

@@ -147,6 +147,8 @@ pub enum Answer {
     /// Not at all: a worker application looks how far the flow has come (platform API, section 10). There is no code and no
     /// session.
     Worker,
+    /// Not at all: the person goes on to the page of the own account.
+    Account,
 }
 
 impl Answer {
@@ -158,7 +160,7 @@ impl Answer {
             | Self::FormPost { redirect_uri }
             | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
-            Self::Device { .. } | Self::Worker => None,
+            Self::Device { .. } | Self::Worker | Self::Account => None,
         }
     }
 }

@@ -4,8 +4,14 @@ use countersign_protocol::{jwk::EcPublicKey, mobile_payload::PushAddress, time::
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit, environment::Environment, id::Id, installation::Installation, lockout::Limit,
-    sealed::Sealed, user::User,
+    audit,
+    environment::Environment,
+    id::Id,
+    installation::Installation,
+    invalid::{Check, Invalid},
+    lockout::Limit,
+    sealed::Sealed,
+    user::User,
 };
 
 /// An installation that is paired to one user.
@@ -35,7 +41,10 @@ pub struct Device {
     pub seed: Sealed,
     /// How long one of them is shown, as told to the phone at pairing.
     pub passcode_step_seconds: u8,
-    /// When it was paired. Devices are ordered by it; the first is the default.
+    /// Its place among the devices of the user, from 0, if the user has ordered them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u8>,
+    /// When it was paired.
     pub created_at: Timestamp,
     /// Whether it may vouch.
     pub state: State,
@@ -87,11 +96,54 @@ impl Device {
         let (address, contact_at) = (AddressState::Live, Some(now));
         Self { installation, address, contact_at, ..self.clone() }
     }
+
     /// Whether it may vouch now.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.state.is_usable(now)
     }
+
+    /// Under this name from now on; none: that of its model.
+    pub fn called(&self, nickname: Option<String>) -> Result<Self, Invalid> {
+        if let Some(nickname) = &nickname {
+            Check::default().text(nickname, "nickname", MAX_NICKNAME_CHARACTERS).finish()?;
+        }
+        Ok(Self { nickname, ..self.clone() })
+    }
+
+    /// What sorts the devices of a user, of which the first is the default: as the user has put them, then the newer ones by age.
+    #[must_use]
+    pub fn rank(&self) -> (u8, Id<Self>) {
+        (self.place.unwrap_or(u8::MAX), self.id)
+    }
+}
+
+/// The most characters of a nickname.
+pub const MAX_NICKNAME_CHARACTERS: usize = 100;
+
+/// Where a device goes in the list of its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Before the one before it.
+    Up,
+    /// Behind the one behind it.
+    Down,
+}
+
+/// The places of the devices of a user after one of them has moved: all in their new order. Nothing if it cannot move there.
+#[must_use]
+pub fn moved(devices: &[Device], device: Id<Device>, to: Move) -> Option<Vec<Id<Device>>> {
+    let mut order: Vec<Id<Device>> = devices.iter().map(|device| device.id).collect();
+    let place = order.iter().position(|id| *id == device)?;
+    let other = match to {
+        Move::Up => place.checked_sub(1)?,
+        Move::Down => place + 1,
+    };
+    if other >= order.len() {
+        return None;
+    }
+    order.swap(place, other);
+    Some(order)
 }
 
 /// Whether a device may vouch. `last_step` is the time step of the last passcode that counted: an older or equal one
@@ -122,10 +174,10 @@ pub enum Event {
     Unblock,
     /// An administrator ends the lock.
     Unlock,
-    /// An administrator or its user removes it.
+    /// An administrator removes it.
     Remove { reason: &'static str },
-    /// It says itself, or the push service says of it, that it is gone. A device that is barred stays: else whoever holds a
-    /// blocked phone could lift the block by unpairing it.
+    /// It says itself, or its user or the push service says of it, that it is gone. A device that is barred stays: else whoever
+    /// holds a blocked phone could lift the block by unpairing it.
     Unpair { reason: &'static str },
 }
 

@@ -161,6 +161,7 @@ pub fn device(n: u8) -> Device {
         nickname: None,
         seed: Sealed::new(vec![n; 4]),
         passcode_step_seconds: 30,
+        place: None,
         created_at: NOW,
         state: device::State::paired(100),
     }
@@ -221,6 +222,7 @@ pub fn identity() -> Identity {
         methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
+        possession: None,
         scanned: None,
     }
 }
@@ -299,6 +301,7 @@ pub fn pairing_key(state: pairing_key::State) -> PairingKey {
         applications: vec![id(1)],
         mfa_policy: id(1),
         format: KeyFormat::Numeric,
+        first_only: false,
         life_seconds: 600,
         created_at: NOW,
         updated_at: NOW,
@@ -497,7 +500,7 @@ named! {
     Pkce { Optional, Required, S256Required }
     ResponseType { Code, Token, IdToken }
     GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Fragment, Flow, Device, Worker }
+    Answer { Query, FormPost, Fragment, Flow, Device, Worker, Account }
     Prompt { AsNeeded, None, Login }
     DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
     ExtraVerification { Permissive, Restrictive }

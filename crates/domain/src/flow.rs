@@ -142,10 +142,22 @@ pub struct Identity {
     pub authenticated_at: Option<Timestamp>,
     /// The MFA policy that the last MFA step ran under.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// What was last shown that the user has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possession: Option<Possession>,
     /// The device on which the person has approved an authentication code. That takes the place of a password, and MFA steps that
     /// accept the device ask no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanned: Option<Id<Device>>,
+}
+
+/// A device that has vouched for its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Possession {
+    /// Which.
+    pub device: Id<Device>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A way to prove who one is: the values of `amr` (RFC 8176).
@@ -400,7 +412,14 @@ impl Identity {
     /// A user who is named, and has proved nothing.
     #[must_use]
     pub const fn named(user: Id<User>) -> Self {
-        Self { user, methods: Vec::new(), authenticated_at: None, mfa_policy: None, scanned: None }
+        Self {
+            user,
+            methods: Vec::new(),
+            authenticated_at: None,
+            mfa_policy: None,
+            possession: None,
+            scanned: None,
+        }
     }
 
     /// Whether it rests on a password that was changed since, or must be: who knew that one may be somebody else.
@@ -429,6 +448,11 @@ impl Identity {
             | Method::Face
             | Method::Pin => false,
         })
+    }
+
+    /// After a proof that a device has given.
+    fn vouched_by(self, device: Id<Device>, now: Timestamp) -> Self {
+        Self { possession: Some(Possession { device, at: now }), ..self }
     }
 
     /// After one more proof. Two factors of different kinds make it multi-factor.

@@ -36,6 +36,7 @@ mod fixture;
 #[cfg(test)]
 mod stored_forms;
 
+pub mod account;
 pub mod application;
 pub mod audit;
 pub mod audit_seal;

@@ -49,7 +49,10 @@ pub enum Voucher {
         multi_factor: bool,
     },
     /// A pairing key, which somebody who may has made for the user.
-    Key,
+    Key {
+        /// Whether it is for the very first device alone.
+        first_only: bool,
+    },
 }
 
 /// Why a phone is not offered to be paired, or not paired.
@@ -105,7 +108,7 @@ pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
     let vouched = match facts.voucher {
         // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
         Voucher::SignOn { multi_factor } => facts.devices.is_empty() || multi_factor,
-        Voucher::Key => true,
+        Voucher::Key { first_only } => facts.devices.is_empty() || !first_only,
     };
     if !vouched || !facts.user.enabled || !facts.application.enabled {
         return Err(NoOffer::Disabled);
@@ -114,7 +117,7 @@ pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
     let rules = facts.policy.and_then(|policy| policy.application(facts.application.id));
     let rules = rules.filter(|rules| match facts.voucher {
         Voucher::SignOn { .. } => rules.auto_enrollment && !rules.pairing_disabled,
-        Voucher::Key => !rules.pairing_disabled,
+        Voucher::Key { .. } => !rules.pairing_disabled,
     });
     rules.filter(|_| facts.user.mfa_enabled).ok_or(NoOffer::Disabled)?;
     if mobile.integrity_detection && facts.installation.device.rooted == Some(true) {

@@ -29,6 +29,10 @@ pub struct PairingKey {
     pub mfa_policy: Id<MfaPolicy>,
     /// What it is made of.
     pub format: KeyFormat,
+    /// Whether it counts only as long as the user has no device: whoever made it has given no more than a password, and a device
+    /// may have come since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_only: bool,
     /// How long it lives, in seconds.
     pub life_seconds: u32,
     /// When it was made.

@@ -68,13 +68,7 @@ fn flows_are_stored_as_ever() {
     use flow::State;
     let named =
         |user, proved| State::Password { step: 0, username: "ann".to_owned(), user, proved };
-    let only_named = flow::Identity {
-        user: id(1),
-        methods: Vec::new(),
-        authenticated_at: None,
-        mfa_policy: None,
-        scanned: None,
-    };
+    let only_named = flow::Identity::named(id(1));
     let states = vec![
         State::Identifier { step: 0 },
         State::Login { step: 0 },
@@ -397,6 +391,7 @@ fn the_words_are_stored_as_ever() {
         Answer::Flow { redirect_uri: None },
         Answer::Device { device_code: id(1) },
         Answer::Worker,
+        Answer::Account,
     ];
     insta::assert_json_snapshot!(
         "words",

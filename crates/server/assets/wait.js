@@ -1,4 +1,5 @@
-// Asks whether the phone has answered, and goes on when it has. Without this script the page reads itself anew.
+// Asks whether the phone has done what the page waits for, and goes on when it has. Without this script the page reads itself
+// anew.
 const [progress, said, left, onward, number] =
   ["progress", "said", "left", "onward", "number"].map((id) => document.getElementById(id));
 const waiting = said.textContent;
@@ -11,7 +12,8 @@ const say = (words) => {
 
 const countdown = left && setInterval(() => {
   const gone = Math.round((performance.now() - opened) / 1000);
-  left.textContent = `${Math.max(0, left.dataset.seconds - gone)} s left`;
+  const seconds = Math.max(0, left.dataset.seconds - gone);
+  left.textContent = seconds > 180 ? `${Math.ceil(seconds / 60)} min left` : `${seconds} s left`;
 }, 1000);
 
 // One question to the server, which answers when the flow has moved. A browser that was put to sleep may never hear the
@@ -30,9 +32,8 @@ const ask = async () => {
 };
 
 // Whether the page is as true as when it was read.
-const is_true = (flow) =>
-  flow.status === "PUSH_CONFIRMATION_REQUIRED" &&
-  flow.numberMatching?.number === number?.textContent;
+const is_true = (now) =>
+  now.status === progress.dataset.status && now.numberMatching?.number === number?.textContent;
 
 const answered = async () => {
   for (;;) {

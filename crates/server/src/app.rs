@@ -1,6 +1,7 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
 mod access_token;
+mod add_own_device;
 mod administer;
 mod administrator;
 mod advance_flow;
@@ -14,6 +15,7 @@ mod authorize_device;
 mod await_change;
 mod challenge;
 mod change_device;
+mod change_own_device;
 mod change_password;
 mod change_push_address;
 mod check_dpop;
@@ -41,6 +43,7 @@ mod list_audit;
 mod list_challenges;
 mod lockout;
 mod mobile_payload;
+mod open_account;
 mod origin;
 mod outbox;
 mod pair_installation;
@@ -48,6 +51,7 @@ mod pairing_key;
 mod phone_sign_on;
 mod push_credentials;
 mod push_request;
+mod read_account;
 mod read_flow;
 mod read_user_info;
 mod realm;
@@ -100,6 +104,7 @@ use countersign_store::{
 
 pub(crate) use self::realms::MAC;
 pub use self::{
+    add_own_device::AddOwnDeviceError,
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
@@ -110,6 +115,7 @@ pub use self::{
     authentication_code::{CodeError, CodeView, NewAuthenticationCode},
     authorize_device::{AuthorizeDevice, AuthorizeDeviceError, DeviceAuthorization},
     change_device::{ChangeDeviceError, DeviceChange},
+    change_own_device::{ChangeOwnDevice, ChangeOwnDeviceError, OwnDeviceChange},
     change_password::{ChangePassword, ChangePasswordError},
     check_dpop::{DpopRefusal, ProvenRequest},
     check_passcode::{CheckPasscode, CheckPasscodeError, PasscodeOutcome},
@@ -129,12 +135,14 @@ pub use self::{
     issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
     list_audit::{AuditPage, AuditQuery},
+    open_account::{OpenAccount, OpenAccountError},
     origin::Origin,
     pair_installation::PairError,
     pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},
     phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
+    read_account::{Account, AccountView, AccountVisit, OwnDevice},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,

@@ -1,5 +1,6 @@
 //! Every route of the server on one page, and the layers around them. Handlers translate; `app` decides.
 
+mod account;
 mod action;
 mod asset;
 mod authentication_code;
@@ -135,8 +136,11 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/{environment}/signon", get(sign_on::show).post(sign_on::act))
         .route("/{environment}/signon/events", get(sign_on::listen))
-        .route("/{environment}/device", get(user_code::show).post(user_code::act));
-    let flows = Router::new().route("/{environment}/flows/{flow}", get(flow::read).post(flow::act));
+        .route("/{environment}/device", get(user_code::show).post(user_code::act))
+        .route("/{environment}/account", get(account::show).post(account::act));
+    let flows = Router::new()
+        .route("/{environment}/flows/{flow}", get(flow::read).post(flow::act))
+        .route("/{environment}/account/pairing-keys/{key}", get(account::pairing_key));
     let assets = Router::new().route("/assets/{name}", get(asset::read));
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)
         .merge(counted(app, (Group::Flow, Group::SignOn), Surface::Envelope, flows))

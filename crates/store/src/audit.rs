@@ -4,18 +4,22 @@ use countersign_domain::{
     audit::{Entry, Record},
     environment::Environment,
     id::Id,
+    user::User,
 };
 
 use crate::{Row, StoreError, Tx, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BACKWARDS, DELETE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BACKWARDS, LIST_SIGN_ONS, DELETE];
 
 pub(crate) const INSERT: &str =
-    "INSERT INTO audit_records (id, environment_id, data) VALUES ($1, $2, $3)";
+    "INSERT INTO audit_records (id, environment_id, sign_on_user_id, data) VALUES ($1, $2, $3, $4)";
 const LIST: &str = "SELECT id, data FROM audit_records \
      WHERE environment_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4";
 const LIST_BACKWARDS: &str = "SELECT id, data FROM audit_records \
      WHERE environment_id = $1 AND id > $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+// A user is of one environment. To name it too would lead SQLite to the key of the table instead of the index.
+const LIST_SIGN_ONS: &str = "SELECT id, data FROM audit_records \
+     WHERE sign_on_user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 const DELETE: &str = "DELETE FROM audit_records WHERE environment_id = $1 AND id IN \
      (SELECT id FROM audit_records WHERE environment_id = $1 AND id <= $2 ORDER BY id LIMIT $3)";
 
@@ -35,7 +39,9 @@ pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> 
     let outcome = if event.succeeded { "succeeded" } else { "failed" };
     let reason = event.reason.as_deref().unwrap_or_default();
     tx.tally(TALLY, [event.action.name(), outcome, reason]);
-    tx.execute(INSERT, &[record.id.into(), record.environment.into(), data.into()]).await.map(drop)
+    let user = event.sign_on_of();
+    let row = [record.id.into(), record.environment.into(), user.into(), data.into()];
+    tx.execute(INSERT, &row).await.map(drop)
 }
 
 /// A page of the records of an environment, oldest first, from behind `after` to `through`.
@@ -58,6 +64,18 @@ pub async fn list_backwards(
 ) -> Result<Vec<Stored>, StoreError> {
     let params = [environment.into(), after.into(), before.into(), i64::from(limit).into()];
     tx.query(LIST_BACKWARDS, &params).await?.iter().map(stored).collect()
+}
+
+/// A page of the records of how the sign-ons of a user of this environment ended, newest first, from before `before`.
+pub async fn list_sign_ons(
+    tx: &mut Tx<'_>,
+    (environment, user): (Id<Environment>, Id<User>),
+    before: Id<Record>,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let params = [user.into(), before.into(), i64::from(limit).into()];
+    let rows = tx.query(LIST_SIGN_ONS, &params).await?;
+    rows.iter().map(|row| read(environment, &stored(row)?)).collect()
 }
 
 fn stored(row: &Row) -> Result<Stored, StoreError> {

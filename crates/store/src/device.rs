@@ -19,8 +19,7 @@ const LOAD: &str = "SELECT data, version FROM devices WHERE id = $1 AND environm
 const FIND_OF_USER: &str =
     "SELECT data, version FROM devices WHERE user_id = $1 AND thumbprint = $2";
 // A user has at most 15 devices, an installation at most as many users as share a phone.
-const LIST_OF_USER: &str =
-    "SELECT data, version FROM devices WHERE user_id = $1 ORDER BY id LIMIT 100";
+const LIST_OF_USER: &str = "SELECT data, version FROM devices WHERE user_id = $1 LIMIT 100";
 const LIST_OF_INSTALLATION: &str = "SELECT data, version FROM devices \
      WHERE thumbprint = $1 AND environment_id = $2 ORDER BY id LIMIT 100";
 const SWAP: &str = "UPDATE devices SET state = $3, data = $4, version = version + 1 \
@@ -69,8 +68,19 @@ pub async fn find_of_user(
 
 /// The devices of a user, in their order.
 pub async fn list_of_user(tx: &mut Tx<'_>, user: Id<User>) -> Result<Vec<Device>, StoreError> {
-    let devices = document::list(tx, LIST_OF_USER, &[user.into()]).await?;
+    let devices = list_versions_of_user(tx, user).await?;
     Ok(devices.into_iter().map(Versioned::into_value).collect())
+}
+
+/// The devices of a user, in their order, to change them.
+pub async fn list_versions_of_user(
+    tx: &mut Tx<'_>,
+    user: Id<User>,
+) -> Result<Vec<Versioned<Device>>, StoreError> {
+    let mut devices: Vec<Versioned<Device>> =
+        document::list(tx, LIST_OF_USER, &[user.into()]).await?;
+    devices.sort_unstable_by_key(|device| device.rank());
+    Ok(devices)
 }
 
 /// The devices that are this installation, one per user.

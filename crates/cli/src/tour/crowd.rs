@@ -263,6 +263,7 @@ impl CrowdPhone {
             // Nobody asks these phones for a passcode.
             seed: Sealed::new(Vec::new()),
             passcode_step_seconds: 30,
+            place: None,
             created_at: user.created_at,
             state: State::paired(0),
         }

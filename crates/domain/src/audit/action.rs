@@ -115,7 +115,8 @@ actions! {
     PairingKeyCreated = "PAIRING_KEY.CREATED", Success,
         "A key was made by which a phone can be paired to a user.";
     PairingKeyDeleted = "PAIRING_KEY.DELETED", Success, "A pairing key was withdrawn.";
-    DeviceUpdated = "DEVICE.UPDATED", Success, "The push address of a device has changed.";
+    DeviceUpdated = "DEVICE.UPDATED", Success,
+        "The push address, the name or the place of a device has changed.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
         "A person refused to pair, or a pairing failed.";

@@ -142,3 +142,49 @@ fn a_passcode_stays_spent_through_a_block_and_an_unblock() {
     let life = life(events.map(|event| (event, 1)).collect());
     assert_eq!(life.last().map(|last| last.outcome.clone()), Some(Err(Refusal::PasscodeSpent)));
 }
+
+mod order {
+    use super::super::*;
+    use crate::fixture::{device, id};
+
+    #[test]
+    fn a_device_moves_by_one_place_and_not_beyond_the_ends() {
+        let devices = [device(1), device(2), device(3)];
+        let ids = |numbers: [u8; 3]| Some(numbers.map(id::<Device>).to_vec());
+        let table = [
+            (1, Move::Up, None),
+            (1, Move::Down, ids([2, 1, 3])),
+            (2, Move::Up, ids([2, 1, 3])),
+            (2, Move::Down, ids([1, 3, 2])),
+            (3, Move::Up, ids([1, 3, 2])),
+            (3, Move::Down, None),
+            (4, Move::Up, None),
+        ];
+        for (n, to, expected) in table {
+            assert_eq!(moved(&devices, id(n), to), expected, "{n} {to:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_paired_later_comes_behind_what_was_put_in_order() {
+        let at = |n, place| Device { place, ..device(n) };
+        let mut devices = [at(4, None), at(1, Some(1)), at(3, None), at(2, Some(0))];
+        devices.sort_by_key(Device::rank);
+        assert_eq!(devices.map(|device| device.id), [2, 1, 3, 4].map(id));
+    }
+
+    #[test]
+    fn a_nickname_is_text_that_cannot_be_taken_for_another() {
+        let called = |name: &str| device(1).called(Some(name.to_owned()));
+        assert_eq!(called(&"x".repeat(100)).unwrap().nickname, Some("x".repeat(100)));
+        assert_eq!(device(1).called(None).unwrap().nickname, None);
+        for (name, why) in [
+            ("", "nickname must be given"),
+            (&*"x".repeat(101), "nickname must have at most 100 characters"),
+            (" x", "nickname must be printable text without surrounding space"),
+            ("a\u{202e}b", "nickname must be printable text without surrounding space"),
+        ] {
+            assert_eq!(called(name).unwrap_err().to_string(), why);
+        }
+    }
+}

@@ -160,16 +160,18 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             | Event::Answered { .. }
             | Event::PasswordChanged => Err(Refusal::NotNow),
         },
-        State::Passcode { step, identity, .. } | State::PushTimedOut { step, identity, .. } => {
-            device_step(plan, (*step, identity), &event, now)
+        State::Passcode { step, identity, device }
+        | State::PushTimedOut { step, identity, device } => {
+            device_step(plan, (*step, identity, *device), &event, now)
         }
-        State::Push { step, identity, challenge, .. } => {
+        State::Push { step, identity, device, challenge, .. } => {
             if let Event::Answered { challenge: answered, outcome } = event
                 && answered == *challenge
             {
                 return push_ended(plan, state, outcome, now);
             }
-            Ok(device_step(plan, (*step, identity), &event, now)?.withdrawing(*challenge))
+            let asked = (*step, identity, *device);
+            Ok(device_step(plan, asked, &event, now)?.withdrawing(*challenge))
         }
         State::Verification { step, identity, challenge, .. } => match event {
             Event::Answered { challenge: answered, outcome } if answered == *challenge => {
@@ -210,12 +212,15 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
 /// What a person can do who is asked for a device, by whatever way.
 fn device_step(
     plan: Plan<'_>,
-    (step, identity): (usize, &Identity),
+    (step, identity, device): (usize, &Identity, Id<Device>),
     event: &Event,
     now: Timestamp,
 ) -> Result<Step, Refusal> {
     match event {
-        Event::PasscodeAccepted => Ok(next(plan, step + 1, identity.proved(Method::Otp, now))),
+        Event::PasscodeAccepted => {
+            let proved = identity.proved(Method::Otp, now).vouched_by(device, now);
+            Ok(next(plan, step + 1, proved))
+        }
         Event::DeviceChosen { device, ask } => Ok(asked(step, identity, *device, *ask, now)),
         Event::AnotherDevice => {
             Ok(Step::to(State::DeviceSelection { step, identity: identity.clone() }))
@@ -245,7 +250,8 @@ fn push_ended(
         Outcome::Approved(method) => {
             let methods = [Method::Swk, Method::Mca, method];
             let prove = |identity: Identity, method| identity.proved(method, now);
-            Ok(next(plan, step + 1, methods.into_iter().fold(identity.clone(), prove)))
+            let proved = methods.into_iter().fold(identity.clone(), prove);
+            Ok(next(plan, step + 1, proved.vouched_by(*device, now)))
         }
         Outcome::Denied => Ok(failed(Some(identity.user), Failure::Mfa(Reason::PushDenied))),
         Outcome::Unanswered | Outcome::Undeliverable => {
@@ -293,7 +299,7 @@ fn authorized(
     verification: Verification,
     now: Timestamp,
 ) -> Step {
-    let proved = identity.proved(Method::Swk, now);
+    let proved = identity.proved(Method::Swk, now).vouched_by(device, now);
     let (reason, proved) = match verification {
         Verification::NotAsked => ("device_authorized", proved),
         Verification::Impossible => ("device_authorized_unverified", proved),

@@ -120,7 +120,7 @@ fn each_reason_not_to_offer_is_told() {
 fn a_pairing_key_needs_neither_automatic_enrolment_nor_another_phone_and_else_the_same() {
     let by_key = |change: fn(&mut Scene)| {
         Scene::with(|scene| {
-            scene.voucher = Voucher::Key;
+            scene.voucher = Voucher::Key { first_only: false };
             scene.rules().auto_enrollment = false;
             change(scene);
         })
@@ -145,6 +145,11 @@ fn a_pairing_key_needs_neither_automatic_enrolment_nor_another_phone_and_else_th
     for (i, (change, expected)) in table.iter().enumerate() {
         assert_eq!(by_key(*change), Err(*expected), "row {i}");
     }
+    // It was made by a password, and whose it was has a phone by now.
+    let voucher = Voucher::Key { first_only: true };
+    assert_eq!(Scene::with(|scene| scene.voucher = voucher).check(), Ok(()));
+    let late = Scene::with(|scene| (scene.voucher, scene.devices) = (voucher, vec![device(2)]));
+    assert_eq!(late.check(), Err(NoOffer::Disabled));
 }
 
 #[test]

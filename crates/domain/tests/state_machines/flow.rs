@@ -93,13 +93,7 @@ fn states() -> Samples<Run> {
 }
 
 fn only_named() -> Identity {
-    Identity {
-        user: id(1),
-        methods: Vec::new(),
-        authenticated_at: None,
-        mfa_policy: None,
-        scanned: None,
-    }
+    Identity::named(id(1))
 }
 
 fn events() -> Samples<Event> {

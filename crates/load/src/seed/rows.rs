@@ -131,6 +131,7 @@ impl Maker {
                 nickname: None,
                 seed: Sealed::new(vec![7; SEALED_BYTES]),
                 passcode_step_seconds: 30,
+                place: None,
                 created_at: now,
                 state: State::paired(0),
             });

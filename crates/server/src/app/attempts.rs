@@ -111,6 +111,7 @@ mod tests {
             issuer: String::new(),
             device_base: String::new(),
             device_page: String::new(),
+            account_page: String::new(),
             platform_base: String::new(),
             keys: new_keys(),
             keys_version: 1,

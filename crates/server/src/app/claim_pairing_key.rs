@@ -139,7 +139,7 @@ async fn ground(
         application: application.ok_or(NoOffer::Disabled)?.into_value(),
         user: user.ok_or(PairError::UnknownKey)?,
         mfa_policy: key.mfa_policy,
-        voucher: Voucher::Key,
+        voucher: Voucher::Key { first_only: key.first_only },
     })
 }
 

@@ -1,6 +1,9 @@
-//! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies.
+//! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies, and the
+//! application that the pages of the own account are.
 
 use countersign_domain::{
+    account,
+    application::{Application, Kind, Oidc, Pkce, TokenEndpointAuthMethod},
     audit::{Action as Told, Event},
     environment::Environment,
     id::Id,
@@ -11,9 +14,9 @@ use countersign_domain::{
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     signing_key::SigningKey,
 };
-use countersign_protocol::{entropy::random, secret::Secret};
+use countersign_protocol::{entropy::random, jose::Algorithm, secret::Secret};
 use countersign_store::{
-    Tx, Work, environment, mfa_policy, population, sign_on_policy, signing_key,
+    Tx, Work, application, environment, mfa_policy, population, sign_on_policy, signing_key,
 };
 
 use super::{AdministerError, App, Call, realms::MAC};
@@ -58,6 +61,7 @@ struct Defaults {
     population: Population,
     mfa_policy: MfaPolicy,
     sign_on_policies: [SignOnPolicy; 2],
+    account: Application,
 }
 
 impl Work for CreateEnvironment {
@@ -81,7 +85,9 @@ impl Work for CreateEnvironment {
             sign_on_policy::insert(tx, policy).await?;
             call.audit(tx, Event::succeeded(Told::SignOnPolicyCreated).to(policy)).await?;
         }
-        Ok(())
+        application::insert(tx, &defaults.account).await?;
+        let created = Event::succeeded(Told::ApplicationCreated).to(&defaults.account);
+        Ok(call.audit(tx, created).await?)
     }
 }
 
@@ -134,7 +140,30 @@ impl Defaults {
         };
         let single = policy("Single_Factor", true, &[login]);
         let multi = policy("Multi_Factor", false, &[login, mfa]);
-        Self { population, mfa_policy, sign_on_policies: [single, multi] }
+        let sign_on_policies = [single, multi];
+        Self { population, mfa_policy, sign_on_policies, account: own_account(call) }
+    }
+}
+
+/// What the pages of the own account are among the applications: a name, a policy that can be assigned, and a switch. It gets
+/// neither codes nor tokens.
+fn own_account(call: &Call) -> Application {
+    Application {
+        id: account::application(call.environment),
+        environment: call.environment,
+        name: account::NAME.to_owned(),
+        kind: Kind::Web,
+        enabled: true,
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+        secret: None,
+        grant_types: Vec::new(),
+        redirect_uris: Vec::new(),
+        pkce: Pkce::Required,
+        id_token_algorithm: Algorithm::Rs256,
+        oidc: Oidc::default(),
+        mobile: None,
+        created_at: call.now,
+        updated_at: call.now,
     }
 }
 

@@ -141,8 +141,12 @@ impl Realm {
     #[must_use]
     pub fn ending(&self, view: &FlowView) -> Option<Ending> {
         let flow = &view.flow;
-        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself.
-        if view.answered || matches!(flow.request.answer, Answer::Device { .. } | Answer::Worker) {
+        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself, or the person has
+        // come to the page of the account.
+        if let Answer::Device { .. } | Answer::Worker | Answer::Account = flow.request.answer {
+            return None;
+        }
+        if view.answered {
             return None;
         }
         let request = &flow.request;

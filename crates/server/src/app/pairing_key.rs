@@ -28,6 +28,8 @@ pub struct NewPairingKey {
     pub applications: Vec<Id<Application>>,
     /// The MFA policy that must allow it; none: the default one of the environment.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// Whether it counts only as long as the user has no device.
+    pub first_only: bool,
     /// The name under which the request is logged.
     pub correlation: String,
 }
@@ -146,11 +148,12 @@ pub(super) fn key_topic(id: Id<PairingKey>) -> Topic {
     Topic::new(*id.as_bytes())
 }
 
-struct Create {
-    realm: Arc<Realm>,
-    call: Call,
-    id: Id<PairingKey>,
-    new: NewPairingKey,
+/// Makes one key. Another transaction may ask for it after it has looked who asks.
+pub(super) struct Create {
+    pub realm: Arc<Realm>,
+    pub call: Call,
+    pub id: Id<PairingKey>,
+    pub new: NewPairingKey,
 }
 
 impl Work for Create {
@@ -180,6 +183,7 @@ impl Work for Create {
             applications: ids,
             mfa_policy: policy.id,
             format: settings.pairing_key_format,
+            first_only: new.first_only,
             life_seconds,
             created_at: call.now,
             updated_at: call.now,

@@ -5,6 +5,7 @@ use countersign_domain::{
     authentication_code::{
         Approval, AuthenticationCode, Candidate, DEFAULT_LIFE_SECONDS, Event, State, apply,
     },
+    authorization::{Answer, Prompt},
     challenge::Number,
     flow::{self, Flow},
     id::Id,
@@ -75,7 +76,9 @@ pub(super) async fn reader(
     flow: &Flow,
     native: Option<Id<Application>>,
 ) -> Result<Option<Application>, StoreError> {
-    let Some(native) = native else { return Ok(None) };
+    // Whoever is to prove anew to be there gives more than an answer on a phone, which could be got from afar.
+    let confirms = flow.request.answer == Answer::Account && flow.request.prompt == Prompt::Login;
+    let Some(native) = native.filter(|_| !confirms) else { return Ok(None) };
     let found = application::load(tx, flow.environment, native).await?;
     Ok(found.map(Versioned::into_value).filter(code_app::reads_codes))
 }

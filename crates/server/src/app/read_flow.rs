@@ -285,7 +285,11 @@ pub(super) async fn view(
     let answered = match flow.state {
         // Its answer is not a code that could be taken twice.
         State::Completed { .. } if is_worker || seen.granted => false,
-        State::Completed { .. } if matches!(flow.request.answer, Answer::Device { .. }) => false,
+        State::Completed { .. }
+            if matches!(flow.request.answer, Answer::Device { .. } | Answer::Account) =>
+        {
+            false
+        }
         State::Completed { .. } => {
             let id: Id<Grant> = flow.id.cast();
             let grant = grants::load(tx, flow.environment, id, now).await?;

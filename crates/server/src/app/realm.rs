@@ -22,6 +22,8 @@ pub struct Realm {
     pub device_base: String,
     /// Address at which people type the codes of their devices.
     pub device_page: String,
+    /// Address of the page of the own account.
+    pub account_page: String,
     /// Address of the platform API, which all environments share.
     pub platform_base: String,
     /// What it signs and hashes with.

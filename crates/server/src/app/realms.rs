@@ -179,6 +179,7 @@ impl App {
             issuer: format!("{base}/as"),
             device_base: format!("{base}/device/v1"),
             device_page: format!("{base}/device"),
+            account_page: format!("{base}/account"),
             platform_base: format!("{}/v1", self.settings.base_url),
             keys,
             keys_version,

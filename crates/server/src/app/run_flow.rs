@@ -275,6 +275,10 @@ async fn commit(
     for effect in next.effects {
         match effect {
             Effect::Audit { action, reason, device } => {
+                let device = match action {
+                    audit::Action::AccessAllowed => vouching_device(flow),
+                    _ => device,
+                };
                 let event = audit::Event::of(action, reason)
                     .through(flow.request.application)
                     .about(user_of(&flow.state))
@@ -300,6 +304,14 @@ async fn commit(
         }
     }
     Ok(())
+}
+
+/// The device that has vouched in a flow that is completed, and not in the session before it.
+fn vouching_device(flow: &Flow) -> Option<Id<Device>> {
+    let State::Completed { identity } = &flow.state else { return None };
+    let possession = identity.possession.filter(|possession| possession.at >= flow.created_at);
+    let scanned = identity.scanned.filter(|_| flow.resumed.is_none());
+    possession.map(|possession| possession.device).or(scanned)
 }
 
 /// A flow does not complete for a user who has no value for a claim that the application requires. Costs nothing where it
@@ -334,8 +346,8 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
     }
     flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
-    // A device gets its grant when it asks for it, after the person has allowed it.
-    if let Answer::Device { .. } = request.answer {
+    // A device gets its grant when it asks for it, after the person has allowed it; the page of the account needs none.
+    if let Answer::Device { .. } | Answer::Account = request.answer {
         return Ok(());
     }
     let grant = Grant {

@@ -7,12 +7,13 @@ use countersign_domain::{
     audit,
     authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Refusal},
     flow::{Flow, Identity, Known, State},
+    id::Id,
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
     user::User,
 };
 use countersign_protocol::{mobile_payload, secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Work, application, flow as flows, sign_on_policy, user};
+use countersign_store::{StoreError, Tx, Work, application, flow as flows, sign_on_policy, user};
 
 use super::{
     App, Call, Fault, FlowView, Realm,
@@ -119,10 +120,10 @@ impl Work for Start {
         let browser = self.realm.browser_hash(self.browser.expose());
         let mut flow = new_flow(tx, call, &application, request, browser).await?;
         flow.installation = installation;
+        let (realm, vouched) = (&*self.realm, self.resolved.vouched);
+        let session = (self.session.as_ref(), vouched);
+        let known = known(tx, (realm, call), session, &application, &mut flow).await?;
         let mut seen = Seen { application: Some(application.into_value()), ..Seen::default() };
-        let offers_phone =
-            seen.application.as_ref().is_some_and(|it| it.oidc.phone_sign_on.is_some());
-        let known = self.known(tx, &mut flow, offers_phone).await?;
         begin(tx, call, &mut flow, known, &mut seen).await?;
         self.identify_by_hint(tx, &mut flow, &mut seen).await?;
         if let Some(refusal) = unanswered(&flow) {
@@ -154,43 +155,6 @@ impl Start {
         Ok(taken.map(Some).map_err(refuse))
     }
 
-    /// Who is there, as far as the session, the application or an ID token of before can tell.
-    ///
-    /// What a phone has shown instead of a password counts only where the application lets phones do that.
-    async fn known(
-        &self,
-        tx: &mut Tx<'_>,
-        flow: &mut Flow,
-        offers_phone: bool,
-    ) -> Result<Known, StartError> {
-        let found = session::find(tx, &self.realm, &self.call, self.session.as_ref()).await?;
-        flow.session = found.as_ref().map(|found| found.id);
-        let (environment, now) = (flow.environment, self.call.now);
-        if let Some(Found { identity, .. }) = found
-            && let Some(user) = user::load(tx, environment, identity.user).await?
-            && counts(&flow.request, &identity, &user, now)
-            && !is_outdated(tx, &identity).await?
-            && self.resolved.vouched.is_none_or(|vouched| vouched == user.id)
-        {
-            let scanned = identity.scanned.filter(|_| offers_phone);
-            let identity = Identity { scanned, ..identity };
-            flow.resumed = Some(identity.clone());
-            return Ok(Known::Proved(identity));
-        }
-        let Some(id) = self.resolved.vouched.or(flow.request.user) else {
-            return Ok(Known::Nobody);
-        };
-        let Some(user) = user::load(tx, environment, id).await?.filter(|user| user.enabled) else {
-            return Ok(Known::Nobody);
-        };
-        Ok(match self.resolved.vouched {
-            Some(_) => {
-                Known::Proved(Identity { authenticated_at: Some(now), ..Identity::named(id) })
-            }
-            None => Known::Named { user: id, username: user.username.clone() },
-        })
-    }
-
     /// A policy that begins with a device needs to know whose. `login_hint` tells it; other policies only show it.
     async fn identify_by_hint(
         &self,
@@ -207,6 +171,42 @@ impl Start {
         let event = identify(tx, flow.environment, username, seen).await?;
         Ok(run(tx, &self.call, flow, event, seen).await?)
     }
+}
+
+/// Who is there, as far as the session, the application, by whom it vouches, or an ID token of before can tell.
+///
+/// What a phone has shown instead of a password counts only where the application lets phones do that.
+pub(super) async fn known(
+    tx: &mut Tx<'_>,
+    (realm, call): (&Realm, &Call),
+    (session, vouched): (Option<&Secret<String>>, Option<Id<User>>),
+    application: &Application,
+    flow: &mut Flow,
+) -> Result<Known, StoreError> {
+    let found = session::find(tx, realm, call, session).await?;
+    flow.session = found.as_ref().map(|found| found.id);
+    let (environment, now) = (flow.environment, call.now);
+    if let Some(Found { identity, .. }) = found
+        && let Some(user) = user::load(tx, environment, identity.user).await?
+        && counts(&flow.request, &identity, &user, now)
+        && !is_outdated(tx, &identity).await?
+        && vouched.is_none_or(|vouched| vouched == user.id)
+    {
+        let scanned = identity.scanned.filter(|_| application.oidc.phone_sign_on.is_some());
+        let identity = Identity { scanned, ..identity };
+        flow.resumed = Some(identity.clone());
+        return Ok(Known::Proved(identity));
+    }
+    let Some(id) = vouched.or(flow.request.user) else {
+        return Ok(Known::Nobody);
+    };
+    let Some(user) = user::load(tx, environment, id).await?.filter(|user| user.enabled) else {
+        return Ok(Known::Nobody);
+    };
+    Ok(match vouched {
+        Some(_) => Known::Proved(Identity { authenticated_at: Some(now), ..Identity::named(id) }),
+        None => Known::Named { user: id, username: user.username.clone() },
+    })
 }
 
 /// Whether what the session has proved is enough for this request (OIDC Core, section 3.1.2.1).

@@ -17,6 +17,7 @@ use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
+    account::account_url,
     caller::{Browser, cookie_name, known_browser_name, realm, session_cookie_name},
     correlation::Correlation,
     flow::flow_json,
@@ -132,7 +133,8 @@ async fn begun(app: &App, realm: &Arc<Realm>, started: &Started, correlation: &s
         | Answer::FormPost { .. }
         | Answer::Fragment { .. }
         | Answer::Device { .. }
-        | Answer::Worker => onward(app, realm, view, correlation).await,
+        | Answer::Worker
+        | Answer::Account => onward(app, realm, view, correlation).await,
     };
     let https = app.settings().is_https();
     let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
@@ -213,6 +215,10 @@ pub(crate) async fn resume(visit: Visit) -> Response {
             let url = format!("{}?flowId={}", visit.realm.device_page, view.flow.id);
             see(StatusCode::FOUND, &url)
         }
+        Ok(view) if view.flow.request.answer == Answer::Account => {
+            let url = account_url(&visit.realm, view.flow.id);
+            with_session(see(StatusCode::FOUND, &url), &visit.app, &visit.realm, &view.flow)
+        }
         Ok(view) => {
             let Visit { app, realm, correlation, .. } = &visit;
             let response = onward(app, realm, &view, correlation).await;
@@ -240,7 +246,7 @@ fn answer_with(ending: &Ending) -> Response {
             html(StatusCode::OK, &Page::new("", screen), Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
-        Answer::Flow { .. } | Answer::Device { .. } | Answer::Worker => gone(),
+        Answer::Flow { .. } | Answer::Device { .. } | Answer::Worker | Answer::Account => gone(),
     }
 }
 

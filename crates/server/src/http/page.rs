@@ -2,6 +2,7 @@
 //!
 //! No page needs JavaScript, and none says whether a user exists. The markup is in `templates`.
 
+mod account;
 mod asset;
 mod qr;
 #[cfg(test)]
@@ -12,7 +13,11 @@ use std::fmt;
 use askama::Template;
 use countersign_domain::{flow::Notice, password::Unmet};
 
-pub use self::{asset::asset, qr::Qr};
+pub use self::{
+    account::{Account, AddDevice, Bar, Done, OwnDevice, RemoveDevice, SignOn, Standing},
+    asset::asset,
+    qr::Qr,
+};
 
 /// One page.
 #[derive(Template)]
@@ -87,6 +92,14 @@ pub enum Screen<'a> {
     SignOff { form: Form<'a>, members: &'a [(&'a str, &'a str)] },
     /// Nobody is signed in any more.
     SignedOff,
+    /// Asks what to do with the own devices.
+    Account(Account<'a>),
+    /// Asks whether a device shall go.
+    RemoveDevice(RemoveDevice<'a>),
+    /// Shows the key by which a phone is paired.
+    AddDevice(AddDevice<'a>),
+    /// The pages of the own account are switched off.
+    AccountOff,
     /// The sign-on is unknown or too old.
     Gone,
     /// The answer to the application as a form (OAuth 2.0 Form Post Response Mode, section 2),
@@ -206,6 +219,18 @@ pub enum Problem {
     Expired,
     /// The sign-on has moved on since the page was shown, for instance in another tab.
     NotNow,
+    /// A device has changed since the page was shown.
+    DeviceChanged,
+    /// A device is blocked or locked, so it stays.
+    DeviceBarred,
+    /// A device cannot be called that.
+    Nickname,
+    /// The time of a pairing key is over.
+    KeyExpired,
+    /// So many pairing keys wait for a phone that there is no other.
+    TooManyKeys,
+    /// The policy lets no phone be paired.
+    NoPairing,
 }
 
 /// Why a sign-on ended without success.
@@ -269,6 +294,16 @@ impl<'a> Question<'a> {
     }
 }
 
+impl Wait<'_> {
+    /// What is left, in words; `wait.js` says the same.
+    fn left(self) -> String {
+        match self.seconds {
+            ..=180 => format!("{} s left", self.seconds),
+            more => format!("{} min left", (more + 59) / 60),
+        }
+    }
+}
+
 impl Others {
     /// Whether there is none.
     const fn is_empty(self) -> bool {
@@ -280,7 +315,7 @@ impl Screen<'_> {
     /// Whether the page goes on by itself.
     pub const fn waits(&self) -> bool {
         match self {
-            Self::Waiting { .. } => true,
+            Self::Waiting { .. } | Self::AddDevice(_) => true,
             Self::Scan { code, .. } => code.stage.is_open(),
             _ => false,
         }
@@ -310,6 +345,10 @@ impl Screen<'_> {
             Self::TooMany { .. } => "One moment, please",
             Self::SignOff { .. } => "Sign out?",
             Self::SignedOff => "You are signed out",
+            Self::Account(_) => "Your account",
+            Self::RemoveDevice(_) => "Remove this device?",
+            Self::AddDevice(_) => "Add a phone",
+            Self::AccountOff => "There is nothing to see here",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
         }
@@ -326,7 +365,8 @@ impl Screen<'_> {
             | Self::Waiting { problem, .. }
             | Self::Scan { problem, .. }
             | Self::TimedOut { problem, .. }
-            | Self::UserCode { problem, .. } => *problem,
+            | Self::UserCode { problem, .. }
+            | Self::Account(Account { problem, .. }) => *problem,
             Self::DeviceConsent { .. }
             | Self::DeviceDone { .. }
             | Self::Failed { .. }
@@ -334,6 +374,9 @@ impl Screen<'_> {
             | Self::SignOff { .. }
             | Self::SignedOff
             | Self::TooMany { .. }
+            | Self::RemoveDevice(_)
+            | Self::AddDevice(_)
+            | Self::AccountOff
             | Self::Gone
             | Self::FormPost { .. } => None,
         }
@@ -355,7 +398,13 @@ impl Problem {
             | Self::Busy
             | Self::TooMany { .. }
             | Self::Expired
-            | Self::NotNow => false,
+            | Self::NotNow
+            | Self::DeviceChanged
+            | Self::DeviceBarred
+            | Self::Nickname
+            | Self::KeyExpired
+            | Self::TooManyKeys
+            | Self::NoPairing => false,
         }
     }
 }
@@ -406,6 +455,20 @@ impl fmt::Display for Problem {
             }
             Self::Expired => "This page was open for a long time. Please try again.",
             Self::NotNow => "You are already one step further. Please go on from here.",
+            Self::DeviceChanged => {
+                "The device has changed since you saw it. See what it is now, then try again."
+            }
+            Self::DeviceBarred => "A device that is blocked or locked cannot be removed here.",
+            Self::Nickname => {
+                "A device cannot be called that. Choose a name of 1 to 100 letters, digits and signs."
+            }
+            Self::KeyExpired => "The time was over before a phone was added. Try again.",
+            Self::TooManyKeys => {
+                "Very many keys wait for a phone already. Wait until they expire, then try again."
+            }
+            Self::NoPairing => {
+                "Your organisation lets no phone be added here. Ask your administrator for help."
+            }
         })
     }
 }

@@ -156,7 +156,8 @@ impl Wanted {
         let applications = applications.collect::<Result<_, _>>()?;
         let policy =
             policy.map(|wanted| action::id(&required(wanted.id, "policy.id")?, "policy.id"));
-        Ok(NewPairingKey { user, applications, mfa_policy: policy.transpose()?, correlation })
+        let (mfa_policy, first_only) = (policy.transpose()?, false);
+        Ok(NewPairingKey { user, applications, mfa_policy, first_only, correlation })
     }
 }
 

@@ -230,13 +230,7 @@ mod tests {
 
     /// A grant whose refresh tokens end then.
     fn grant(environment: Id<Environment>, n: u8, refresh_until: Timestamp) -> Grant {
-        let identity = Identity {
-            user: Id::from_bytes([1; 16]),
-            methods: vec![],
-            authenticated_at: None,
-            mfa_policy: None,
-            scanned: None,
-        };
+        let identity = Identity::named(Id::from_bytes([1; 16]));
         let at = refresh_until;
         Grant {
             id: Id::from_bytes([n; 16]),

@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 51] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 54] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -39,6 +39,9 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 51] = [
     ("POST", "/{environment}/as/device_authorization", Client, OAuth),
     ("GET", "/{environment}/device", Anyone, Page),
     ("POST", "/{environment}/device", Browser, Page),
+    ("GET", "/{environment}/account", Anyone, Page),
+    ("POST", "/{environment}/account", Browser, Page),
+    ("GET", "/{environment}/account/pairing-keys/{key}", Browser, Envelope),
     ("POST", "/{environment}/as/introspect", Client, OAuth),
     ("POST", "/{environment}/as/revoke", Client, OAuth),
     ("GET", "/{environment}/as/userinfo", Bearer, OAuth),
@@ -97,7 +100,8 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 20] = [
+const HANDLERS: [(&str, &str); 21] = [
+    ("account", include_str!("../../src/http/account.rs")),
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
@@ -254,6 +258,8 @@ async fn who_shows_nothing_is_refused_unless_the_answer_is_for_everybody() {
         let answer = w.wire.send(request).await;
         match endpoint {
             (_, "/assets/{name}", ..) => assert_eq!(answer.status, 404),
+            // Whoever comes signs in first.
+            ("GET", "/{environment}/account", ..) => assert_eq!(answer.status, 303),
             (_, _, Anyone, _) => assert_eq!(answer.status, 200, "{endpoint:?}"),
             _ => is_refused(&answer, endpoint.3, &format!("{endpoint:?}")),
         }

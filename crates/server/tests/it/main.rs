@@ -8,6 +8,7 @@ mod database;
 mod world;
 
 mod abuse;
+mod account;
 mod administrators;
 mod answers;
 mod assets;

@@ -47,6 +47,18 @@ fn no_statement_is_listed_twice() {
     }
 }
 
+/// The log is as long as its retention, and a page of it shows ten.
+#[tokio::test]
+async fn sign_ons_of_a_user_are_found_by_their_index() {
+    let database = migrated(Engine::Sqlite).await;
+    let find = statements().find(|sql| sql.contains("sign_on_user_id = ")).unwrap();
+    let plan: String = connect(&database)
+        .query_row(&format!("EXPLAIN QUERY PLAN {find}"), [&[0_u8; 0]; 3], |row| row.get(3))
+        .unwrap();
+    assert!(plan.contains("USING INDEX audit_records_by_sign_on"), "{plan}");
+    database.remove().await;
+}
+
 #[tokio::test]
 async fn sqlite_understands_every_statement() {
     let database = migrated(Engine::Sqlite).await;

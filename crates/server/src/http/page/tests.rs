@@ -38,7 +38,7 @@ const FAILURES: [FailureText; 12] = [
     FailureText::MissingClaim,
 ];
 
-const PROBLEMS: [Problem; 21] = [
+const PROBLEMS: [Problem; 27] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -60,6 +60,12 @@ const PROBLEMS: [Problem; 21] = [
     Problem::TooMany { seconds: 30 },
     Problem::Expired,
     Problem::NotNow,
+    Problem::DeviceChanged,
+    Problem::DeviceBarred,
+    Problem::Nickname,
+    Problem::KeyExpired,
+    Problem::TooManyKeys,
+    Problem::NoPairing,
 ];
 
 /// The screens that ask, with the same text wherever one of them takes text.
@@ -134,6 +140,150 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
     ]
 }
 
+const DONE: [Done; 5] =
+    [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Withdrawn];
+
+fn own_devices(text: &str) -> [OwnDevice; 3] {
+    let device = |id: &str, bar| OwnDevice {
+        id: id.to_owned(),
+        version: 7,
+        name: text.to_owned(),
+        nickname: text.to_owned(),
+        details: vec![text.to_owned()],
+        bar,
+    };
+    [
+        device("device-1", None),
+        device("device-2", Some(Bar::Blocked)),
+        device("device-3", Some(Bar::Locked(text.to_owned()))),
+    ]
+}
+
+fn own_sign_ons(text: &str) -> [SignOn; 2] {
+    let sign_on = |device: &str, succeeded| SignOn {
+        at: "2026-01-05T09:00:00.000Z".to_owned(),
+        time: "5 January 2026, 09:00 UTC".to_owned(),
+        application: text.to_owned(),
+        device: device.to_owned(),
+        address: device.to_owned(),
+        succeeded,
+    };
+    [sign_on(text, true), sign_on("", false)]
+}
+
+fn own_qr() -> Qr {
+    Qr::new("1", "QR code of the key").unwrap()
+}
+
+/// The screens of the own account, with the same text wherever one of them takes text.
+fn own<'a>(
+    text: &'a str,
+    (devices, sign_ons, qr): (&'a [OwnDevice], &'a [SignOn], &'a Qr),
+    problem: Option<Problem>,
+) -> [(&'static str, Screen<'a>); 9] {
+    let account = |standing, devices| {
+        Screen::Account(Account {
+            form: FORM,
+            username: text,
+            standing,
+            devices,
+            sign_ons,
+            older: Some(text),
+            newest: Some(text),
+            sign_off: text,
+            done: None,
+            problem,
+        })
+    };
+    let removal = |last| {
+        Screen::RemoveDevice(RemoveDevice { form: FORM, device: &devices[0], last, back: text })
+    };
+    let addition = |refused| {
+        Screen::AddDevice(AddDevice {
+            form: FORM,
+            qr: Some(qr),
+            key: text,
+            status: "UNCLAIMED",
+            wait: Wait { status: text, seconds: 598 },
+            onward: text,
+            refused,
+        })
+    };
+    [
+        ("account", account(Standing::Change, devices)),
+        ("account_without_device", account(Standing::Change, &[])),
+        ("account_to_confirm", account(Standing::Confirm, devices)),
+        ("account_unconfirmed", account(Standing::Unconfirmed, devices)),
+        ("account_barred", account(Standing::Barred, devices)),
+        ("remove_device", removal(false)),
+        ("remove_last_device", removal(true)),
+        ("add_device", addition(None)),
+        ("add_device_refused", addition(Some("That phone is one of yours."))),
+    ]
+}
+
+#[test]
+fn the_screens_of_the_account_read_as_agreed_and_escape_every_text() {
+    let (devices, sign_ons, qr) = (own_devices("Ann's phone"), own_sign_ons("Bank"), own_qr());
+    let off = ("account_off", Screen::AccountOff);
+    for (name, screen) in own("ann", (&devices, &sign_ons, &qr), None).into_iter().chain([off]) {
+        insta::assert_snapshot!(name, without_hashes(&html(screen)));
+    }
+    let text = r#""><script>'&"#;
+    let (devices, sign_ons) = (own_devices(text), own_sign_ons(text));
+    for (name, screen) in own(text, (&devices, &sign_ons, &qr), Some(Problem::Busy)) {
+        let html = html(screen);
+        assert!(!html.contains(text) && !html.contains("<script>"), "{name}");
+        assert!(html.contains("&#34;&#62;&#60;script&#62;&#39;&#38;"), "{name}");
+        assert!(!html.contains("style=") && !html.contains("<style"), "{name}");
+    }
+}
+
+#[test]
+fn every_control_of_the_account_is_named_and_every_form_has_the_token() {
+    let (devices, sign_ons, qr) = (own_devices("Phone"), own_sign_ons("Bank"), own_qr());
+    for (name, screen) in own("ann", (&devices, &sign_ons, &qr), None) {
+        let html = html(screen);
+        let labelled: Vec<_> =
+            tags(&html, "label").iter().filter_map(|tag| attribute(tag, "for")).collect();
+        let inputs = tags(&html, "input");
+        let visible = inputs.iter().filter(|tag| attribute(tag, "type") != Some("hidden"));
+        let ids: Vec<_> = visible.map(|tag| attribute(tag, "id").unwrap()).collect();
+        assert_eq!(ids, labelled, "{name}");
+        let mut distinct = ids.clone();
+        distinct.dedup();
+        assert_eq!(ids, distinct, "{name}: two controls of one name");
+        let tokens = html.matches(r#"name="token" value="t0ken""#).count();
+        assert_eq!(tokens, tags(&html, "form").len(), "{name}");
+        assert!(!html.contains("\"></button>"), "{name}: a button without words");
+        assert_eq!(html.contains("http-equiv"), name.starts_with("add_device"), "{name}");
+        assert_eq!(tags(&html, "h1").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_was_done_is_named_and_said_before_what_can_be_done() {
+    for done in DONE {
+        assert_eq!(Done::named(done.name()), Some(done));
+        let account = Account {
+            form: FORM,
+            username: "ann",
+            standing: Standing::Change,
+            devices: &[],
+            sign_ons: &[],
+            older: None,
+            newest: None,
+            sign_off: "/signoff",
+            done: Some(done),
+            problem: None,
+        };
+        let html = html(Screen::Account(account));
+        let said = format!("<p class=\"notice\" role=\"status\">{}</p>", done.text());
+        assert!(html.split("<section").next().unwrap().contains(&said), "{html}");
+    }
+    assert_eq!(Done::named("<script>"), None);
+}
+
 /// The screens that end a sign-on.
 fn closing(text: &str) -> [(&'static str, Screen<'_>); 7] {
     [
@@ -170,6 +320,15 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
     tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
 }
 
+/// The names of assets change with every change of the looks, which is no change of the markup.
+fn without_hashes(html: &str) -> String {
+    html.replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
+        .replace(&asset::ICON.path, "/assets/icon-HASH.svg")
+        .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js")
+        .replace(&asset::WAIT.path, "/assets/wait-HASH.js")
+        .replace(&asset::SCAN.path, "/assets/scan-HASH.js")
+}
+
 #[test]
 fn the_screens_read_as_agreed() {
     let closing = closing("https://app.example/cb?error=access_denied&state=s");
@@ -177,13 +336,7 @@ fn the_screens_read_as_agreed() {
     for (name, screen) in
         asking("ann", &devices(), None).into_iter().chain(closing).chain(connecting)
     {
-        // The names of assets change with every change of the looks, which is no change of the markup.
-        let html = html(screen)
-            .replace(&asset::STYLESHEET.path, "/assets/page-HASH.css")
-            .replace(&asset::ICON.path, "/assets/icon-HASH.svg")
-            .replace(&asset::SUBMIT.path, "/assets/submit-HASH.js")
-            .replace(&asset::WAIT.path, "/assets/wait-HASH.js")
-            .replace(&asset::SCAN.path, "/assets/scan-HASH.js");
+        let html = without_hashes(&html(screen));
         insta::assert_snapshot!(name, html);
     }
 }
@@ -193,6 +346,7 @@ fn the_words_are_as_agreed() {
     let lines = PROBLEMS.map(|text| text.to_string()).into_iter();
     let lines = lines.chain(FAILURES.map(|text| text.to_string()));
     let lines = lines.chain([notice_text(Notice::DeviceGone).to_owned()]);
+    let lines = lines.chain(DONE.map(|done| done.text().to_owned()));
     insta::assert_snapshot!("words", lines.collect::<Vec<_>>().join("\n"));
 }
 

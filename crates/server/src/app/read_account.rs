@@ -1,0 +1,228 @@
+//! Reads the own account for the person who is signed in at this browser: devices, and the sign-ons of late.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    account::{self, Standing},
+    audit::{Action, Record},
+    authorization::{Answer, Prompt},
+    device::Device,
+    flow::{Failure, Flow, Identity, State},
+    id::Id,
+    mfa_policy::MfaPolicy,
+    sign_on_policy::ActionKind,
+    user::User,
+};
+use countersign_protocol::{secret::Secret, time::Timestamp};
+use countersign_store::{
+    Tx, Versioned, Work, application,
+    audit::{ENDS, list_sign_ons},
+    device, session as sessions, user,
+};
+
+use super::{
+    App, Fault, FlowHandle, Realm,
+    run_flow::{is_outdated, load_own},
+};
+
+/// A browser at the page of the own account.
+#[derive(Clone, Debug)]
+pub struct AccountVisit {
+    /// The sign-on that has led there.
+    pub flow: Id<Flow>,
+    /// The cookie that shows that the sign-on was at this browser.
+    pub cookie: Option<Secret<String>>,
+    /// The cookie of its session.
+    pub session: Option<Secret<String>>,
+}
+
+/// What there is to show.
+#[derive(Debug)]
+pub enum AccountView {
+    /// The page.
+    Open(Box<Account>),
+    /// The person has not signed in yet.
+    SigningOn(Box<Flow>),
+    /// The person has given up before being signed in.
+    Cancelled,
+    /// Nobody is signed in here any more, or the sign-on came to nothing.
+    Over,
+}
+
+/// The own account.
+#[derive(Debug)]
+pub struct Account {
+    /// Whose it is.
+    pub user: User,
+    /// Whether the devices may be changed now.
+    pub standing: Standing,
+    /// Whether this sign-on was made to prove anew who is there.
+    pub confirms: bool,
+    /// The devices, in their order.
+    pub devices: Vec<OwnDevice>,
+    /// How sign-ons ended, newest first: one page.
+    pub sign_ons: Vec<Record>,
+    /// Where the next page goes on; none: there are no more.
+    pub next: Option<Id<Record>>,
+}
+
+/// A device, as its user sees it.
+#[derive(Debug)]
+pub struct OwnDevice {
+    /// The device.
+    pub device: Device,
+    /// What a change must name, so that nobody changes what has changed meanwhile.
+    pub version: i64,
+    /// When it last vouched in a sign-on, if that is not too many sign-ons ago.
+    pub used_at: Option<Timestamp>,
+}
+
+/// Sign-ons of one page.
+const PAGE: u32 = 10;
+
+/// How many sign-ons are looked through for the last use of a device.
+const LOOK_BACK: u32 = 100;
+
+impl App {
+    /// Reads the account, with the sign-ons from before this record.
+    pub async fn read_account(
+        &self,
+        realm: &Arc<Realm>,
+        visit: AccountVisit,
+        before: Option<Id<Record>>,
+    ) -> Result<AccountView, Fault> {
+        let (realm, now) = (Arc::clone(realm), self.now());
+        self.store.read(Read { realm, visit, before, now }).await
+    }
+}
+
+struct Read {
+    realm: Arc<Realm>,
+    visit: AccountVisit,
+    before: Option<Id<Record>>,
+    now: Timestamp,
+}
+
+impl Work for Read {
+    type Output = AccountView;
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<AccountView, Fault> {
+        let entered = enter(tx, &self.realm, &self.visit, self.now).await?;
+        let Present { user, identity, confirms, .. } = match entered {
+            Entered::Present(present) => *present,
+            Entered::SigningOn(flow) => return Ok(AccountView::SigningOn(flow)),
+            Entered::Cancelled => return Ok(AccountView::Cancelled),
+            Entered::Over => return Ok(AccountView::Over),
+        };
+        let (of, id) = ((self.realm.environment, user.id), user.id);
+        let devices = device::list_versions_of_user(tx, id).await?;
+        let newest = list_sign_ons(tx, of, ENDS.1, LOOK_BACK).await?;
+        let devices: Vec<OwnDevice> =
+            devices.into_iter().map(|device| own(device, &newest)).collect();
+        let mut sign_ons = match self.before {
+            Some(before) => list_sign_ons(tx, of, before, PAGE + 1).await?,
+            None => newest,
+        };
+        let more = sign_ons.len() > PAGE as usize;
+        sign_ons.truncate(PAGE as usize);
+        let next = sign_ons.last().filter(|_| more).map(|record| record.id);
+        let plain: Vec<Device> = devices.iter().map(|own| own.device.clone()).collect();
+        let standing = account::standing(&identity, &plain, self.now);
+        let user = user.into_value();
+        Ok(AccountView::Open(Box::new(Account {
+            user,
+            standing,
+            confirms,
+            devices,
+            sign_ons,
+            next,
+        })))
+    }
+}
+
+fn own(device: Versioned<Device>, newest: &[Record]) -> OwnDevice {
+    let vouched = |record: &&Record| {
+        let event = &record.event;
+        let mentioned = event.device.as_ref().map(|mention| mention.id);
+        event.action == Action::AccessAllowed && mentioned == Some(device.id)
+    };
+    let used_at = newest.iter().find(vouched).map(|record| record.recorded_at);
+    let version = device.version();
+    OwnDevice { device: device.into_value(), version, used_at }
+}
+
+/// Who is at the page.
+pub(super) enum Entered {
+    Present(Box<Present>),
+    SigningOn(Box<Flow>),
+    Cancelled,
+    Over,
+}
+
+/// Somebody who is signed in.
+pub(super) struct Present {
+    pub user: Versioned<User>,
+    /// What the session has proved.
+    pub identity: Identity,
+    /// Whether the sign-on was made to prove anew who is there.
+    pub confirms: bool,
+    /// The MFA policy of the sign-on; none: the default of the environment.
+    pub mfa_policy: Option<Id<MfaPolicy>>,
+}
+
+/// Looks who is at the page. The sign-on shows that the policy of the page was passed, and the session that nobody has signed off
+/// since, and what was proved at last.
+pub(super) async fn enter(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    visit: &AccountVisit,
+    now: Timestamp,
+) -> Result<Entered, Fault> {
+    let handle = FlowHandle::of_browser(visit.flow, visit.cookie.clone());
+    let Some(flow) = load_own(tx, realm, &handle, now).await? else { return Ok(Entered::Over) };
+    if flow.request.answer != Answer::Account {
+        return Ok(Entered::Over);
+    }
+    let confirms = flow.request.prompt == Prompt::Login;
+    let signed_on = match &flow.state {
+        State::Completed { identity } => identity.user,
+        // Whoever only gives up to prove anew goes back to the page.
+        State::Failed { why: Failure::Cancelled, .. } if !confirms => {
+            return Ok(Entered::Cancelled);
+        }
+        State::Failed { .. } => return Ok(Entered::Over),
+        State::Identifier { .. }
+        | State::Login { .. }
+        | State::Password { .. }
+        | State::AuthenticationCode { .. }
+        | State::PasswordChange { .. }
+        | State::Deciding { .. }
+        | State::DeviceSelection { .. }
+        | State::Passcode { .. }
+        | State::Verification { .. }
+        | State::Push { .. }
+        | State::PushTimedOut { .. } => {
+            return Ok(Entered::SigningOn(Box::new(flow.into_value())));
+        }
+    };
+    let cookie = visit.session.as_ref().and_then(|cookie| realm.session_of(cookie.expose()));
+    let Some(id) = cookie.filter(|id| flow.session == Some(*id)) else { return Ok(Entered::Over) };
+    let session = sessions::load(tx, realm.environment, id, now).await?;
+    let identity = session.and_then(|session| session.identity(now).cloned());
+    let Some(identity) = identity.filter(|identity| identity.user == signed_on) else {
+        return Ok(Entered::Over);
+    };
+    let user = user::load(tx, realm.environment, identity.user).await?;
+    let Some(user) = user.filter(|user| user.enabled) else { return Ok(Entered::Over) };
+    let own = account::application(realm.environment);
+    let own = application::load(tx, realm.environment, own).await?;
+    if is_outdated(tx, &identity).await? || !own.is_some_and(|own| own.enabled) {
+        return Ok(Entered::Over);
+    }
+    let mfa_policy = flow.actions.iter().find_map(|action| match action {
+        ActionKind::MultiFactorAuthentication { mfa_policy, .. } => *mfa_policy,
+        ActionKind::Login | ActionKind::IdentifierFirst => None,
+    });
+    Ok(Entered::Present(Box::new(Present { user, identity, confirms, mfa_policy })))
+}

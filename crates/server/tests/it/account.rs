@@ -1,0 +1,118 @@
+//! The page of the own account: who sees it, what can be done there, and who tries to.
+
+use countersign_domain::{account, audit::Record, device::Device, id::Id, user::User};
+
+use crate::world::{Browser, PASSWORD, Page, Phone, Step, World};
+
+mod adding;
+mod attacks;
+mod changes;
+mod chromium;
+mod pages;
+
+/// The application that the page is.
+fn own_account(w: &World) -> Id<countersign_domain::application::Application> {
+    account::application(w.bank.environment.id)
+}
+
+/// Lets people come to the page as to the applications of the bank: by a password, then by a device if they have one.
+async fn trust(w: &World) {
+    let (environment, policy) = (w.bank.environment.id, w.bank.sign_on_policy.id);
+    w.server.assign_sign_on_policy(environment, own_account(w), policy, 1).await.unwrap();
+}
+
+/// Goes on with a browser that was asked to sign in, until the page is there.
+async fn sign_in(browser: &mut Browser, page: Page, username: &str, phone: Option<&Phone>) -> Page {
+    let fields = [("username", username), ("password", PASSWORD)];
+    let page = browser.press(&page, "login", &fields).await;
+    let Some(phone) = phone else { return page };
+    let passcode = phone.passcode();
+    browser.press(&page, "passcode", &[("passcode", &passcode)]).await
+}
+
+/// A browser at the page, whose user has given a password, and a passcode of the phone if there is one.
+async fn at_the_page(w: &World, username: &str, phone: Option<&Phone>) -> (Browser, Page) {
+    let mut browser = w.browser();
+    let page = browser.open(&w.url("/account")).await;
+    assert_eq!(page.heading(), "Sign in");
+    let page = sign_in(&mut browser, page, username, phone).await;
+    assert_eq!(page.heading(), "Your account", "{}", page.answer.text());
+    (browser, page)
+}
+
+/// Presses a button of the form of a device, as the page shows it.
+async fn press(browser: &mut Browser, page: &Page, action: &str, own: &Own) -> Page {
+    let version = own.version.to_string();
+    let fields = [("device", own.id.as_str()), ("version", &version)];
+    browser.press(page, action, &fields).await
+}
+
+/// A device as its forms on the page name it.
+#[derive(Clone, Debug)]
+struct Own {
+    id: String,
+    version: i64,
+}
+
+/// The devices whose forms are on a page, in their order.
+fn own_devices(page: &Page) -> Vec<Own> {
+    let mut found: Vec<Own> = Vec::new();
+    for part in page.answer.text().split("name=\"device\" value=\"").skip(1) {
+        let (id, rest) = part.split_once('"').unwrap();
+        let version = rest.split_once("name=\"version\" value=\"").unwrap().1;
+        let version = version.split('"').next().unwrap().parse().unwrap();
+        if found.iter().all(|own| own.id != id) {
+            found.push(Own { id: id.to_owned(), version });
+        }
+    }
+    found
+}
+
+/// What the page calls devices, in their order.
+fn names(page: &Page) -> Vec<String> {
+    let text = page.answer.text();
+    let list = text.split_once("<ol class=\"cards\">").map_or("", |(_, rest)| rest);
+    let list = list.split("</ol>").next().unwrap_or_default();
+    let names = list.split("<div class=\"card\">\n<strong>").skip(1);
+    names.map(|name| name.split('<').next().unwrap().to_owned()).collect()
+}
+
+/// The applications of the sign-ons on a page, in their order.
+fn sign_ons(page: &Page) -> Vec<String> {
+    let text = page.answer.text();
+    let list = text.split_once("<ul class=\"cards\">").map_or("", |(_, rest)| rest);
+    let names = list.split("<div class=\"card\">\n<strong>").skip(1);
+    names.map(|name| name.split('<').next().unwrap().to_owned()).collect()
+}
+
+async fn devices(w: &World, user: &User) -> Vec<Device> {
+    w.server.list_devices(w.bank.environment.id, user.id).await.unwrap()
+}
+
+/// Whom a record names as those who did it.
+fn actors(record: &Record) -> (Option<String>, Option<String>) {
+    let actors = record.entry.actors();
+    (actors.client.and_then(|client| client.name), actors.user.and_then(|user| user.name))
+}
+
+/// Whether a page only looks, and says so.
+fn asks_to_confirm(page: &Page) -> bool {
+    let text = page.answer.text();
+    let confirms = text.contains("value=\"confirm\"");
+    assert!(!(confirms && text.contains("value=\"add\"")), "one of the two: {text}");
+    confirms
+}
+
+/// Two phones of ann, the second paired beside the first.
+async fn two_phones(w: &World) -> (Phone, Phone) {
+    let first = w.phone_paired_to("ann").await;
+    let second = w.phone().await;
+    w.pair_beside(&first, &second, "ann").await;
+    (first, second)
+}
+
+/// Whoever signs on gives a password and nothing more, also at the page.
+async fn ask_for_passwords_alone(w: &mut World) {
+    trust(w).await;
+    w.bank.require(&w.server, &[Step::Login]).await;
+}
