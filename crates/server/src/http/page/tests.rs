@@ -140,8 +140,7 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
     ]
 }
 
-const DONE: [Done; 5] =
-    [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Withdrawn];
+const DONE: [Done; 5] = [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Withdrawn];
 
 fn own_devices(text: &str) -> [OwnDevice; 3] {
     let device = |id: &str, bar| OwnDevice {

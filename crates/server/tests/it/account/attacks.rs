@@ -176,7 +176,8 @@ async fn a_new_password_ends_the_page() {
     let w = World::new().await;
     let (mut browser, page, own) = ann_with_a_phone(&w).await;
     w.advance(1);
-    let password = countersign_protocol::secret::Secret::new("another very long password".to_owned());
+    let password =
+        countersign_protocol::secret::Secret::new("another very long password".to_owned());
     w.server.set_password(w.bank.environment.id, w.bank.ann.id, &password).await.unwrap();
     let gone = browser.submit(&page, form(&page, "remove_confirmed", &own)).await;
     assert_eq!(gone.heading(), "Sign in");

@@ -19,7 +19,8 @@ async fn a_person_renames_orders_and_removes_devices(w: &mut World) {
     let (mut browser, page) = at_the_page(w, "ann", Some(&first)).await;
     let shown = own_devices(&page);
     let version = shown[1].version.to_string();
-    let rename = [("device", shown[1].id.as_str()), ("version", &version), ("nickname", " Work phone ")];
+    let rename =
+        [("device", shown[1].id.as_str()), ("version", &version), ("nickname", " Work phone ")];
     let page = browser.press(&page, "rename", &rename).await;
     assert_eq!(page.notice(), "The device has its new name.");
     assert_eq!(names(&page), ["FP5", "Work phone"]);

@@ -55,8 +55,14 @@ async fn a_person_manages_the_own_devices_with_the_keyboard_alone_and_adds_one()
     scene.picture("account").await;
     let order = scene.tab_order().await;
     let expected = [
-        "Rename FP5", "Move down FP5", "Remove FP5", "Rename FP5", "Move up FP5", "Remove FP5",
-        "Add a phone", "Sign out",
+        "Rename FP5",
+        "Move down FP5",
+        "Remove FP5",
+        "Rename FP5",
+        "Move up FP5",
+        "Remove FP5",
+        "Add a phone",
+        "Sign out",
     ];
     assert_eq!(order, expected);
     let rename = "document.querySelector('details').open = true; \
@@ -70,7 +76,8 @@ async fn a_person_manages_the_own_devices_with_the_keyboard_alone_and_adds_one()
         });
         scene.browser.call("Input.dispatchKeyEvent", key).await;
     }
-    let renamed = "document.querySelector('.notice')?.textContent === 'The device has its new name.'";
+    let renamed =
+        "document.querySelector('.notice')?.textContent === 'The device has its new name.'";
     scene.browser.until(renamed).await;
     scene.picture("account-done").await;
     scene.browser.press("remove").await;

@@ -4,7 +4,9 @@ use countersign_domain::application::Application;
 use countersign_server::app::DeviceChange;
 
 use crate::{
-    account::{asks_to_confirm, at_the_page, devices, names, own_account, sign_in, sign_ons, trust},
+    account::{
+        asks_to_confirm, at_the_page, devices, names, own_account, sign_in, sign_ons, trust,
+    },
     world::{PASSWORD, World},
 };
 
