@@ -215,7 +215,10 @@ async fn a_passcode_proof_tells_a_wrong_secret_from_a_wrong_clock(world: World) 
     let ann = world.user("ann").await;
     let (phone, nonce) = (Phone::new(), world.nonce().await);
     let ticket = world.ticket("ann", &phone).await;
-    let other = at("another ticket", 0);
+    // Of another secret, and by no chance the passcode of this one at a time near enough to be taken for a wrong clock.
+    let own: Vec<_> = (-3_000..=3_000).map(|step| at(&ticket, step * 30)).collect();
+    let mut others = (0..).map(|n| at(&format!("another ticket {n}"), 0));
+    let other = others.find(|other| !own.contains(other)).unwrap();
     let proof = phone.pairing(&world, &nonce, &ticket).claim("passcode", other);
     let answer = world.prove("/pairings", &proof.sign()).await;
     let expected = ("failed".to_owned(), "InvalidOneTimePasscode".to_owned());
