@@ -46,7 +46,8 @@ pub async fn run(
     if let Some(address) = operators {
         serve_metrics(platform.app(), address).await?;
     }
-    let issuer = format!("{}/{}/as", platform.base_url(), site.environment);
+    let environment = format!("{}/{}", platform.base_url(), site.environment);
+    let issuer = format!("{environment}/as");
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     say(&format!("Countersign is listening on {}.", platform.base_url()));
     say("");
@@ -55,6 +56,7 @@ pub async fn run(
     say(&format!("  native app       {}  (ann's phone would run it)", site.native));
     say(&format!("  web site         {}", site.web));
     say(&format!("  user             ann, password: {PASSWORD}"));
+    say(&format!("  her account      {environment}/account"));
     say("");
     say(
         "Sign in with a browser (the answer goes to an address that does not exist; look at its query):",

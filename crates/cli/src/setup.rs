@@ -1,6 +1,7 @@
 //! What an administrator sets up before the first user signs in, through the use cases that the HTTP API calls.
 
 use countersign_domain::{
+    account,
     application::{
         Application, GrantType, Kind, Mobile, NumberMatchingKind, Oidc, TokenEndpointAuthMethod,
     },
@@ -68,8 +69,8 @@ pub async fn bank(app: &App, name: &str) -> Result<Bank, Broken> {
     let steps = vec![ActionKind::Login, mfa(&mfa_policy, NoDevicesMode::Bypass)];
     let policy = NewSignOnPolicy { name: "Trusted_Phone".to_owned(), steps };
     let sign_on_policy = app.create_sign_on_policy(id, policy).await?;
-    for application in [&native, &web] {
-        app.assign_sign_on_policy(id, application.id, sign_on_policy.id, 1).await?;
+    for application in [native.id, web.id, account::application(id)] {
+        app.assign_sign_on_policy(id, application, sign_on_policy.id, 1).await?;
     }
     Ok(Bank { environment, native, web, mfa_policy, sign_on_policy })
 }
