@@ -227,6 +227,13 @@ impl Customer {
         challenges.any(|challenge| self.asker(&challenge) == Some(waiting.id()))
     }
 
+    /// Whether the platform still knows the phone as this device.
+    async fn is_known(&self, device: &str) -> Result<bool, LoadError> {
+        let users = self.phone.sdk().info().await;
+        let users = users.map_err(|error| LoadError::other(error.to_string()))?;
+        Ok(users.iter().any(|user| user.device.id == device))
+    }
+
     /// A phone whose address is dead is unpaired once a push has found that out; then its owner installs the app again.
     pub(super) async fn verify_uninstalled(
         &mut self,
@@ -241,16 +248,14 @@ impl Customer {
             // The phone asks once: a phone that is heard of again and again is not gone.
             tokio::time::sleep(SENT_AGAIN).await;
         }
-        let users = self.phone.sdk().info().await;
-        let users = users.map_err(|error| LoadError::other(error.to_string()))?;
-        let is_known = users.iter().any(|user| user.device.id == device);
-        if is_known && must_go {
+        if self.is_known(device).await? && must_go {
             verdict.violations.push("a phone whose address is dead stays paired".to_owned());
         }
         self.token = push.install()?;
         let set = self.phone.sdk().set_device_token(Service::Fcm, &self.token, None).await;
         set.map_err(|error| LoadError::other(error.to_string()))?;
-        self.standing = if is_known {
+        // A push to the dead address may have been answered until just now; from now on it says nothing of this phone.
+        self.standing = if self.is_known(device).await? {
             Standing::Paired { device: device.to_owned() }
         } else {
             verdict.push_unpairings += 1;
