@@ -76,6 +76,7 @@ mod verify_signed;
 mod verify_user_code;
 mod wake_for_others;
 mod watch_challenges;
+mod write_drawn;
 
 use std::sync::{
     Arc, OnceLock,

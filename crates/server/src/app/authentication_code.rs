@@ -79,9 +79,6 @@ pub(super) fn reads_codes(application: &Application) -> bool {
     application.enabled && application.kind == Kind::Native && application.mobile.is_some()
 }
 
-/// How often a code is drawn anew that another one has. Of a million that live, one in a million is met.
-const DRAWS: u32 = 4;
-
 impl App {
     /// Makes a code.
     pub async fn create_authentication_code(
@@ -90,20 +87,13 @@ impl App {
         new: NewAuthenticationCode,
     ) -> Result<CodeView, CodeError> {
         let call = self.call(realm.environment, &new.correlation);
-        for _ in 1..DRAWS {
-            let create = Create {
-                realm: Arc::clone(realm),
-                call: call.clone(),
-                id: call.new_id(),
-                new: new.clone(),
-            };
-            match self.store.write(create).await {
-                Err(CodeError::Fault(Fault::Busy(_))) => {}
-                done => return done,
-            }
-        }
-        let id = call.new_id();
-        self.store.write(Create { realm: Arc::clone(realm), call, id, new }).await
+        let create = || Create {
+            realm: Arc::clone(realm),
+            call: call.clone(),
+            id: call.new_id(),
+            new: new.clone(),
+        };
+        self.write_drawn(create, |error| matches!(error, CodeError::Fault(Fault::Busy(_)))).await
     }
 
     /// Reads a code.
@@ -183,11 +173,6 @@ impl Work for Create {
         let application = application::load(tx, call.environment, new.application).await?;
         let application =
             application.filter(|found| reads_codes(found)).ok_or(CodeError::UnknownApplication)?;
-        let source = call.origin.source.as_ref();
-        let origin = Origin {
-            address: source.and_then(|source| source.address.map(|address| address.to_string())),
-            browser: source.and_then(|source| source.user_agent.clone()),
-        };
         let code = AuthenticationCode {
             id: *id,
             environment: call.environment,
@@ -197,7 +182,7 @@ impl Work for Create {
             flow: None,
             site: application.name.clone(),
             // The creator is a server: where it is says nothing to the person.
-            origin: Origin { address: None, ..origin },
+            origin: Origin { address: None, ..call.origin.seen() },
             number: None,
             life_seconds: new.life_seconds,
             created_at: call.now,

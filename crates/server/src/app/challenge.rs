@@ -23,15 +23,15 @@ use countersign_protocol::{
     challenge::Origin, jwk::Thumbprint, mobile_payload::PushService, time::Timestamp,
 };
 use countersign_store::{
-    StoreError, Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy,
-    push_limit, user, wakes,
+    StoreError, Topic, Tx, Versioned, application, challenge, device, mfa_policy, push_limit, user,
+    wakes,
 };
 
 use super::{
     Call, Fault,
     fault::faults,
     lockout::count_attempt,
-    run_flow::{RunError, Seen, run},
+    run_flow::{Seen, tell},
 };
 
 /// Why a challenge did not come to this end.
@@ -134,11 +134,7 @@ async fn shown(
     let words = words::of(locale, flow.request.template.as_deref(), &client.name);
     // A back end that asks is not where the person is: it tells that by its own context.
     let is_worker = flow.request.answer == Answer::Worker;
-    let source = call.origin.source.as_ref().filter(|_| !is_worker);
-    let origin = Origin {
-        address: source.and_then(|source| source.address.map(|address| address.to_string())),
-        browser: source.and_then(|source| source.user_agent.clone()),
-    };
+    let origin = if is_worker { Origin::default() } else { call.origin.seen() };
     Ok(Shown {
         person: person(tx, flow, seen, device.user).await?,
         application: client.name,
@@ -331,21 +327,12 @@ async fn tell_flow(
     challenge: &Challenge,
     outcome: challenges::Outcome,
 ) -> Result<(), Fault> {
-    let Some(old) = flows::load(tx, challenge.environment, challenge.flow, call.now).await? else {
-        return Ok(());
-    };
-    let mut flow = (*old).clone();
     let event = flow::Event::Answered { challenge: challenge.id, outcome };
     // A flow that goes on may ask the next question, which may end another one: boxed, since it comes back to here.
-    let ran = Box::pin(run(tx, call, &mut flow, event, &mut Seen::default())).await;
-    match ran {
-        Ok(()) => {
-            flows::swap(tx, &old, &flow).await?;
-            Ok(wakes::wake(tx, flow_topic(flow.id), call.now).await?)
-        }
-        Err(RunError::Refused(_)) => Ok(()),
-        Err(RunError::Fault(fault)) => Err(fault),
+    if Box::pin(tell(tx, call, challenge.flow, event)).await? {
+        wakes::wake(tx, flow_topic(challenge.flow), call.now).await?;
     }
+    Ok(())
 }
 
 /// The phone that shows the question shall show it no longer.

@@ -4,6 +4,7 @@
 //! and none can forget to hand it on.
 
 use countersign_domain::audit::{Actors, Part, Source};
+use countersign_protocol::challenge::Origin as Seen;
 
 tokio::task_local! {
     static ORIGIN: Origin;
@@ -37,6 +38,16 @@ impl Origin {
     #[must_use]
     pub fn by(self, actors: Actors) -> Self {
         Self { by: Some(actors), ..self }
+    }
+
+    /// What a person is shown of where a question comes from.
+    #[must_use]
+    pub(super) fn seen(&self) -> Seen {
+        let source = self.source.as_ref();
+        Seen {
+            address: source.and_then(|source| source.address.map(|address| address.to_string())),
+            browser: source.and_then(|source| source.user_agent.clone()),
+        }
     }
 
     /// Runs calls that come from here.

@@ -77,9 +77,6 @@ pub enum PairingKeyError {
 
 faults!(PairingKeyError);
 
-/// How often a key is drawn anew that another one has. Of a million numeric ones that live, one in a million is met.
-const DRAWS: u32 = 4;
-
 impl App {
     /// Makes a key. Who asks for it must be known to be allowed to.
     pub async fn create_pairing_key(
@@ -88,20 +85,14 @@ impl App {
         new: NewPairingKey,
     ) -> Result<PairingKeyView, PairingKeyError> {
         let call = self.call(realm.environment, &new.correlation);
-        for _ in 1..DRAWS {
-            let create = Create {
-                realm: Arc::clone(realm),
-                call: call.clone(),
-                id: call.new_id(),
-                new: new.clone(),
-            };
-            match self.store.write(create).await {
-                Err(PairingKeyError::Fault(Fault::Busy(_))) => {}
-                done => return done,
-            }
-        }
-        let id = call.new_id();
-        self.store.write(Create { realm: Arc::clone(realm), call, id, new }).await
+        let create = || Create {
+            realm: Arc::clone(realm),
+            call: call.clone(),
+            id: call.new_id(),
+            new: new.clone(),
+        };
+        self.write_drawn(create, |error| matches!(error, PairingKeyError::Fault(Fault::Busy(_))))
+            .await
     }
 
     /// Reads a key of a user.

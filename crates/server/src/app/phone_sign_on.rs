@@ -12,17 +12,12 @@ use countersign_domain::{
     mfa_policy::MfaPolicy,
     sign_on_policy::ActionKind,
 };
-use countersign_protocol::{
-    authentication_code::Code, challenge::Origin, secret::Secret, time::Timestamp,
-};
+use countersign_protocol::{authentication_code::Code, secret::Secret, time::Timestamp};
 use countersign_store::{
-    StoreError, Tx, Versioned, application, authentication_code as codes, flow as flows, mfa_policy,
+    StoreError, Tx, Versioned, application, authentication_code as codes, mfa_policy,
 };
 
-use super::{
-    Call, Fault, Realm, authentication_code as code_app, claim_code,
-    run_flow::{RunError, Seen, run},
-};
+use super::{Call, Fault, Realm, authentication_code as code_app, claim_code, run_flow::tell};
 
 /// A code on a sign-on page.
 #[derive(Clone, Debug)]
@@ -101,7 +96,6 @@ pub(super) async fn show(
     } else {
         None
     };
-    let source = call.origin.source.as_ref();
     let code = AuthenticationCode {
         id: call.new_id(),
         environment: flow.environment,
@@ -110,10 +104,7 @@ pub(super) async fn show(
         approval: Approval::Required,
         client_context: flow.request.client_context.clone(),
         site: site.name.clone(),
-        origin: Origin {
-            address: source.and_then(|source| source.address.map(|address| address.to_string())),
-            browser: source.and_then(|source| source.user_agent.clone()),
-        },
+        origin: call.origin.seen(),
         number,
         life_seconds: DEFAULT_LIFE_SECONDS,
         created_at: call.now,
@@ -168,14 +159,8 @@ pub(super) async fn approved(
     by: Candidate,
 ) -> Result<(), Fault> {
     let Some(id) = code.flow else { return Ok(()) };
-    let Some(old) = flows::load(tx, code.environment, id, call.now).await? else { return Ok(()) };
-    let mut flow = (*old).clone();
     let event = flow::Event::CodeApproved { code: code.id, by };
-    match Box::pin(run(tx, call, &mut flow, event, &mut Seen::default())).await {
-        Ok(()) => Ok(flows::swap(tx, &old, &flow).await?),
-        Err(RunError::Refused(_)) => Ok(()),
-        Err(RunError::Fault(fault)) => Err(fault),
-    }
+    Box::pin(tell(tx, call, id, event)).await.map(drop)
 }
 
 /// Ends the code of a flow that goes another way.

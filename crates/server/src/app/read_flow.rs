@@ -186,8 +186,8 @@ impl App {
         }
     }
 
-    /// Reads a flow of this browser or app once it waits for no phone, or a phone has taken the first of two steps, though at the latest after this long. What other nodes
-    /// change wakes it too.
+    /// Reads a flow of this browser or app once it waits for no phone, or a phone has taken the first of two steps, though at the
+    /// latest after this long. What other nodes change wakes it too.
     pub async fn await_flow(
         &self,
         realm: &Arc<Realm>,

@@ -182,6 +182,27 @@ pub(super) async fn begin(
     settle(tx, call, flow, seen).await
 }
 
+/// Moves a stored flow by an event that comes from elsewhere, if it still waits for that. Says whether it did.
+pub(super) async fn tell(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    id: Id<Flow>,
+    event: Event,
+) -> Result<bool, Fault> {
+    let Some(old) = flows::load(tx, call.environment, id, call.now).await? else {
+        return Ok(false);
+    };
+    let mut flow = (*old).clone();
+    match run(tx, call, &mut flow, event, &mut Seen::default()).await {
+        Ok(()) => {
+            flows::swap(tx, &old, &flow).await?;
+            Ok(true)
+        }
+        Err(RunError::Refused(_)) => Ok(false),
+        Err(RunError::Fault(fault)) => Err(fault),
+    }
+}
+
 /// Decides the MFA steps that are next.
 async fn settle(
     tx: &mut Tx<'_>,

@@ -84,7 +84,7 @@ pub(super) fn unknown_action(known: &[&str]) -> Refusal {
 /// 400: the action is not possible now. `what` names what waits for something else.
 pub(super) fn not_now(what: &str, action: &str) -> Refusal {
     let message = format!("{what} does not wait for {action}; see _links for what it waits for");
-    Refusal::Problem(Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message))
+    Refusal::Problem(Problem::request_failed(message))
 }
 
 /// Reads a body. An empty one has no members.

@@ -294,9 +294,7 @@ fn claim_error(error: ClaimError) -> Response {
     let message = error.to_string();
     let failed = |code| {
         let detail = Detail::new(code, "authenticationCode", message.clone());
-        Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message.clone())
-            .with(detail)
-            .into_response()
+        Problem::request_failed(message.clone()).with(detail).into_response()
     };
     let wrong = |code, target| {
         let detail = Detail::new(code, target, message.clone());

@@ -106,9 +106,7 @@ fn answer_error(error: AnswerError) -> Response {
     let message = error.to_string();
     let failed = |code| {
         let detail = Detail::new(code, "challenge", message.clone());
-        Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message.clone())
-            .with(detail)
-            .into_response()
+        Problem::request_failed(message.clone()).with(detail).into_response()
     };
     let invalid = |code, target| {
         let detail = Detail::new(code, target, message.clone());

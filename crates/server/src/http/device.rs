@@ -172,8 +172,6 @@ pub(super) fn pair_error(error: PairError) -> Response {
     match error {
         PairError::Call(error) => call_error(error),
         PairError::Limited(limited) => Surface::Envelope.refuse(limited),
-        _ => Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message)
-            .with(detail)
-            .into_response(),
+        _ => Problem::request_failed(message).with(detail).into_response(),
     }
 }

@@ -107,7 +107,7 @@ fn not_found(error: &PairingKeyError) -> Response {
 fn refused(error: PairingKeyError) -> Response {
     let message = error.to_string();
     let failed = |detail| {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message.clone());
+        let problem = Problem::request_failed(message.clone());
         problem.with(detail).into_response()
     };
     match error {
@@ -241,6 +241,6 @@ fn not_paired(why: NoOffer) -> Response {
         }
         NoOffer::AlreadyPaired | NoOffer::Disabled | NoOffer::Compromised => detail,
     };
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message);
+    let problem = Problem::request_failed(message);
     problem.with(detail).into_response()
 }

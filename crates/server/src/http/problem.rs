@@ -55,6 +55,11 @@ impl Problem {
         Self { status, code, message: message.into(), details: Vec::new() }
     }
 
+    /// 400: the request is as it should be, and cannot be done.
+    pub fn request_failed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "REQUEST_FAILED", message)
+    }
+
     /// 400: the request is malformed.
     pub fn invalid_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message)
