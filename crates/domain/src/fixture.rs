@@ -77,7 +77,11 @@ pub fn population() -> Population {
         environment: id(1),
         name: "Customers".to_owned(),
         default: true,
+        description: None,
+        preferred_language: None,
+        told: None,
         created_at: NOW,
+        updated_at: NOW,
     }
 }
 
@@ -93,7 +97,6 @@ pub fn user() -> User {
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
-        roles: Vec::new(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -506,7 +509,10 @@ named! {
     ExtraVerification { Permissive, Restrictive }
     ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
     NoDevicesMode { Block, Bypass }
-    Role { OrganizationAdmin }
+    Role {
+        OrganizationAdmin, EnvironmentAdmin, IdentityDataAdmin, IdentityDataReadOnly,
+        ClientApplicationDeveloper, ConfigurationReadOnly,
+    }
     Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
     flow::State {
         Identifier, Login, Password, AuthenticationCode, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,

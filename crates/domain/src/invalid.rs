@@ -28,6 +28,10 @@ pub enum Rule {
     Unique,
     /// What it refers to must exist in the same environment.
     Unknown,
+    /// It must be one of these, as they are written outside.
+    OneOf { words: &'static [&'static str] },
+    /// Once set, it stays.
+    Immutable,
 }
 
 impl fmt::Display for Violation {
@@ -41,6 +45,8 @@ impl fmt::Display for Violation {
             Rule::Form { form } => write!(f, "must be {form}"),
             Rule::Unique => write!(f, "is taken"),
             Rule::Unknown => write!(f, "refers to nothing in this environment"),
+            Rule::OneOf { words } => write!(f, "must be one of {}", words.join(", ")),
+            Rule::Immutable => write!(f, "cannot be changed once it is set"),
         }
     }
 }
@@ -93,6 +99,19 @@ impl Check {
         self.require(value.chars().count() <= max, target, Rule::TooLong { max });
         let clean = value.trim() == value && !value.chars().any(is_unprintable);
         self.require(clean, target, Rule::Form { form: "printable text without surrounding space" })
+    }
+
+    /// Text of several lines that may be left out, at most `max` characters, without control characters other than line breaks.
+    pub fn optional_prose(
+        &mut self,
+        value: Option<&str>,
+        target: &'static str,
+        max: usize,
+    ) -> &mut Self {
+        let Some(value) = value else { return self };
+        self.require(value.chars().count() <= max, target, Rule::TooLong { max });
+        let clean = !value.chars().any(|c| is_unprintable(c) && !"\n\r\t".contains(c));
+        self.require(clean, target, Rule::Form { form: "printable text" })
     }
 
     /// A number in a range.

@@ -51,6 +51,7 @@ pub mod device_code;
 pub mod dpop;
 pub mod environment;
 pub mod expression;
+pub mod filter;
 pub mod flow;
 pub mod grant;
 pub mod id;

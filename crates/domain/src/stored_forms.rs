@@ -421,7 +421,7 @@ fn the_words_are_stored_as_ever() {
                 words(&[DefaultToFirst, PromptToSelect, AlwaysDisplayDevices]),
             "mfa_policy.extra_verification":
                 words(&[ExtraVerification::Permissive, ExtraVerification::Restrictive]),
-            "user.role": words(&[Role::OrganizationAdmin]),
+            "role": words(Role::ALL),
             "sign_on_policy.action_kind":
                 words(&[ActionKind::Login, ActionKind::IdentifierFirst, MFA]),
             "sign_on_policy.no_devices_mode": words(&[NoDevicesMode::Block, NoDevicesMode::Bypass]),

@@ -9,7 +9,6 @@ use crate::{
     invalid::{Check, Invalid, Rule},
     lockout::Lockout,
     population::Population,
-    role::Role,
 };
 
 /// The most characters of a user name.
@@ -38,9 +37,6 @@ pub struct User {
     /// Wrong passcodes and denied pushes over all devices (MFA settings, lockout).
     #[serde(default)]
     pub mfa_lockout: Lockout,
-    /// What the user may do to the platform; nothing for all but administrators.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<Role>,
     /// When the user was made.
     pub created_at: Timestamp,
     /// When the user last changed.

@@ -24,6 +24,7 @@ mod check_password;
 mod check_readiness;
 mod claim_code;
 mod claim_pairing_key;
+mod configure;
 mod create_application;
 mod create_environment;
 mod create_user;
@@ -49,6 +50,7 @@ mod outbox;
 mod pair_installation;
 mod pairing_key;
 mod phone_sign_on;
+mod population;
 mod push_credentials;
 mod push_request;
 mod read_account;
@@ -61,6 +63,7 @@ mod refresh_tokens;
 mod resolve_request;
 mod retain_audit;
 mod revoke_token;
+mod role_assignment;
 mod rotate_keys;
 mod run_flow;
 mod seal_audit;
@@ -105,6 +108,7 @@ use countersign_store::{
 
 pub(crate) use self::realms::MAC;
 pub use self::{
+    access_token::AccessToken,
     add_own_device::AddOwnDeviceError,
     administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
@@ -123,6 +127,7 @@ pub use self::{
     check_password::{CheckPassword, CheckPasswordError, PasswordOutcome},
     check_readiness::Unready,
     claim_code::ClaimError,
+    configure::{Administered, Events, Listed, MAX_COUNT},
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},

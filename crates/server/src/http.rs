@@ -20,6 +20,7 @@ mod form;
 mod health;
 mod introspect;
 mod limit;
+pub mod management;
 mod oauth_error;
 mod page;
 mod pairing_key;
@@ -65,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(people(&app))
         .merge(installations(&app))
         .merge(workers(&app))
+        .merge(administrators(&app))
         .merge(machines())
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
@@ -191,6 +193,26 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         Surface::Envelope,
         codes,
     ))
+}
+
+/// For those who set the platform up. Tokens and not cookies let them in, so any origin may call (platform API, section 1.7).
+fn administrators(app: &Arc<App>) -> Router<Arc<App>> {
+    let anywhere = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, dpop::DPOP])
+        .expose_headers([
+            HeaderName::from_static("correlation-id"),
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            dpop::DPOP_NONCE,
+        ]);
+    let routes = management::router();
+    counted(app, (Group::Token, Group::Token), Surface::Envelope, routes)
+        // Set below the layer, which otherwise would not see the preflight.
+        .method_not_allowed_fallback(no_such_method)
+        .layer(anywhere)
 }
 
 /// For back ends, which act for the environment.

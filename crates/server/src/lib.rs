@@ -23,6 +23,11 @@ pub mod control {
     };
 }
 
+/// The routes of the management API, for tests that walk over them.
+pub mod management {
+    pub use crate::http::management::{Route, routes};
+}
+
 pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
 pub use countersign_push::{Endpoints as PushEndpoints, Settings as PushSettings, egress::Egress};

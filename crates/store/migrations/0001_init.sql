@@ -46,6 +46,7 @@ CREATE TABLE users (
     data TEXT NOT NULL,
     UNIQUE (environment_id, username_key)
 );
+CREATE INDEX users_by_population ON users (population_id, id);
 
 CREATE TABLE passwords (
     user_id BYTEA NOT NULL PRIMARY KEY REFERENCES users (id),
@@ -76,6 +77,17 @@ CREATE TABLE applications (
     UNIQUE (environment_id, name),
     UNIQUE (environment_id, package_name),
     UNIQUE (environment_id, bundle_id)
+);
+
+-- `holder_id` is a user or an application; `what` is the role and its scope, which nobody has twice.
+CREATE TABLE role_assignments (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    holder_id BYTEA NOT NULL,
+    what TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (holder_id, what)
 );
 
 CREATE TABLE mfa_settings (

@@ -22,6 +22,7 @@ pub mod authentication_code;
 pub mod backup;
 mod callers;
 pub mod challenge;
+pub mod configured;
 pub mod device;
 pub mod device_code;
 mod document;
@@ -37,7 +38,6 @@ mod meters;
 pub mod mfa_policy;
 pub mod mfa_settings;
 pub mod migrate;
-pub mod named;
 pub mod outbox;
 pub mod pairing;
 pub mod pairing_key;
@@ -49,6 +49,7 @@ pub mod push_health;
 pub mod push_limit;
 pub mod pushed_request;
 pub mod revoked_token;
+pub mod role_assignment;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
@@ -111,6 +112,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     session::STATEMENTS,
     sealed::STATEMENTS,
     revoked_token::STATEMENTS,
+    role_assignment::STATEMENTS,
     sign_on_policy::STATEMENTS,
     signing_key::STATEMENTS,
     spent_jwt::STATEMENTS,

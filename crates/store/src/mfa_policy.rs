@@ -2,16 +2,20 @@
 
 use countersign_domain::{environment::Environment, id::Id, mfa_policy::MfaPolicy};
 
-pub use crate::named::{insert, load, load_default, swap};
+pub use crate::configured::{insert, load, load_default, swap};
 use crate::{
-    named::{Named, Table},
-    named_table,
+    Value,
+    configured::{Configured, Defaulted, Table},
+    configured_table, default_of,
 };
 
-pub(crate) const STATEMENTS: &[&str] = &MfaPolicy::TABLE.statements();
+pub(crate) const STATEMENTS: &[&str] = &{
+    let [insert, load, swap, delete, list, count] = MfaPolicy::TABLE.statements();
+    [insert, load, swap, delete, list, count, MfaPolicy::LOAD_DEFAULT]
+};
 
-impl Named for MfaPolicy {
-    const TABLE: Table = named_table!("mfa_policies");
+impl Configured for MfaPolicy {
+    const TABLE: Table = configured_table!("mfa_policies", name = "$4", is_default = "$5");
 
     fn id(&self) -> Id<Self> {
         self.id
@@ -21,11 +25,17 @@ impl Named for MfaPolicy {
         self.environment
     }
 
-    fn name(&self) -> &str {
-        &self.name
+    type Owner = Environment;
+
+    fn owner(&self) -> Id<Environment> {
+        self.environment
     }
 
-    fn is_default(&self) -> bool {
-        self.default
+    fn columns(&self) -> Vec<Value<'_>> {
+        vec![self.name.as_str().into(), self.default.into()]
     }
+}
+
+impl Defaulted for MfaPolicy {
+    const LOAD_DEFAULT: &'static str = default_of!("mfa_policies");
 }

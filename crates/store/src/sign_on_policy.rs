@@ -7,16 +7,17 @@ use countersign_domain::{
     sign_on_policy::{SignOnPolicy, SignOnPolicyAssignment},
 };
 
-pub use crate::named::{insert, load, load_default, swap};
+pub use crate::configured::{insert, load, load_default, swap};
 use crate::{
-    StoreError, Tx, Versioned, document,
-    named::{Named, Table},
-    named_table,
+    StoreError, Tx, Value, Versioned,
+    configured::{Configured, Defaulted, Table},
+    configured_table, default_of, document,
 };
 
 pub(crate) const STATEMENTS: &[&str] = &{
-    let [insert, load, load_default, swap] = SignOnPolicy::TABLE.statements();
-    [insert, load, load_default, swap, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED]
+    let [insert, load, swap, delete, list, count] = SignOnPolicy::TABLE.statements();
+    let default = SignOnPolicy::LOAD_DEFAULT;
+    [insert, load, swap, delete, list, count, default, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED]
 };
 
 const ASSIGN: &str = "INSERT INTO sign_on_policy_assignments \
@@ -29,8 +30,8 @@ const FIND_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assign
      JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
      WHERE a.application_id = $1 AND p.name = $2";
 
-impl Named for SignOnPolicy {
-    const TABLE: Table = named_table!("sign_on_policies");
+impl Configured for SignOnPolicy {
+    const TABLE: Table = configured_table!("sign_on_policies", name = "$4", is_default = "$5");
 
     fn id(&self) -> Id<Self> {
         self.id
@@ -40,13 +41,19 @@ impl Named for SignOnPolicy {
         self.environment
     }
 
-    fn name(&self) -> &str {
-        &self.name
+    type Owner = Environment;
+
+    fn owner(&self) -> Id<Environment> {
+        self.environment
     }
 
-    fn is_default(&self) -> bool {
-        self.default
+    fn columns(&self) -> Vec<Value<'_>> {
+        vec![self.name.as_str().into(), self.default.into()]
     }
+}
+
+impl Defaulted for SignOnPolicy {
+    const LOAD_DEFAULT: &'static str = default_of!("sign_on_policies");
 }
 
 /// Adds an assignment. One application has one policy at most once.

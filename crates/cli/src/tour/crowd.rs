@@ -225,7 +225,6 @@ impl Work for Settle {
                 username,
                 name: Name::default(),
                 enabled: true,
-                roles: Vec::new(),
                 mfa_enabled: true,
                 mfa_lockout: Lockout::cleared(),
                 created_at: now,

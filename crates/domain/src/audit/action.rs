@@ -49,18 +49,36 @@ pub(super) enum Outcome {
 
 actions! {
     EnvironmentCreated = "ENVIRONMENT.CREATED", Success, "An environment was made.";
+    EnvironmentUpdated = "ENVIRONMENT.UPDATED", Success, "An environment was changed.";
+    EnvironmentDeleted = "ENVIRONMENT.DELETED", Success, "An environment was deleted.";
     PopulationCreated = "POPULATION.CREATED", Success, "A population was made.";
+    PopulationUpdated = "POPULATION.UPDATED", Success, "A population was changed.";
+    PopulationDeleted = "POPULATION.DELETED", Success, "A population was deleted.";
+    RoleAssignmentCreated = "ROLE_ASSIGNMENT.CREATED", Success,
+        "A user or an application was given a role.";
+    RoleAssignmentDeleted = "ROLE_ASSIGNMENT.DELETED", Success,
+        "A user or an application has lost a role.";
     ApplicationCreated = "APPLICATION.CREATED", Success, "An application was made.";
+    ApplicationUpdated = "APPLICATION.UPDATED", Success, "An application was changed.";
+    ApplicationDeleted = "APPLICATION.DELETED", Success, "An application was deleted.";
     SignOnPolicyCreated = "POLICY.CREATED", Success, "A sign-on policy was made.";
     SignOnPolicyUpdated = "POLICY.UPDATED", Success, "A sign-on policy was changed.";
+    SignOnPolicyDeleted = "POLICY.DELETED", Success, "A sign-on policy was deleted.";
     SignOnPolicyAssignmentCreated = "SIGN_ON_POLICY_ASSIGNMENT.CREATED", Success,
         "An application was told to use a sign-on policy.";
+    SignOnPolicyAssignmentUpdated = "SIGN_ON_POLICY_ASSIGNMENT.UPDATED", Success,
+        "The use of a sign-on policy by an application was changed.";
+    SignOnPolicyAssignmentDeleted = "SIGN_ON_POLICY_ASSIGNMENT.DELETED", Success,
+        "An application uses a sign-on policy no longer.";
     MfaPolicyCreated = "DEVICE_AUTHENTICATION_POLICY.CREATED", Success, "An MFA policy was made.";
     MfaPolicyUpdated = "DEVICE_AUTHENTICATION_POLICY.UPDATED", Success,
         "An MFA policy was changed.";
+    MfaPolicyDeleted = "DEVICE_AUTHENTICATION_POLICY.DELETED", Success, "An MFA policy was deleted.";
     MfaSettingsUpdated = "MFA_SETTINGS.UPDATED", Success,
         "The MFA settings of the environment were set.";
     UserCreated = "USER.CREATED", Success, "A user was made.";
+    UserUpdated = "USER.UPDATED", Success, "A user was changed.";
+    UserDeleted = "USER.DELETED", Success, "A user was deleted.";
     UserLocked = "USER.LOCKED", Success,
         "Wrong passcodes over all devices locked the MFA of a user.";
     PasswordSet = "PASSWORD.SET", Success,

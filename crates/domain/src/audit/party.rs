@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, device::Device, environment::Environment, id::Id,
-    mfa_policy::MfaPolicy, population::Population, sign_on_policy::SignOnPolicy,
-    sign_on_policy::SignOnPolicyAssignment, user::User,
+    mfa_policy::MfaPolicy, population::Population, role::RoleAssignment,
+    sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment, user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -101,6 +101,8 @@ pub enum Kind {
     SignOnPolicyAssignment,
     /// An MFA policy.
     DeviceAuthenticationPolicy,
+    /// A role that somebody has.
+    RoleAssignment,
     /// A user.
     User,
     /// A device.
@@ -147,6 +149,7 @@ resources! {
     Application as Application, |of| Some(&of.name);
     SignOnPolicy as SignOnPolicy, |of| Some(&of.name);
     SignOnPolicyAssignment as SignOnPolicyAssignment, |of| None;
+    RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);
 }
 

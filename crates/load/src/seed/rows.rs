@@ -112,7 +112,6 @@ impl Maker {
             email: format!("{}@bank.example", username(number)),
             name: Name { given: Some("Ann".to_owned()), family: Some(format!("Lee {number}")) },
             enabled: true,
-            roles: Vec::new(),
             mfa_enabled: true,
             mfa_lockout: Lockout::cleared(),
             created_at: now,

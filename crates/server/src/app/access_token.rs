@@ -66,7 +66,20 @@ pub(super) fn id_of(grant: Id<Grant>, unique: [u8; 8]) -> String {
     format!("{grant}.{}", encoding::encode(unique))
 }
 
+#[derive(Deserialize)]
+struct Home {
+    env: Id<Environment>,
+}
+
 impl AccessToken {
+    /// The environment that a token says it is of. Nothing is verified yet: it only tells with whose keys to.
+    #[must_use]
+    pub fn environment_of(token: &str) -> Option<Id<Environment>> {
+        let claims = token.split('.').nth(1)?;
+        let Home { env } = serde_json::from_slice(&encoding::decode(claims).ok()?).ok()?;
+        Some(env)
+    }
+
     /// Signs it.
     pub(super) fn sign(&self, realm: &Realm) -> Result<Secret<String>, KeyError> {
         realm.keys.sign(Algorithm::Es256, TYP, self).map(Secret::new)

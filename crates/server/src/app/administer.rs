@@ -26,6 +26,18 @@ pub enum AdministerError {
     /// There is no such thing in this environment.
     #[error("nothing with that name or id is there")]
     NotFound,
+    /// Something refers to it, so it stays.
+    #[error("it is used by {by}")]
+    InUse {
+        /// Who uses it.
+        by: &'static str,
+    },
+    /// The caller may not do this.
+    #[error("the roles of the caller must allow to {what}")]
+    Forbidden {
+        /// What is not allowed.
+        what: &'static str,
+    },
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),

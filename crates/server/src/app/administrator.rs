@@ -12,12 +12,13 @@ use countersign_domain::{
     lockout::Lockout,
     password::{self, Password},
     population::Population,
-    role::Role,
+    role::{Holder, Role, RoleAssignment, Scope},
     user::{Name, User},
 };
 use countersign_protocol::{entropy::random, secret::Secret};
 use countersign_store::{
-    StoreError, Tx, Work, environment, lockout, password as passwords, population, user,
+    StoreError, Tx, Work, environment, lockout, password as passwords, population, role_assignment,
+    user,
 };
 
 use super::{AdministerError, App, Call, Realm, create_environment::CreateEnvironment, session};
@@ -154,7 +155,6 @@ fn new_administrator(call: &Call, username: &str, population: Id<Population>) ->
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
-        roles: vec![Role::OrganizationAdmin],
         created_at: call.now,
         updated_at: call.now,
     }
@@ -184,7 +184,8 @@ impl Work for CreateAdministrators {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         self.create.run(tx).await?;
         user::insert(tx, &self.first).await?;
-        Ok(self.call.audit(tx, told(Action::UserCreated, self.first.id)).await?)
+        self.call.audit(tx, told(Action::UserCreated, self.first.id)).await?;
+        give_role(tx, &self.call, &self.first).await
     }
 }
 
@@ -241,6 +242,7 @@ impl Work for CreateAdministrator {
         user::insert(tx, &user).await?;
         passwords::put(tx, user.id, &self.password).await?;
         self.call.audit(tx, told(Action::UserCreated, user.id)).await?;
+        give_role(tx, &self.call, &user).await?;
         Ok(user.username)
     }
 }
@@ -262,7 +264,6 @@ impl Work for ResetAdministrator {
         let user = User {
             enabled: true,
             mfa_lockout: Lockout::cleared(),
-            roles: vec![Role::OrganizationAdmin],
             updated_at: self.call.now,
             ..(*old).clone()
         };
@@ -270,10 +271,25 @@ impl Work for ResetAdministrator {
         lockout::forget(tx, &self.realm.attempts(&user.username, None)).await?;
         passwords::put(tx, user.id, &self.password).await?;
         self.call.audit(tx, told(Action::PasswordSet, user.id)).await?;
+        give_role(tx, &self.call, &user).await?;
         // Who signed in by the old one may be somebody else. An administrator has few sessions.
         session::end_some_of(tx, &self.call, user.id).await?;
         Ok(user.username)
     }
+}
+
+/// Lets a user administer everything, if the user does not yet.
+async fn give_role(tx: &mut Tx<'_>, call: &Call, user: &User) -> Result<(), AdministerError> {
+    let (role, scope) = (Role::OrganizationAdmin, Scope::Organization);
+    let holder = Holder::User(user.id);
+    let given = role_assignment::of(tx, holder).await?;
+    if given.iter().any(|given| (given.role, given.scope) == (role, scope)) {
+        return Ok(());
+    }
+    let (id, environment, created_at) = (call.new_id(), user.environment, call.now);
+    let given = RoleAssignment { id, environment, holder, role, scope, created_at };
+    role_assignment::insert(tx, &given).await?;
+    Ok(call.audit(tx, told(Action::RoleAssignmentCreated, user.id).to(&given)).await?)
 }
 
 /// What an operator did at the terminal.

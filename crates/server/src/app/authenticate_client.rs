@@ -149,7 +149,8 @@ impl App {
         realm: &Realm,
         client: &ClientCredentials,
     ) -> Result<Application, ClientError> {
-        let id = client.client_id.parse().map_err(|_| ClientError::InvalidClient)?;
+        let id: Id<Application> =
+            client.client_id.parse().map_err(|_| ClientError::InvalidClient)?;
         let application = application::load(tx, realm.environment, id).await?;
         let application = application
             .filter(|application| application.enabled)

@@ -106,7 +106,11 @@ impl Defaults {
             environment,
             name: "Default".to_owned(),
             default: true,
+            description: None,
+            preferred_language: None,
+            told: None,
             created_at: now,
+            updated_at: now,
         };
         let mfa_policy = MfaPolicy {
             id: call.new_id(),

@@ -110,7 +110,6 @@ impl Work for CreateUser {
             enabled: true,
             mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
             mfa_lockout: Lockout::cleared(),
-            roles: Vec::new(),
             created_at: now,
             updated_at: now,
         };

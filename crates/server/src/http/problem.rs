@@ -71,6 +71,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_DATA", message).with(detail)
     }
 
+    /// 403: the caller may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "ACCESS_FAILED", message)
+    }
+
     /// 404: no such thing, or not this caller's.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)

@@ -14,7 +14,7 @@ use super::{
     limit::Surface,
     problem::{FaultResponse, Problem},
 };
-use crate::app::{App, DpopRefusal, ProvenRequest, Realm, Worker, WorkerError};
+use crate::app::{App, DpopRefusal, Fault, ProvenRequest, Realm, Worker, WorkerError};
 
 /// Where the tokens of workers open something, in challenges.
 const REALM: &str = "realm=\"platform\"";
@@ -24,15 +24,28 @@ impl FromRequestParts<Arc<App>> for Worker {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let At(realm) = At::from_request_parts(parts, app).await?;
-        let Some(holder) = TokenHolder::of(parts) else {
-            let message = "an access token of a worker application is required";
-            return Err(unauthorized(message, &Scheme::Bearer.challenge(REALM), None));
-        };
-        // Infallible: a proof that cannot be read is an empty one.
-        let Ok(Dpop(proof)) = Dpop::from_request_parts(parts, app).await;
-        let authenticated = authenticate(app, &realm, (&holder, proof), parts).await;
-        authenticated.map_err(|error| refused(error, holder.scheme))
+        authenticated(app, parts, async |_| Ok(Some(realm))).await
     }
+}
+
+/// The worker whose access token a request shows, in the environment that `realm_of` says the token is of.
+pub(super) async fn authenticated(
+    app: &Arc<App>,
+    parts: &mut Parts,
+    realm_of: impl AsyncFnOnce(&str) -> Result<Option<Arc<Realm>>, Fault>,
+) -> Result<Worker, Response> {
+    let Some(holder) = TokenHolder::of(parts) else {
+        let message = "an access token of a worker application is required";
+        return Err(unauthorized(message, &Scheme::Bearer.challenge(REALM), None));
+    };
+    let scheme = holder.scheme;
+    let realm = realm_of(holder.token.expose()).await.map_err(WorkerError::Fault);
+    let realm = realm.and_then(|realm| realm.ok_or(WorkerError::InvalidToken));
+    let realm = realm.map_err(|error| refused(error, scheme))?;
+    // Infallible: a proof that cannot be read is an empty one.
+    let Ok(Dpop(proof)) = Dpop::from_request_parts(parts, app).await;
+    let authenticated = authenticate(app, &realm, (&holder, proof), parts).await;
+    authenticated.map_err(|error| refused(error, scheme))
 }
 
 async fn authenticate(

@@ -23,6 +23,7 @@ mod flows;
 mod fuzz;
 mod keys;
 mod listener;
+mod management;
 mod oidc;
 mod pairing_key;
 mod phone_sign_on;

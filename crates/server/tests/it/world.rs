@@ -1,5 +1,6 @@
 //! A world for one test: the real router over a real database, a clock that the test moves, and the people in it.
 
+pub mod administrator;
 mod authentication_code;
 mod backend;
 mod bank;

@@ -1,0 +1,153 @@
+//! Declarations of routes: each with what it demands of its caller and what goes in and out.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    handler::Handler,
+    http::{Method, StatusCode},
+    routing::{MethodFilter, on},
+};
+use countersign_domain::role::Permission;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{
+    Route,
+    hal::{Collection, Shown},
+    resource::{self, Resource},
+};
+use crate::app::App;
+
+/// One thing that can be done at an address.
+pub(super) struct Operation {
+    pub method: Method,
+    pub path: &'static str,
+    pub permission: Permission,
+    /// What it does, in a few words.
+    pub summary: String,
+    /// The media type of the request and its form, if it has a body.
+    pub request: Option<(&'static str, Form)>,
+    /// The status of success, and the form of its body, if it has one.
+    pub response: (StatusCode, Option<Form>),
+    /// Whether it reads `limit`, `cursor` and `filter`.
+    pub is_list: bool,
+}
+
+/// Makes the schema of a body.
+pub(super) type Form = fn(&mut SchemaGenerator) -> Schema;
+
+pub(super) const JSON: &str = "application/json";
+
+impl Operation {
+    /// Something that is looked at.
+    pub fn get(path: &'static str, permission: Permission, summary: impl Into<String>) -> Self {
+        let response = (StatusCode::OK, None);
+        let (method, summary) = (Method::GET, summary.into());
+        Self { method, path, permission, summary, request: None, response, is_list: false }
+    }
+
+    pub fn by(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    pub fn takes<B: JsonSchema>(self, media_type: &'static str) -> Self {
+        Self { request: Some((media_type, |schemas| schemas.subschema_for::<B>())), ..self }
+    }
+
+    pub fn answers<B: JsonSchema>(self, status: StatusCode) -> Self {
+        Self { response: (status, Some(|schemas| schemas.subschema_for::<B>())), ..self }
+    }
+
+    pub fn answers_nothing(self) -> Self {
+        Self { response: (StatusCode::NO_CONTENT, None), ..self }
+    }
+}
+
+/// The routes so far.
+#[derive(Default)]
+pub(super) struct Api {
+    router: Router<Arc<App>>,
+    operations: Vec<Operation>,
+}
+
+impl Api {
+    /// Adds a route. Its handler has `Administrator` among its arguments, which lets nobody in who may not do this.
+    pub fn route<H, T>(self, operation: Operation, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        self.route_of([operation], handler)
+    }
+
+    /// Adds a route at which the media type says what is to be done. All of it demands the same permission.
+    pub fn route_of<H, T>(
+        mut self,
+        operations: impl IntoIterator<Item = Operation>,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        let mut operations: Vec<_> = operations.into_iter().collect();
+        let Some(first) = operations.first() else { return self };
+        let filter = match first.method {
+            Method::GET => MethodFilter::GET,
+            Method::POST => MethodFilter::POST,
+            Method::PUT => MethodFilter::PUT,
+            Method::PATCH => MethodFilter::PATCH,
+            _ => MethodFilter::DELETE,
+        };
+        let route = on(filter, handler).layer(Extension(first.permission));
+        self.router = self.router.route(first.path, route);
+        self.operations.append(&mut operations);
+        self
+    }
+
+    /// Adds the five routes of something that is listed, read, made, replaced and deleted, at the address of its list.
+    pub fn resource<T: Resource>(self, list: &'static str, one: &'static str) -> Self {
+        let name = T::NAME;
+        let (read, manage) = (Permission::read(T::AREA), Permission::manage(T::AREA));
+        let all =
+            Operation { is_list: true, ..Operation::get(list, read, format!("List: {name}")) };
+        self.route(all.answers::<Collection<T>>(StatusCode::OK), resource::list::<T>)
+            .route(
+                Operation::get(list, manage, format!("Create: {name}"))
+                    .by(Method::POST)
+                    .takes::<T::Body>(JSON)
+                    .answers::<Shown<T::Body>>(StatusCode::CREATED),
+                resource::create::<T>,
+            )
+            .route(
+                Operation::get(one, read, format!("Read: {name}"))
+                    .answers::<Shown<T::Body>>(StatusCode::OK),
+                resource::read::<T>,
+            )
+            .route(
+                Operation::get(one, manage, format!("Replace: {name}"))
+                    .by(Method::PUT)
+                    .takes::<T::Body>(JSON)
+                    .answers::<Shown<T::Body>>(StatusCode::OK),
+                resource::replace::<T>,
+            )
+            .route(
+                Operation::get(one, manage, format!("Delete: {name}"))
+                    .by(Method::DELETE)
+                    .answers_nothing(),
+                resource::delete::<T>,
+            )
+    }
+
+    pub fn into_router(self) -> Router<Arc<App>> {
+        self.router
+    }
+
+    pub fn into_routes(self) -> Vec<Route> {
+        let route = |operation: Operation| {
+            let Operation { method, path, permission, .. } = operation;
+            Route { method, path, permission }
+        };
+        self.operations.into_iter().map(route).collect()
+    }
+}

@@ -1,0 +1,4 @@
+//! The management API: what administrators set up.
+
+mod populations;
+mod roles;
