@@ -134,10 +134,15 @@ pub async fn user(app: &App, bank: &Bank, username: &str) -> Result<User, Broken
     let new = NewUser {
         username: username.to_owned(),
         email: format!("{username}@bank.example"),
-        name: Name { given: Some(capitalised(username)), family: Some("Lee".to_owned()) },
+        name: Name {
+            given: Some(capitalised(username)),
+            family: Some("Lee".to_owned()),
+            ..Name::default()
+        },
         population: None,
         password: Some(Secret::new(PASSWORD.to_owned())),
         mfa_enabled: Some(true),
+        ..NewUser::default()
     };
     Ok(app.create_user(bank.environment.id, new).await?)
 }

@@ -43,7 +43,7 @@ pub fn first_missing(required: &[AttributeMapping], user: &User) -> Option<usize
 fn standard(application: &Application, scopes: &[Scope], user: &User) -> Claims {
     let text = |value: &str| Some(Value::from(value));
     let profile = [
-        ("name", user.name.formatted().map(Value::from)),
+        ("name", user.name.whole().map(Value::from)),
         ("given_name", user.name.given.as_deref().and_then(text)),
         ("family_name", user.name.family.as_deref().and_then(text)),
         ("preferred_username", text(&user.username)),
@@ -85,7 +85,7 @@ mod tests {
     use crate::{fixture, user::Name};
 
     fn ann() -> User {
-        let name = Name { given: Some("Ann".to_owned()), family: None };
+        let name = Name { given: Some("Ann".to_owned()), ..Name::default() };
         User { name, ..fixture::user() }
     }
 

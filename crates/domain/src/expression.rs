@@ -65,7 +65,7 @@ impl Path {
             Self::Email => Some(user.email.clone()),
             Self::GivenName => user.name.given.clone(),
             Self::FamilyName => user.name.family.clone(),
-            Self::FormattedName => user.name.formatted(),
+            Self::FormattedName => user.name.whole(),
             Self::Population => Some(user.population.to_string()),
             Self::Environment => Some(user.environment.to_string()),
             Self::CreatedAt => Some(Timestamp::to_rfc3339_millis(user.created_at)),
@@ -125,7 +125,11 @@ mod tests {
 
     #[test]
     fn references_are_replaced_and_everything_else_stays() {
-        let name = Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) };
+        let name = Name {
+            given: Some("Ann".to_owned()),
+            family: Some("Lee".to_owned()),
+            ..Name::default()
+        };
         let ann = User { name, ..user() };
         let table = [
             ("fixed", Some("fixed")),

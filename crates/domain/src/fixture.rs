@@ -11,7 +11,7 @@ use countersign_domain::{
     challenge::{self, Challenge},
     device::{self, Device},
     device_code::{self, DeviceCode},
-    environment::Environment,
+    environment::{self, Environment},
     flow::{self, Failure, Flow, Identity, Method},
     grant::{self, Grant},
     id::Id,
@@ -33,7 +33,7 @@ use countersign_domain::{
     session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     signing_key::{self, SigningKey},
-    user::{Name, User},
+    user::{Name, Profile, User},
 };
 use countersign_protocol::{
     challenge::{NumberMatching, Origin},
@@ -68,7 +68,16 @@ pub fn key(n: u8) -> EcPublicKey {
 }
 
 pub fn environment() -> Environment {
-    Environment { id: id(1), name: "Bank".to_owned(), created_at: NOW }
+    Environment {
+        id: id(1),
+        name: "Bank".to_owned(),
+        description: None,
+        kind: environment::Kind::default(),
+        deleted_at: None,
+        told: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
 }
 
 pub fn population() -> Population {
@@ -93,10 +102,16 @@ pub fn user() -> User {
         population: id(1),
         username: "ann".to_owned(),
         email: "ann@bank.example".to_owned(),
-        name: Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) },
+        name: Name {
+            given: Some("Ann".to_owned()),
+            family: Some("Lee".to_owned()),
+            ..Name::default()
+        },
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
+        profile: Profile::default(),
+        locked_at: None,
         created_at: NOW,
         updated_at: NOW,
     }

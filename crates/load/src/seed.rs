@@ -120,6 +120,7 @@ async fn site(app: &App, environment: Id<Environment>) -> Result<String, LoadErr
             population: None,
             password: Some(Secret::new(PASSWORD.to_owned())),
             mfa_enabled: Some(false),
+            ..NewUser::default()
         };
         app.create_user(environment, user).await?;
     }

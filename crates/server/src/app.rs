@@ -30,6 +30,7 @@ mod create_environment;
 mod create_user;
 mod decide_device;
 mod deliver_push;
+mod environment;
 mod examine;
 mod examine_push;
 mod exchange_code;
@@ -74,6 +75,8 @@ mod start_device_authentication;
 mod start_flow;
 mod unpair_device;
 mod unpair_installation;
+mod user;
+mod user_password;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
@@ -103,7 +106,7 @@ use countersign_protocol::{
 };
 use countersign_push::Gateways;
 use countersign_store::{
-    Store, StoreError, Tx, Work, application, audit, outbox as messages, user,
+    Store, StoreError, Tx, Work, application, audit, outbox as messages, user as users,
 };
 
 pub(crate) use self::realms::MAC;
@@ -159,6 +162,7 @@ pub use self::{
     sign_off::{SignOff, SignOffError, SignedOff},
     start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},
     start_flow::{StartError, StartFlow, Started},
+    user_password::{PasswordState, TryPasswordError},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
     wake_for_others::Heard,
@@ -370,7 +374,7 @@ impl Call {
         mention: Option<Mention<User>>,
     ) -> Result<Option<Mention<User>>, StoreError> {
         let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
-        let found = user::load(tx, self.environment, id).await?;
+        let found = users::load(tx, self.environment, id).await?;
         Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
     }
 

@@ -143,7 +143,9 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     let flows = Router::new()
         .route("/{environment}/flows/{flow}", get(flow::read).post(flow::act))
         .route("/{environment}/account/pairing-keys/{key}", get(account::pairing_key));
-    let assets = Router::new().route("/assets/{name}", get(asset::read));
+    let assets = Router::new()
+        .route("/assets/{name}", get(asset::read))
+        .route("/openapi.json", get(management::document));
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)
         .merge(counted(app, (Group::Flow, Group::SignOn), Surface::Envelope, flows))
         .merge(counted(app, (Group::Read, Group::Read), Surface::Envelope, assets))

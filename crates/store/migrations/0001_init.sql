@@ -37,16 +37,20 @@ CREATE TABLE populations (
     UNIQUE (environment_id, name)
 );
 
+-- The keys are UTF-8 in small letters. They are bytes, so that a prefix is a range on both engines, whatever the collation.
 CREATE TABLE users (
     id BYTEA NOT NULL PRIMARY KEY,
     environment_id BYTEA NOT NULL REFERENCES environments (id),
     population_id BYTEA NOT NULL REFERENCES populations (id),
-    username_key TEXT NOT NULL,
+    username_key BYTEA NOT NULL,
+    email_key BYTEA NOT NULL,
     version BIGINT NOT NULL,
     data TEXT NOT NULL,
     UNIQUE (environment_id, username_key)
 );
+CREATE INDEX users_by_environment ON users (environment_id, id);
 CREATE INDEX users_by_population ON users (population_id, id);
+CREATE INDEX users_by_email ON users (environment_id, email_key, id);
 
 CREATE TABLE passwords (
     user_id BYTEA NOT NULL PRIMARY KEY REFERENCES users (id),

@@ -2,13 +2,18 @@
 
 use countersign_domain::{environment::Environment, id::Id, sealed::Sealed};
 
-use crate::{StoreError, Tx, Versioned, document};
+use crate::{StoreError, Tx, Versioned, configured::Range, document};
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, FIND_BY_NAME, FIRST, LIST, INSERT_KEYS, LOAD_MAC];
+    &[INSERT, LOAD, SWAP, FIND_BY_NAME, FIRST, LIST, PAGE, INSERT_KEYS, LOAD_MAC, RAISE_KEYS];
 
 const INSERT: &str = "INSERT INTO environments (id, name, version, data) VALUES ($1, $2, 1, $3)";
 const LOAD: &str = "SELECT data, version FROM environments WHERE id = $1";
+const SWAP: &str = "UPDATE environments SET name = $3, data = $4, version = version + 1 \
+     WHERE id = $1 AND version = $2";
+const PAGE: &str = "SELECT data, version FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
+const RAISE_KEYS: &str =
+    "UPDATE environment_keys SET version = version + 1 WHERE environment_id = $1";
 const FIND_BY_NAME: &str = "SELECT data, version FROM environments WHERE name = $1";
 const FIRST: &str = "SELECT id FROM environments ORDER BY id LIMIT 1";
 const LIST: &str = "SELECT id FROM environments WHERE id > $1 ORDER BY id LIMIT $2";
@@ -37,6 +42,31 @@ pub async fn find_by_name(
     name: &str,
 ) -> Result<Option<Versioned<Environment>>, StoreError> {
     document::find(tx, FIND_BY_NAME, &[name.into()]).await
+}
+
+/// Replaces an environment that nobody has changed since it was read. One that was deleted leaves its name to others.
+pub async fn swap(
+    tx: &mut Tx<'_>,
+    old: &Versioned<Environment>,
+    new: &Environment,
+) -> Result<(), StoreError> {
+    let name = if new.is_there() { new.name.clone() } else { format!("{} ({})", new.name, new.id) };
+    let data = document::encode(new)?;
+    tx.swap(SWAP, &[old.id.into(), old.version().into(), name.into(), data.into()]).await?;
+    if old.is_there() != new.is_there() {
+        // Nodes see by it that they do not know the environment as it is.
+        tx.execute(RAISE_KEYS, &[new.id.into()]).await?;
+    }
+    Ok(())
+}
+
+/// A part of all environments, the oldest first.
+pub async fn page(
+    tx: &mut Tx<'_>,
+    range: Range<Environment>,
+) -> Result<Vec<Versioned<Environment>>, StoreError> {
+    let after = range.after.unwrap_or(Id::from_bytes([0; 16]));
+    document::list(tx, PAGE, &[after.into(), i64::from(range.limit).into()]).await
 }
 
 /// The first environment, if there is one. Nothing is sealed under the key-encryption key before there is.

@@ -16,7 +16,7 @@ use countersign_domain::{
     population::Population,
     sealed::Sealed,
     sign_on_policy::NoDevicesMode,
-    user::{Name, User},
+    user::{Name, Profile, User},
 };
 use countersign_emulator::payload;
 use countersign_protocol::{
@@ -227,6 +227,8 @@ impl Work for Settle {
                 enabled: true,
                 mfa_enabled: true,
                 mfa_lockout: Lockout::cleared(),
+                profile: Profile::default(),
+                locked_at: None,
                 created_at: now,
                 updated_at: now,
             };

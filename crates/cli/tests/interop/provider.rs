@@ -81,10 +81,15 @@ async fn facts(app: &App, base_url: &str) -> Value {
     let new = NewUser {
         username: USERNAME.to_owned(),
         email: EMAIL.to_owned(),
-        name: Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) },
+        name: Name {
+            given: Some("Ann".to_owned()),
+            family: Some("Lee".to_owned()),
+            ..Name::default()
+        },
         population: None,
         password: Some(Secret::new(PASSWORD.to_owned())),
         mfa_enabled: Some(false),
+        ..NewUser::default()
     };
     app.create_user(environment, new).await.unwrap();
     let key = EcPrivateKey::generate(&SystemEntropy);

@@ -80,9 +80,14 @@ actions! {
     UserUpdated = "USER.UPDATED", Success, "A user was changed.";
     UserDeleted = "USER.DELETED", Success, "A user was deleted.";
     UserLocked = "USER.LOCKED", Success,
-        "Wrong passcodes over all devices locked the MFA of a user.";
+        "Wrong passcodes over all devices locked the MFA of a user, or an administrator locked the user.";
+    UserUnlocked = "USER.UNLOCKED", Success, "An administrator ended the locks of a user.";
     PasswordSet = "PASSWORD.SET", Success,
         "A password was set for a user, which ends a lock of the old one.";
+    PasswordUnlocked = "PASSWORD.UNLOCKED", Success,
+        "An administrator ended the lock that wrong passwords have brought.";
+    PasswordForceChange = "PASSWORD.FORCE_CHANGE", Success,
+        "An administrator lets a password serve only to choose another one.";
     PasswordReset = "PASSWORD.RESET", Success,
         "A user replaced a password that had to be changed.";
     PasswordCheckSucceeded = "PASSWORD.CHECK_SUCCEEDED", Success, "A password was right.";

@@ -149,6 +149,7 @@ resources! {
     Application as Application, |of| Some(&of.name);
     SignOnPolicy as SignOnPolicy, |of| Some(&of.name);
     SignOnPolicyAssignment as SignOnPolicyAssignment, |of| None;
+    User as User, |of| Some(&of.username);
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);
 }

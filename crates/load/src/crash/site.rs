@@ -89,6 +89,7 @@ impl Site {
                 population: None,
                 password: Some(Secret::new(PASSWORD.to_owned())),
                 mfa_enabled: Some(true),
+                ..NewUser::default()
             };
             app.create_user(environment, new).await?;
         }

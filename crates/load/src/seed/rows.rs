@@ -9,7 +9,7 @@ use countersign_domain::{
     lockout::Lockout,
     population::Population,
     sealed::Sealed,
-    user::{Name, User},
+    user::{Name, Profile, User},
 };
 use countersign_protocol::{
     entropy::{SystemEntropy, random},
@@ -110,10 +110,16 @@ impl Maker {
             population: self.population,
             username: username(number),
             email: format!("{}@bank.example", username(number)),
-            name: Name { given: Some("Ann".to_owned()), family: Some(format!("Lee {number}")) },
+            name: Name {
+                given: Some("Ann".to_owned()),
+                family: Some(format!("Lee {number}")),
+                ..Name::default()
+            },
             enabled: true,
             mfa_enabled: true,
             mfa_lockout: Lockout::cleared(),
+            profile: Profile::default(),
+            locked_at: None,
             created_at: now,
             updated_at: now,
         };

@@ -13,7 +13,7 @@ use countersign_domain::{
     password::{self, Password},
     population::Population,
     role::{Holder, Role, RoleAssignment, Scope},
-    user::{Name, User},
+    user::{Name, Profile, User},
 };
 use countersign_protocol::{entropy::random, secret::Secret};
 use countersign_store::{
@@ -52,7 +52,7 @@ impl App {
     }
 
     async fn create_administrators(&self) -> Result<Id<Environment>, AdministerError> {
-        let create = self.prepare_environment(ADMINISTRATORS).await?;
+        let create = self.prepare_environment(self.blank_environment(ADMINISTRATORS)).await?;
         let call = self.call(create.environment.id, "");
         let first = new_administrator(&call, FIRST_ADMINISTRATOR, create.population());
         let id = create.environment.id;
@@ -155,6 +155,8 @@ fn new_administrator(call: &Call, username: &str, population: Id<Population>) ->
         enabled: true,
         mfa_enabled: true,
         mfa_lockout: Lockout::cleared(),
+        profile: Profile::default(),
+        locked_at: None,
         created_at: call.now,
         updated_at: call.now,
     }

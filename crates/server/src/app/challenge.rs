@@ -317,7 +317,7 @@ pub(super) async fn may_answer(
         return Ok(false);
     };
     let locked = mfa::is_locked_out(&policy, &user, call.now);
-    Ok(device.is_usable(call.now) && user.enabled && user.mfa_enabled && !locked)
+    Ok(device.is_usable(call.now) && user.may_sign_in() && user.mfa_enabled && !locked)
 }
 
 /// The flow that waits goes on, if it still waits for this.

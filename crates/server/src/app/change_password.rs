@@ -131,7 +131,7 @@ impl Claim {
             return Err(ChangePasswordError::NotNow);
         };
         let user = user::load(tx, self.realm.environment, identity.user).await?;
-        let user = user.filter(|user| user.enabled).ok_or(ChangePasswordError::NotNow)?;
+        let user = user.filter(|user| user.may_sign_in()).ok_or(ChangePasswordError::NotNow)?;
         let given = |password: &Versioned<Password>| {
             password.must_change && Some(password.changed_at) <= identity.authenticated_at
         };

@@ -153,8 +153,8 @@ impl Check {
         }
         let mobile = mobile.filter(|_| counts);
         let user = user::load(tx, flow.environment, device.user).await?;
-        let user =
-            user.filter(|user| user.enabled && !mfa::is_locked_out(&policy, user, self.call.now));
+        let user = user
+            .filter(|user| user.may_sign_in() && !mfa::is_locked_out(&policy, user, self.call.now));
         let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
         else {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;

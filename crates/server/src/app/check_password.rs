@@ -135,7 +135,7 @@ impl Work for Claim {
 impl Claim {
     async fn claimed(&self, tx: &mut Tx<'_>, state: &State) -> Result<Claimed, CheckPasswordError> {
         let (user, username) = self.named(tx, state).await?;
-        let user = user.filter(|user| user.enabled);
+        let user = user.filter(|user| user.may_sign_in());
         // Read for nobody too, so that the work is the same.
         let id = user.as_ref().map_or(Owner::NOBODY.user, |user| user.id);
         let password = passwords::load(tx, id).await?;

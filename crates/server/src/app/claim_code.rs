@@ -241,7 +241,7 @@ async fn people(
         let user = user::load(tx, call.environment, device.user).await?;
         let free = |user: &Versioned<User>| {
             let locked = user.mfa_lockout.locked_until(call.now).is_some();
-            user.enabled && user.mfa_enabled && !locked
+            user.may_sign_in() && user.mfa_enabled && !locked
         };
         if let Some(user) = user.filter(free) {
             people.push((device.into_value(), user.into_value()));

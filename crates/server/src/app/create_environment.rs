@@ -5,7 +5,7 @@ use countersign_domain::{
     account,
     application::{Application, Kind, Oidc, Pkce, TokenEndpointAuthMethod},
     audit::{Action as Told, Event},
-    environment::Environment,
+    environment::{self, Environment},
     id::Id,
     lockout::Limit,
     mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
@@ -16,7 +16,8 @@ use countersign_domain::{
 };
 use countersign_protocol::{entropy::random, jose::Algorithm, secret::Secret};
 use countersign_store::{
-    Tx, Work, application, environment, mfa_policy, population, sign_on_policy, signing_key,
+    Tx, Work, application, environment as environments, mfa_policy, population, sign_on_policy,
+    signing_key,
 };
 
 use super::{AdministerError, App, Call, realms::MAC};
@@ -25,7 +26,31 @@ use crate::keys::{MAC_BYTES, Place};
 impl App {
     /// Makes an environment of this name.
     pub async fn create_environment(&self, name: &str) -> Result<Environment, AdministerError> {
-        let work = self.prepare_environment(name).await?;
+        self.create_environment_like(self.blank_environment(name)).await
+    }
+
+    /// One of this name about which nothing else is known.
+    #[must_use]
+    pub fn blank_environment(&self, name: &str) -> Environment {
+        let now = self.now();
+        Environment {
+            id: self.new_id(),
+            name: name.to_owned(),
+            description: None,
+            kind: environment::Kind::default(),
+            deleted_at: None,
+            told: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Makes an environment like this.
+    pub async fn create_environment_like(
+        &self,
+        environment: Environment,
+    ) -> Result<Environment, AdministerError> {
+        let work = self.prepare_environment(environment).await?;
         let environment = work.environment.clone();
         self.store.write(work).await?;
         Ok(environment)
@@ -34,10 +59,8 @@ impl App {
     /// All that an environment begins with, keys too, not yet stored.
     pub(super) async fn prepare_environment(
         &self,
-        name: &str,
+        environment: Environment,
     ) -> Result<CreateEnvironment, AdministerError> {
-        let environment =
-            Environment { id: self.new_id(), name: name.to_owned(), created_at: self.now() };
         environment.validate()?;
         let mac = Secret::new(random::<MAC_BYTES>(self.entropy.as_ref()));
         let place = Place { column: MAC, row: environment.id.as_bytes() };
@@ -70,8 +93,8 @@ impl Work for CreateEnvironment {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         let Self { call, environment, mac, keys, defaults } = self;
-        environment::insert(tx, environment).await?;
-        environment::insert_mac(tx, environment.id, mac).await?;
+        environments::insert(tx, environment).await?;
+        environments::insert_mac(tx, environment.id, mac).await?;
         let none = signing_key::list(tx, environment.id).await?.ok_or(AdministerError::NotFound)?;
         signing_key::swap(tx, environment.id, &none, keys).await?;
         call.audit(tx, Event::succeeded(Told::EnvironmentCreated).to(environment)).await?;

@@ -10,7 +10,7 @@ use countersign_domain::{
     lockout::Lockout,
     password::{self, Password},
     population::Population,
-    user::{Name, User},
+    user::{Name, Profile, User},
 };
 use countersign_protocol::secret::Secret;
 use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, population, user};
@@ -18,7 +18,7 @@ use countersign_store::{Tx, Work, lockout, mfa_settings, password as passwords, 
 use super::{AdministerError, App, Call, Fault, Realm, session};
 
 /// What a user is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewUser {
     /// Unique without regard to case.
     pub username: String,
@@ -32,6 +32,12 @@ pub struct NewUser {
     pub password: Option<Secret<String>>,
     /// Whether devices count; none: what the MFA settings say.
     pub mfa_enabled: Option<bool>,
+    /// What else is known of the person.
+    pub profile: Profile,
+    /// Whether the person cannot sign in yet.
+    pub disabled: bool,
+    /// Whether the password serves only to choose another one.
+    pub must_change_password: bool,
 }
 
 impl App {
@@ -42,7 +48,10 @@ impl App {
         new: NewUser,
     ) -> Result<User, AdministerError> {
         let password = match &new.password {
-            Some(clear) => Some(self.new_password(clear).await?),
+            Some(clear) => {
+                let must_change = new.must_change_password;
+                Some(Password { must_change, ..self.new_password(clear).await? })
+            }
             None => None,
         };
         let call = self.call(environment, "");
@@ -57,8 +66,19 @@ impl App {
         user: Id<User>,
         password: &Secret<String>,
     ) -> Result<(), AdministerError> {
+        self.set_password_for(environment, user, password, false).await
+    }
+
+    /// Sets the password of a user like [`App::set_password`]. It may serve only to choose another one.
+    pub async fn set_password_for(
+        &self,
+        environment: Id<Environment>,
+        user: Id<User>,
+        password: &Secret<String>,
+        must_change: bool,
+    ) -> Result<(), AdministerError> {
         let realm = self.realm(environment).await?.ok_or(AdministerError::NotFound)?;
-        let password = self.new_password(password).await?;
+        let password = Password { must_change, ..self.new_password(password).await? };
         let call = self.call(environment, "");
         let set = SetPassword { call: call.clone(), realm, user, password };
         if self.store.write(set).await? {
@@ -107,9 +127,11 @@ impl Work for CreateUser {
             username: self.new.username.clone(),
             email: self.new.email.clone(),
             name: self.new.name.clone(),
-            enabled: true,
+            enabled: !self.new.disabled,
             mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
             mfa_lockout: Lockout::cleared(),
+            profile: self.new.profile.clone(),
+            locked_at: None,
             created_at: now,
             updated_at: now,
         };

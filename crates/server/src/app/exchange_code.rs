@@ -143,7 +143,7 @@ impl Work for Exchange {
             match effect {
                 Effect::IssueTokens { refresh } => {
                     let user = user::load(tx, grant.environment, grant.identity.user).await?;
-                    let user = user.filter(|user| user.enabled);
+                    let user = user.filter(|user| user.may_sign_in());
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
                     let whole = Issue::whole(grant.clone(), &application, &user, refresh);

@@ -102,7 +102,7 @@ impl Work for GiveAnswer {
         let old = grants::load(tx, flow.environment, flow.id.cast(), now).await?;
         let Some(old) = old else { return Ok(None) };
         let user = user::load(tx, flow.environment, old.identity.user).await?;
-        let Some(user) = user.filter(|user| user.enabled) else { return Ok(None) };
+        let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(None) };
         let seconds = application.oidc.access_token_seconds;
         let access_seconds = holds(ResponseType::Token).then_some(seconds);
         let event = Event::Answer { with_code: holds(ResponseType::Code), access_seconds };

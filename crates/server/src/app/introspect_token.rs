@@ -187,5 +187,5 @@ async fn load_enabled(
     grant: &Grant,
 ) -> Result<Option<Versioned<User>>, IntrospectError> {
     let user = user::load(tx, grant.environment, grant.identity.user).await?;
-    Ok(user.filter(|user| user.enabled))
+    Ok(user.filter(|user| user.may_sign_in()))
 }

@@ -214,7 +214,7 @@ pub(super) async fn enter(
         return Ok(Entered::Over);
     };
     let user = user::load(tx, realm.environment, identity.user).await?;
-    let Some(user) = user.filter(|user| user.enabled) else { return Ok(Entered::Over) };
+    let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(Entered::Over) };
     let own = account::application(realm.environment);
     let own = application::load(tx, realm.environment, own).await?;
     if is_outdated(tx, &identity).await? || !own.is_some_and(|own| own.enabled) {

@@ -85,7 +85,7 @@ impl Work for Read {
             return Err(ReadUserInfoError::InvalidToken);
         };
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
-        let user = user.filter(|user| user.enabled);
+        let user = user.filter(|user| user.may_sign_in());
         let user = user.ok_or(ReadUserInfoError::InvalidToken)?;
         // The scopes of the token, which may be fewer than those of its grant.
         let scopes = Scope::parse_list(self.token.scope.as_deref().unwrap_or_default());

@@ -55,6 +55,10 @@ impl Realms {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    fn remove(&self, id: Id<Environment>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     fn insert(&self, realm: Realm, now: Timestamp) -> Arc<Realm> {
         let id = realm.environment;
         let known = Known {
@@ -104,7 +108,8 @@ impl App {
                 self.ask_unless_younger(id, &known, FRESH_SECONDS).await;
             }
         }
-        Ok(Some(known.realm()))
+        // Nothing, if it was found to be deleted.
+        Ok(self.realms.get(id).map(|known| known.realm()))
     }
 
     /// The claims of a token of the platform's own, or nothing if it is none. A key that this node has not met makes it ask for
@@ -149,11 +154,15 @@ impl App {
         let renewed = async {
             let version = self.store.read(Version { id }).await?;
             let unchanged = version.is_none_or(|version| version == known.realm().keys_version);
-            if unchanged { Ok(None) } else { self.load_realm(id).await }
+            if unchanged { Ok(None) } else { self.load_realm(id).await.map(Some) }
         };
         match renewed.await {
             Ok(None) => {}
-            Ok(Some(realm)) => {
+            Ok(Some(None)) => {
+                tracing::info!(environment = %id, "the environment was deleted");
+                self.realms.remove(id);
+            }
+            Ok(Some(Some(realm))) => {
                 tracing::info!(environment = %id, version = realm.keys_version, "the signing keys have changed");
                 known.replace(realm);
             }
@@ -196,6 +205,10 @@ impl Work for Load {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        let there = environment::load(tx, self.id).await?.filter(|found| found.is_there());
+        if there.is_none() {
+            return Ok(None);
+        }
         let Some(mac) = environment::load_mac(tx, self.id).await? else { return Ok(None) };
         Ok(signing_key::list(tx, self.id).await?.map(|keys| (mac, keys)))
     }

@@ -149,7 +149,7 @@ impl Redeem {
     ) -> Result<Issue, RedeemDeviceCodeError> {
         let Allowed { identity, acr, key } = allowed;
         let user = user::load(tx, code.environment, identity.user).await?;
-        let user = user.filter(|user| user.enabled);
+        let user = user.filter(|user| user.may_sign_in());
         let user = user.ok_or(RedeemDeviceCodeError::UnknownCode)?;
         let issued = Grant {
             id: code.id.cast(),

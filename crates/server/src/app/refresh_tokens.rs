@@ -137,7 +137,7 @@ impl Refresh {
         refresh: Option<u32>,
     ) -> Result<Issue, RefreshError> {
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
-        let user = user.filter(|user| user.enabled).ok_or(RefreshError::UnknownToken)?;
+        let user = user.filter(|user| user.may_sign_in()).ok_or(RefreshError::UnknownToken)?;
         let scopes = match &self.request.scope {
             None => grant.scopes.clone(),
             Some(asked) => grant.narrowed(asked).ok_or(RefreshError::WiderScope)?,

@@ -522,7 +522,7 @@ pub(super) async fn identify(
     seen: &mut Seen,
 ) -> Result<Event, StoreError> {
     let found = user::find_by_username(tx, environment, &username).await?;
-    seen.user = found.filter(|user| user.enabled).map(Versioned::into_value);
+    seen.user = found.filter(|user| user.may_sign_in()).map(Versioned::into_value);
     Ok(Event::Identified { username, user: seen.user.as_ref().map(|user| user.id) })
 }
 

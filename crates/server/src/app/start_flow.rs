@@ -200,7 +200,8 @@ pub(super) async fn known(
     let Some(id) = vouched.or(flow.request.user) else {
         return Ok(Known::Nobody);
     };
-    let Some(user) = user::load(tx, environment, id).await?.filter(|user| user.enabled) else {
+    let Some(user) = user::load(tx, environment, id).await?.filter(|user| user.may_sign_in())
+    else {
         return Ok(Known::Nobody);
     };
     Ok(match vouched {
@@ -221,7 +222,7 @@ fn counts(
     let within = |most: u32| most > 0 && age.is_some_and(|age| age <= most.into());
     let fresh = request.max_age.is_none_or(within);
     let hinted = |hint: &String| User::username_key(hint) == User::username_key(&user.username);
-    user.enabled
+    user.may_sign_in()
         && fresh
         && request.prompt != Prompt::Login
         && request.user.is_none_or(|named| named == user.id)

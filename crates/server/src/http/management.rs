@@ -5,27 +5,34 @@
 
 mod administrator;
 mod api;
+mod environment;
 mod hal;
+mod media;
+mod openapi;
 mod population;
 mod refusal;
 mod resource;
 mod role;
+mod user;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use countersign_domain::{
     population::Population,
     role::{Area, Permission},
+    user::User,
 };
 
 use self::{
     api::{Api, JSON, Operation},
-    hal::Shown,
+    hal::{Collection, Reference, Shown},
 };
+use super::caller::Anyone;
 use crate::app::App;
 
 /// A route of the management API, as tests and documents see it.
@@ -47,6 +54,13 @@ pub(super) fn router() -> Router<Arc<App>> {
     api().into_router()
 }
 
+/// `GET /openapi.json`: the document of these routes, made once.
+pub(super) async fn document(_: Anyone) -> Response {
+    static DOCUMENT: LazyLock<String> =
+        LazyLock::new(|| openapi::document(api().operations()).to_string());
+    ([(header::CONTENT_TYPE, JSON)], DOCUMENT.as_str()).into_response()
+}
+
 /// Every route, in the order of their declaration.
 #[must_use]
 pub fn routes() -> Vec<Route> {
@@ -58,7 +72,123 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
+    let api = users(environments(api));
     roles(api)
+}
+
+fn environments(api: Api) -> Api {
+    const ALL: &str = "/v1/environments";
+    const ONE: &str = "/v1/environments/{environment}";
+    const TYPE: &str = "/v1/environments/{environment}/type";
+    const BILL: &str = "/v1/environments/{environment}/billOfMaterials";
+    const ORGANIZATION: &str = "/v1/organizations/{organization}";
+    const LICENSES: &str = "/v1/organizations/{organization}/licenses";
+    const LICENSE: &str = "/v1/organizations/{organization}/licenses/{id}";
+    let read = Permission::read(Area::Environment);
+    let (manage, own) =
+        (Permission::manage(Area::Environment), Permission::manage(Area::Organization));
+    let get = |path, summary| Operation::get(path, read, summary);
+    let change =
+        |method, path, permission, summary| Operation::get(path, permission, summary).by(method);
+    let list = Operation { is_list: true, ..get(ALL, "List environments") };
+    let create = change(Method::POST, ALL, own, "Create an environment");
+    let replace = change(Method::PUT, ONE, manage, "Replace an environment");
+    let set_type = change(Method::PUT, TYPE, manage, "Say what an environment is for");
+    let bill = change(Method::PUT, BILL, manage, "Say which services an environment has");
+    api.route(list, environment::list)
+        .route(
+            create.takes::<environment::Body>(JSON).answers::<environment::Body>(CREATED),
+            environment::create,
+        )
+        .route(get(ONE, "Read an environment").answers::<environment::Body>(OK), environment::read)
+        .route(
+            replace.takes::<environment::Body>(JSON).answers::<environment::Body>(OK),
+            environment::replace,
+        )
+        .route(
+            change(Method::DELETE, ONE, own, "Delete an environment").answers_nothing(),
+            environment::delete,
+        )
+        .route(set_type.takes::<environment::TypeBody>(JSON), environment::replace_type)
+        .route(
+            get(BILL, "The services of an environment").answers::<environment::BillOfMaterials>(OK),
+            environment::read_bill,
+        )
+        .route(
+            bill.takes::<environment::BillOfMaterials>(JSON)
+                .answers::<environment::BillOfMaterials>(OK),
+            environment::replace_bill,
+        )
+        .route(get("/v1/organizations", "The organization"), environment::list_organizations)
+        .route(get(ORGANIZATION, "The organization"), environment::read_organization)
+        .route(get(LICENSES, "The license"), environment::list_licenses)
+        .route(get(LICENSE, "The license"), environment::read_license)
+}
+
+fn users(api: Api) -> Api {
+    const LIST: &str = "/v1/environments/{environment}/users";
+    const ONE: &str = "/v1/environments/{environment}/users/{id}";
+    const ENABLED: &str = "/v1/environments/{environment}/users/{id}/enabled";
+    const MFA_ENABLED: &str = "/v1/environments/{environment}/users/{id}/mfaEnabled";
+    const POPULATION: &str = "/v1/environments/{environment}/users/{id}/population";
+    const PASSWORD: &str = "/v1/environments/{environment}/users/{id}/password";
+    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
+    let get = |path, summary| Operation::get(path, read, summary);
+    let change = |method, path, summary| Operation::get(path, manage, summary).by(method);
+    let create = |media_type| {
+        let create = change(Method::POST, LIST, "Create a user");
+        create.takes::<user::Body>(media_type).answers::<Shown<user::Body>>(CREATED)
+    };
+    let one = |operation: Operation| operation.answers::<Shown<user::Body>>(OK);
+    let lists = Operation { is_list: true, ..get(LIST, "List users") };
+    let api = api
+        .route(lists.answers::<Collection<User>>(OK), user::list)
+        .route_of(
+            [create(JSON), create("application/vnd.pingidentity.user.import+json")],
+            user::create,
+        )
+        .route(one(get(ONE, "Read a user")), resource::read::<User>)
+        .route(
+            one(change(Method::PUT, ONE, "Replace a user").takes::<user::Body>(JSON)),
+            resource::replace::<User>,
+        )
+        .route(
+            one(change(Method::PATCH, ONE, "Change members of a user").takes::<user::Body>(JSON)),
+            user::merge,
+        )
+        .route(change(Method::DELETE, ONE, "Delete a user").answers_nothing(), user::delete)
+        .route(one(change(Method::POST, ONE, "Lock or unlock a user")), user::act)
+        .route(get(ENABLED, "Whether a user may sign in"), user::read_enabled)
+        .route(
+            change(Method::PUT, ENABLED, "Let a user sign in, or not").takes::<user::Enabled>(JSON),
+            user::put_enabled,
+        )
+        .route(get(MFA_ENABLED, "Whether devices of a user count"), user::read_mfa_enabled)
+        .route(
+            change(Method::PUT, MFA_ENABLED, "Let devices of a user count, or not")
+                .takes::<user::MfaEnabled>(JSON),
+            user::put_mfa_enabled,
+        );
+    let set = change(Method::PUT, PASSWORD, "Set or replace the password");
+    let reset = change(Method::PUT, PASSWORD, "Set or replace the password");
+    let check = change(Method::POST, PASSWORD, "Check the password");
+    api.route(get(POPULATION, "The population of a user"), user::read_population)
+        .route(
+            change(Method::PUT, POPULATION, "Move a user").takes::<Reference>(JSON),
+            user::put_population,
+        )
+        .route(get(PASSWORD, "The state of the password of a user"), user::read_password)
+        .route_of(
+            [
+                set.takes::<user::PasswordBody>("application/vnd.pingidentity.password.set+json"),
+                reset.takes::<user::Replaced>("application/vnd.pingidentity.password.reset+json"),
+            ],
+            user::put_password,
+        )
+        .route_of(
+            [check.takes::<user::Tried>("application/vnd.pingidentity.password.check+json")],
+            user::post_password,
+        )
 }
 
 fn roles(api: Api) -> Api {

@@ -120,6 +120,7 @@ impl World {
             population: None,
             password: Some(Secret::new(PASSWORD.to_owned())),
             mfa_enabled: Some(true),
+            ..NewUser::default()
         };
         self.app().create_user(self.bank.environment, new).await.unwrap()
     }

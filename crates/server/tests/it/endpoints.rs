@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 54] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 55] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -58,6 +58,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 54] = [
     ("GET", "/{environment}/flows/{flow}", Browser, Envelope),
     ("POST", "/{environment}/flows/{flow}", Browser, Envelope),
     ("GET", "/assets/{name}", Anyone, Envelope),
+    ("GET", "/openapi.json", Anyone, Envelope),
     ("GET", "/healthz", Anyone, Envelope),
     ("GET", "/readyz", Anyone, Envelope),
     ("GET", "/{environment}/device/v1/nonce", Anyone, Envelope),
@@ -100,7 +101,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 21] = [
+const HANDLERS: [(&str, &str); 22] = [
     ("account", include_str!("../../src/http/account.rs")),
     ("asset", include_str!("../../src/http/asset.rs")),
     ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
@@ -112,6 +113,7 @@ const HANDLERS: [(&str, &str); 21] = [
     ("flow", include_str!("../../src/http/flow.rs")),
     ("device_authorization", include_str!("../../src/http/device_authorization.rs")),
     ("user_code", include_str!("../../src/http/user_code.rs")),
+    ("management", include_str!("../../src/http/management.rs")),
     ("introspect", include_str!("../../src/http/introspect.rs")),
     ("pairing_key", include_str!("../../src/http/pairing_key.rs")),
     ("par", include_str!("../../src/http/par.rs")),

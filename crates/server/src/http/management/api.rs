@@ -55,7 +55,7 @@ impl Operation {
     }
 
     pub fn answers<B: JsonSchema>(self, status: StatusCode) -> Self {
-        Self { response: (status, Some(|schemas| schemas.subschema_for::<B>())), ..self }
+        Self { response: (status, Some(SchemaGenerator::subschema_for::<B>)), ..self }
     }
 
     pub fn answers_nothing(self) -> Self {
@@ -141,6 +141,11 @@ impl Api {
 
     pub fn into_router(self) -> Router<Arc<App>> {
         self.router
+    }
+
+    /// What can be done, for the document.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
     }
 
     pub fn into_routes(self) -> Vec<Route> {

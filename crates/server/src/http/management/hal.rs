@@ -11,7 +11,7 @@ use super::{refusal::Refusal, resource::Resource};
 use crate::http::form::Members;
 
 /// Where something is.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Link {
     /// The absolute address.
     pub href: String,
@@ -30,13 +30,6 @@ pub(super) struct Reference {
 impl<T> From<Id<T>> for Reference {
     fn from(id: Id<T>) -> Self {
         Self { id: id.to_string() }
-    }
-}
-
-impl Reference {
-    /// The id, as the id that the member must have.
-    pub fn id<T>(&self, target: &'static str) -> Result<Id<T>, Refusal> {
-        self.id.parse().map_err(|_| Refusal::not_an_id(target))
     }
 }
 
@@ -161,19 +154,19 @@ impl Wanted {
         let read = |text: String| encoding::decode(&text).ok()?.try_into().ok();
         let cursor = match members.text("cursor") {
             None => None,
-            Some(text) => Some(read(text).ok_or_else(|| Refusal::not_a_cursor())?),
+            Some(text) => Some(read(text).ok_or_else(Refusal::not_a_cursor)?),
         };
         Ok(Self { limit, cursor, filter: members.text("filter") })
     }
 
     /// The address of the part behind an entry.
-    pub fn next<T>(&self, list: &str, last: Id<T>) -> String {
+    pub fn next<T>(&self, list: &str, from: Id<T>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some(filter) = &self.filter {
             query.append_pair("filter", filter);
         }
         query.append_pair("limit", &self.limit.to_string());
-        query.append_pair("cursor", &encoding::encode(last.as_bytes()));
+        query.append_pair("cursor", &encoding::encode(from.as_bytes()));
         format!("{list}?{}", query.finish())
     }
 }

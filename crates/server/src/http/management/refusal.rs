@@ -7,13 +7,18 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::{
-    app::{AdministerError, Fault},
-    http::problem::{Detail, FaultResponse, Problem},
+    app::{AdministerError, Fault, TryPasswordError},
+    http::{
+        limit::Surface,
+        problem::{Detail, FaultResponse, Problem},
+    },
+    limits::Limited,
 };
 
 /// Why a request was refused.
 pub(super) enum Refusal {
     Problem(Problem),
+    Limited(Limited),
     Fault(Fault),
 }
 
@@ -21,6 +26,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),
+            Self::Limited(limited) => Surface::Envelope.refuse(limited),
             Self::Fault(fault) => FaultResponse(fault).into_response(),
         }
     }
@@ -65,6 +71,25 @@ impl From<AdministerError> for Refusal {
     }
 }
 
+impl From<TryPasswordError> for Refusal {
+    fn from(error: TryPasswordError) -> Self {
+        let message = error.to_string();
+        let refused = |detail: Detail| Problem::invalid_data(detail).into();
+        match error {
+            TryPasswordError::NotFound => not_found().into(),
+            TryPasswordError::Wrong => {
+                refused(Detail::new("INVALID_CREDENTIALS", "password", message))
+            }
+            TryPasswordError::LockedOut { seconds } => {
+                let detail = Detail::new("PASSWORD_LOCKED_OUT", "password", message);
+                refused(detail.with_inner(json!({ "secondsUntilUnlock": seconds })))
+            }
+            TryPasswordError::Limited(limited) => Self::Limited(limited),
+            TryPasswordError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 /// 404.
 pub(super) fn not_found() -> Problem {
     Problem::not_found("there is nothing with this id")
@@ -73,10 +98,6 @@ pub(super) fn not_found() -> Problem {
 impl Refusal {
     pub fn invalid_request(message: impl Into<String>) -> Self {
         Self::Problem(Problem::invalid_request(message))
-    }
-
-    pub fn not_an_id(target: &'static str) -> Self {
-        Invalid::new(target, Rule::Form { form: "an id: a UUID in lower case" }).into()
     }
 
     pub fn not_a_cursor() -> Self {

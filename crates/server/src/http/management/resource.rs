@@ -17,7 +17,7 @@ use countersign_domain::{
     role::Area,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::configured::Range;
+use countersign_store::configured::{Configured, Range};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -216,7 +216,7 @@ async fn filtered<T: Resource>(
     let mut items: Vec<T> = found.into_iter().filter(|item| Some(item.id()) > after).collect();
     let is_cut = items.len() > usize::from(wanted.limit);
     items.truncate(wanted.limit.into());
-    let next = items.last().filter(|_| is_cut).map(|item| item.id());
+    let next = items.last().filter(|_| is_cut).map(Configured::id);
     Ok(Listed { items, next, total })
 }
 

@@ -20,6 +20,7 @@ async fn everybody() -> World {
         population: None,
         password: None,
         mfa_enabled: Some(true),
+        ..NewUser::default()
     };
     w.server.create_user(w.bank.environment.id, new).await.unwrap();
     w

@@ -39,6 +39,7 @@ async fn nameless(w: &World) {
         population: None,
         password: Some(Secret::new(PASSWORD.to_owned())),
         mfa_enabled: Some(true),
+        ..NewUser::default()
     };
     w.server.create_user(w.bank.environment.id, new).await.unwrap();
 }

@@ -15,8 +15,6 @@ use super::{Answer, JSON, Members, Wire, World, request, with};
 pub struct Administrator {
     pub wire: Wire,
     pub token: String,
-    /// The application, as its roles name it.
-    pub holder: Holder,
     /// `https://HOST/v1/environments/E`
     pub environment: String,
 }
@@ -40,7 +38,7 @@ impl World {
         let answer = worker.redeem(&Members::from([("grant_type", "client_credentials")])).await;
         let token = answer.must_be(200).json()["access_token"].as_str().unwrap().to_owned();
         let environment = self.environment_url(self.bank.environment.id);
-        Administrator { wire: self.wire.clone(), token, holder, environment }
+        Administrator { wire: self.wire.clone(), token, environment }
     }
 
     /// The address of an environment in the management API.

@@ -175,10 +175,15 @@ async fn create_user(app: &App, environment: Id<Environment>, username: &str) ->
     let new = NewUser {
         username: username.to_owned(),
         email: format!("{username}@bank.example"),
-        name: Name { given: Some("Ann".to_owned()), family: Some("Lee".to_owned()) },
+        name: Name {
+            given: Some("Ann".to_owned()),
+            family: Some("Lee".to_owned()),
+            ..Name::default()
+        },
         population: None,
         password: Some(Secret::new(PASSWORD.to_owned())),
         mfa_enabled: Some(true),
+        ..NewUser::default()
     };
     app.create_user(environment, new).await.unwrap()
 }
