@@ -15,7 +15,8 @@ use countersign_server::{
     app::{App, NewPushCredentials, PushDiagnosis, Rotation},
     control::{
         Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
-        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
+        KeptPushCredentials, Key, KeysOf, Made, MadeWorker, NewWorker, PutPushCredentials, Refused,
+        RotateKeys,
     },
 };
 use reqwest::{Client, Method, StatusCode};
@@ -76,6 +77,17 @@ impl Operator {
         match self {
             Self::Server(control) => control.post("administrators/reset", &named(username)).await,
             Self::Alone(app) => Ok(app.reset_administrator(username).await?.into()),
+        }
+    }
+
+    /// Makes a worker application with a role.
+    pub async fn create_worker(&self, new: &NewWorker) -> Result<MadeWorker, Broken> {
+        match self {
+            Self::Server(control) => control.post("workers", new).await,
+            Self::Alone(app) => {
+                app.ensure_administrators().await?;
+                Ok(new.make(app).await?)
+            }
         }
     }
 

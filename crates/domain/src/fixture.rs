@@ -14,6 +14,7 @@ use countersign_domain::{
     environment::{self, Environment},
     flow::{self, Failure, Flow, Identity, Method},
     grant::{self, Grant},
+    group::Group,
     id::Id,
     installation::Installation,
     invalid::Invalid,
@@ -74,6 +75,20 @@ pub fn environment() -> Environment {
         description: None,
         kind: environment::Kind::default(),
         deleted_at: None,
+        told: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub fn group() -> Group {
+    Group {
+        id: id(1),
+        environment: id(1),
+        name: "Clerks".to_owned(),
+        description: None,
+        population: None,
+        external_id: None,
         told: None,
         created_at: NOW,
         updated_at: NOW,

@@ -54,6 +54,7 @@ pub mod expression;
 pub mod filter;
 pub mod flow;
 pub mod grant;
+pub mod group;
 pub mod id;
 pub mod id_token_hint;
 pub mod installation;

@@ -306,6 +306,7 @@ fn what_administrators_make_is_stored_as_ever() {
     };
     assert_pinned("environment", &environment());
     assert_pinned("population", &population());
+    assert_pinned("group", &group());
     assert_pinned("application", &application);
     assert_pinned("oidc", &oidc());
     assert_pinned("mfa_policy", &policy);

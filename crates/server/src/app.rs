@@ -28,6 +28,7 @@ mod configure;
 mod create_application;
 mod create_environment;
 mod create_user;
+mod create_worker;
 mod decide_device;
 mod deliver_push;
 mod environment;
@@ -36,6 +37,7 @@ mod examine_push;
 mod exchange_code;
 mod fault;
 mod finish_flow;
+mod group;
 mod guesses;
 mod installation;
 mod introspect_token;
@@ -133,6 +135,7 @@ pub use self::{
     configure::{Administered, Events, Listed, MAX_COUNT},
     create_application::{CreatedApplication, NewApplication},
     create_user::NewUser,
+    create_worker::CreatedWorker,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
     examine::Diagnosis,
     examine_push::{CredentialsFound, HealthFound, PushDiagnosis},

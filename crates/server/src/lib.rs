@@ -19,7 +19,8 @@ mod worker;
 pub mod control {
     pub use crate::http::control::{
         Administrator, Application, BackUp, BackedUp, DeletePushCredentials, Examined,
-        KeptPushCredentials, Key, KeysOf, Made, PutPushCredentials, Refused, RotateKeys,
+        KeptPushCredentials, Key, KeysOf, Made, MadeWorker, NewWorker, PutPushCredentials, Refused,
+        RotateKeys,
     };
 }
 

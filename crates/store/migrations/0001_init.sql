@@ -52,6 +52,22 @@ CREATE INDEX users_by_environment ON users (environment_id, id);
 CREATE INDEX users_by_population ON users (population_id, id);
 CREATE INDEX users_by_email ON users (environment_id, email_key, id);
 
+CREATE TABLE groups (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name)
+);
+
+CREATE TABLE memberships (
+    user_id BYTEA NOT NULL REFERENCES users (id),
+    group_id BYTEA NOT NULL REFERENCES groups (id),
+    PRIMARY KEY (user_id, group_id)
+);
+CREATE INDEX memberships_by_group ON memberships (group_id, user_id);
+
 CREATE TABLE passwords (
     user_id BYTEA NOT NULL PRIMARY KEY REFERENCES users (id),
     version BIGINT NOT NULL,

@@ -31,6 +31,7 @@ mod error;
 pub mod examine;
 pub mod flow;
 pub mod grant;
+pub mod group;
 pub mod lockout;
 pub mod machine;
 pub mod meter;
@@ -96,6 +97,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     examine::STATEMENTS,
     flow::STATEMENTS,
     grant::STATEMENTS,
+    group::STATEMENTS,
     lockout::STATEMENTS,
     mfa_policy::STATEMENTS,
     mfa_settings::STATEMENTS,

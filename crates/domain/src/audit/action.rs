@@ -54,6 +54,11 @@ actions! {
     PopulationCreated = "POPULATION.CREATED", Success, "A population was made.";
     PopulationUpdated = "POPULATION.UPDATED", Success, "A population was changed.";
     PopulationDeleted = "POPULATION.DELETED", Success, "A population was deleted.";
+    GroupCreated = "GROUP.CREATED", Success, "A group was made.";
+    GroupUpdated = "GROUP.UPDATED", Success, "A group was changed.";
+    GroupDeleted = "GROUP.DELETED", Success, "A group was deleted.";
+    GroupMemberAdded = "GROUP.MEMBER_ADDED", Success, "A user has joined a group.";
+    GroupMemberRemoved = "GROUP.MEMBER_REMOVED", Success, "A user has left a group.";
     RoleAssignmentCreated = "ROLE_ASSIGNMENT.CREATED", Success,
         "A user or an application was given a role.";
     RoleAssignmentDeleted = "ROLE_ASSIGNMENT.DELETED", Success,

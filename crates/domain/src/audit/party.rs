@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    application::Application, device::Device, environment::Environment, id::Id,
+    application::Application, device::Device, environment::Environment, group::Group, id::Id,
     mfa_policy::MfaPolicy, population::Population, role::RoleAssignment,
     sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment, user::User,
 };
@@ -101,6 +101,8 @@ pub enum Kind {
     SignOnPolicyAssignment,
     /// An MFA policy.
     DeviceAuthenticationPolicy,
+    /// A group.
+    Group,
     /// A role that somebody has.
     RoleAssignment,
     /// A user.
@@ -149,6 +151,7 @@ resources! {
     Application as Application, |of| Some(&of.name);
     SignOnPolicy as SignOnPolicy, |of| Some(&of.name);
     SignOnPolicyAssignment as SignOnPolicyAssignment, |of| None;
+    Group as Group, |of| Some(&of.name);
     User as User, |of| Some(&of.username);
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);

@@ -118,7 +118,7 @@ impl App {
         Ok(OneTimePassword { username, password: clear })
     }
 
-    async fn administrators(&self) -> Result<Id<Environment>, AdministerError> {
+    pub(super) async fn administrators(&self) -> Result<Id<Environment>, AdministerError> {
         self.store.read(FindAdministrators).await?.ok_or(AdministerError::NotFound)
     }
 

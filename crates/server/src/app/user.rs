@@ -17,7 +17,7 @@ use countersign_protocol::time::Timestamp;
 use countersign_store::{
     StoreError, Tx, Versioned, Work,
     configured::{self, Range},
-    lockout, population, role_assignment, user,
+    group, lockout, population, role_assignment, user,
 };
 use serde_json::Value;
 
@@ -59,6 +59,7 @@ impl Administered for User {
     /// The devices of a user are removed with the user, and so are the roles and the password.
     async fn release(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         role_assignment::forget(tx, Holder::User(self.id)).await?;
+        group::forget(tx, self.id).await?;
         Ok(user::strip(tx, self.id).await?)
     }
 }

@@ -12,19 +12,45 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use countersign_domain::signing_key::SigningKey;
+use countersign_domain::{
+    role::{Role, Scope},
+    signing_key::SigningKey,
+};
 use countersign_protocol::secret::{self, Secret};
 use countersign_store::backup::{BackupError, Report};
 use serde::{Deserialize, Serialize};
 
 pub use self::push::{Application, DeletePushCredentials, KeptPushCredentials, PutPushCredentials};
-use crate::app::{AdministerError, App, Diagnosis, OneTimePassword, Rotation};
+use crate::app::{AdministerError, App, CreatedWorker, Diagnosis, OneTimePassword, Rotation};
 
 /// An administrator, by name.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Administrator {
     /// The user name.
     pub username: String,
+}
+
+/// A worker application that is to have a role, by the names.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewWorker {
+    /// The name of the application.
+    pub name: String,
+    /// The name of the role.
+    pub role: Role,
+    /// Id or name of the environment in which it counts; none: everywhere.
+    pub environment: Option<String>,
+}
+
+/// A worker application that was made, to be shown once.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MadeWorker {
+    /// The environment that it lives in, where it gets its tokens.
+    pub environment: String,
+    /// The `client_id`.
+    pub client_id: String,
+    /// The `client_secret`.
+    #[serde(serialize_with = "secret::reveal")]
+    pub client_secret: Secret<String>,
 }
 
 /// A password that was made, to be shown once.
@@ -111,6 +137,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/examination", get(examine))
         .route("/administrators", post(create_administrator))
         .route("/administrators/reset", post(reset_administrator))
+        .route("/workers", post(create_worker))
         .route("/keys", post(list_keys))
         .route("/keys/rotate", post(rotate_keys))
         .route("/backups", post(back_up))
@@ -155,6 +182,28 @@ impl From<OneTimePassword> for Made {
     fn from(made: OneTimePassword) -> Self {
         let OneTimePassword { username, password } = made;
         Self { username, password }
+    }
+}
+
+impl From<CreatedWorker> for MadeWorker {
+    fn from(made: CreatedWorker) -> Self {
+        let CreatedWorker { application, secret } = made;
+        Self {
+            environment: application.environment.to_string(),
+            client_id: application.id.to_string(),
+            client_secret: secret,
+        }
+    }
+}
+
+impl NewWorker {
+    /// Makes it.
+    pub async fn make(&self, app: &App) -> Result<MadeWorker, AdministerError> {
+        let scope = match &self.environment {
+            None => Scope::Organization,
+            Some(named) => Scope::Environment(app.find_environment(named).await?),
+        };
+        Ok(app.create_worker(&self.name, self.role, scope).await?.into())
     }
 }
 
@@ -205,6 +254,13 @@ async fn reset_administrator(
     Json(Administrator { username }): Json<Administrator>,
 ) -> Answer<Made> {
     Ok(Json(app.reset_administrator(&username).await?.into()))
+}
+
+async fn create_worker(
+    State(app): State<Arc<App>>,
+    Json(new): Json<NewWorker>,
+) -> Answer<MadeWorker> {
+    Ok(Json(new.make(&app).await?))
 }
 
 async fn list_keys(

@@ -6,6 +6,7 @@
 mod administrator;
 mod api;
 mod environment;
+mod group;
 mod hal;
 mod media;
 mod openapi;
@@ -23,6 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
+    group::Group,
     population::Population,
     role::{Area, Permission},
     user::User,
@@ -72,7 +74,7 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
-    let api = users(environments(api));
+    let api = groups(users(environments(api)));
     roles(api)
 }
 
@@ -189,6 +191,26 @@ fn users(api: Api) -> Api {
             [check.takes::<user::Tried>("application/vnd.pingidentity.password.check+json")],
             user::post_password,
         )
+}
+
+fn groups(api: Api) -> Api {
+    const LIST: &str = "/v1/environments/{environment}/users/{user}/memberOfGroups";
+    const ONE: &str = "/v1/environments/{environment}/users/{user}/memberOfGroups/{id}";
+    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
+    let list = Operation::get(LIST, read, "List the groups of a user");
+    let join = Operation::get(LIST, manage, "Let a user be in a group").by(Method::POST);
+    let leave = Operation::get(ONE, manage, "Let a user leave a group").by(Method::DELETE);
+    api.resource::<Group>(
+        "/v1/environments/{environment}/groups",
+        "/v1/environments/{environment}/groups/{id}",
+    )
+    .route(Operation { is_list: true, ..list.answers::<Collection<Group>>(OK) }, group::of_user)
+    .route(join.takes::<Reference>(JSON).answers::<Shown<group::Body>>(CREATED), group::join)
+    .route(
+        Operation::get(ONE, read, "Read a group of a user").answers::<Shown<group::Body>>(OK),
+        group::read_membership,
+    )
+    .route(leave.answers_nothing(), group::leave)
 }
 
 fn roles(api: Api) -> Api {

@@ -1,6 +1,7 @@
 //! The management API: what administrators set up.
 
 mod environments;
+mod groups;
 mod populations;
 mod roles;
 mod users;

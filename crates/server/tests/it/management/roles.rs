@@ -34,6 +34,11 @@ async fn each_role_opens_exactly_the_routes_that_it_allows_and_only_in_its_envir
     for role in Role::ALL.iter().copied() {
         let admin = w.administrator_with(&[(role, Scope::Environment(here))]).await;
         for route in management::routes() {
+            let deletes_it =
+                route.method == Method::DELETE && route.path.ends_with("{environment}");
+            if deletes_it && role.allows(route.permission) {
+                continue;
+            }
             let status = call(&admin, &route, &here.to_string()).await;
             let in_environment = route.path.contains("{environment}");
             let is_organization =
