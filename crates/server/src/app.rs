@@ -39,6 +39,7 @@ mod fault;
 mod finish_flow;
 mod group;
 mod guesses;
+mod import_users;
 mod installation;
 mod introspect_token;
 mod issue_client_token;
@@ -142,6 +143,7 @@ pub use self::{
     exchange_code::{ExchangeCode, ExchangeError},
     fault::Fault,
     finish_flow::{Ending, describable, describe},
+    import_users::Imported,
     installation::{DeviceCall, DeviceCallError},
     introspect_token::{IntrospectError, IntrospectToken, Introspection},
     issue_client_token::{ClientTokenError, IssueClientToken},

@@ -47,15 +47,19 @@ impl App {
         environment: Id<Environment>,
         new: NewUser,
     ) -> Result<User, AdministerError> {
-        let password = match &new.password {
-            Some(clear) => {
-                let must_change = new.must_change_password;
-                Some(Password { must_change, ..self.new_password(clear).await? })
-            }
-            None => None,
-        };
+        let password = self.password_of(&new).await?;
         let call = self.call(environment, "");
         self.store.write(CreateUser { id: call.new_id(), call, new, password }).await
+    }
+
+    /// The password that a user begins with.
+    pub(super) async fn password_of(
+        &self,
+        new: &NewUser,
+    ) -> Result<Option<Password>, AdministerError> {
+        let Some(clear) = &new.password else { return Ok(None) };
+        let must_change = new.must_change_password;
+        Ok(Some(Password { must_change, ..self.new_password(clear).await? }))
     }
 
     /// Sets the password of a user, and ends a lock of it. Who signed in by the old one may be somebody else, so all sessions of
@@ -110,7 +114,7 @@ impl Work for CreateUser {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<User, AdministerError> {
-        let Call { environment, now, .. } = self.call;
+        let environment = self.call.environment;
         let population = match self.new.population {
             Some(id) => population::load(tx, environment, id)
                 .await?
@@ -120,21 +124,8 @@ impl Work for CreateUser {
             }
         };
         let settings = mfa_settings::load(tx, environment).await?;
-        let user = User {
-            id: self.id,
-            environment,
-            population: population.id,
-            username: self.new.username.clone(),
-            email: self.new.email.clone(),
-            name: self.new.name.clone(),
-            enabled: !self.new.disabled,
-            mfa_enabled: self.new.mfa_enabled.unwrap_or(settings.new_users_mfa_enabled),
-            mfa_lockout: Lockout::cleared(),
-            profile: self.new.profile.clone(),
-            locked_at: None,
-            created_at: now,
-            updated_at: now,
-        };
+        let defaults = (population.id, settings.new_users_mfa_enabled);
+        let user = user_of(&self.call, self.id, &self.new, defaults);
         user.validate()?;
         user::insert(tx, &user).await?;
         if let Some(password) = &self.password {
@@ -144,6 +135,30 @@ impl Work for CreateUser {
             .audit(tx, Event::succeeded(Action::UserCreated).about(&user).to(&*population))
             .await?;
         Ok(user)
+    }
+}
+
+/// The user that is made, in this population, whose devices count unless it is said.
+pub(super) fn user_of(
+    call: &Call,
+    id: Id<User>,
+    new: &NewUser,
+    (population, mfa_enabled): (Id<Population>, bool),
+) -> User {
+    User {
+        id,
+        environment: call.environment,
+        population,
+        username: new.username.clone(),
+        email: new.email.clone(),
+        name: new.name.clone(),
+        enabled: !new.disabled,
+        mfa_enabled: new.mfa_enabled.unwrap_or(mfa_enabled),
+        mfa_lockout: Lockout::cleared(),
+        profile: new.profile.clone(),
+        locked_at: None,
+        created_at: call.now,
+        updated_at: call.now,
     }
 }
 

@@ -8,6 +8,7 @@ mod api;
 mod environment;
 mod group;
 mod hal;
+mod import;
 mod media;
 mod openapi;
 mod population;
@@ -146,7 +147,11 @@ fn users(api: Api) -> Api {
     let api = api
         .route(lists.answers::<Collection<User>>(OK), user::list)
         .route_of(
-            [create(JSON), create("application/vnd.pingidentity.user.import+json")],
+            [
+                create(JSON),
+                create("application/vnd.pingidentity.user.import+json"),
+                change(Method::POST, LIST, "Import users").takes::<user::Body>(import::LINES),
+            ],
             user::create,
         )
         .route(one(get(ONE, "Read a user")), resource::read::<User>)

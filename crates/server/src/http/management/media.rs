@@ -37,6 +37,11 @@ impl Media {
         })
     }
 
+    /// Whether it is this one.
+    pub fn is_exactly(&self, media_type: &str) -> bool {
+        self.0 == media_type
+    }
+
     /// The action that it names among these; none for plain JSON.
     pub fn is(&self, known: &[&'static str]) -> Result<Option<&'static str>, Refusal> {
         if self.0 == "application/json" {

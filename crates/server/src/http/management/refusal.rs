@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_domain::invalid::{Invalid, Rule, Violation};
 use countersign_protocol::json as strict;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     app::{AdministerError, Fault, TryPasswordError},
@@ -20,6 +20,23 @@ pub(super) enum Refusal {
     Problem(Problem),
     Limited(Limited),
     Fault(Fault),
+}
+
+impl Refusal {
+    /// What a line of an answer says of it.
+    pub fn envelope(&self) -> Value {
+        match self {
+            Self::Problem(problem) => {
+                serde_json::to_value(problem.envelope("")).unwrap_or_default()
+            }
+            Self::Limited(limited) => {
+                json!({ "code": "REQUEST_LIMITED", "message": limited.to_string() })
+            }
+            Self::Fault(_) => {
+                json!({ "code": "UNAVAILABLE", "message": "the service is busy; try again from here" })
+            }
+        }
+    }
 }
 
 impl IntoResponse for Refusal {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Bytes,
-    extract::{RawQuery, State},
+    extract::{FromRequest, RawQuery, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -26,11 +26,15 @@ use serde_json::{Value, json};
 use super::{
     administrator::Administrator,
     hal::{Address, Link, Links, Page, Reference, Wanted, link, time},
+    import,
     media::Media,
     refusal::{Refusal, parse},
     resource::{New, Resource, created, found, id_in, show},
 };
-use crate::app::{AdministerError, App, NewUser};
+use crate::{
+    app::{AdministerError, App, NewUser},
+    http::caller::too_large,
+};
 
 /// A person who signs in to the applications of an environment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -363,22 +367,25 @@ fn seen(user: &User) -> Value {
     serde_json::to_value(show(user, &address)).unwrap_or_default()
 }
 
-/// `POST .../users`: one that is made, or imported with a password.
+/// `POST .../users`: one that is made, or imported with a password, or many as a stream of lines.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     administrator: Administrator,
     media: Media,
-    body: Bytes,
+    request: Request,
 ) -> Answer {
-    let imported = media.is(&["user.import"])?.is_some();
-    let body: Body = parse(&body)?;
-    let new = new_user(body, imported)?;
     let environment = administrator.environment()?;
+    if media.is_exactly(import::LINES) {
+        return Ok(import::import(app, administrator, environment, request.into_body()));
+    }
+    let imported = media.is(&["user.import"])?.is_some();
+    let body = Bytes::from_request(request, &app).await.map_err(|_| too_large())?;
+    let new = new_user(parse(&body)?, imported)?;
     let made = administrator.act(app.create_user(environment, new)).await?;
     Ok(created(&made, administrator.address()))
 }
 
-fn new_user(body: Body, imported: bool) -> Result<NewUser, AdministerError> {
+pub(super) fn new_user(body: Body, imported: bool) -> Result<NewUser, AdministerError> {
     let population = match &body.population {
         Some(population) => Some(id_in(&population.id, "population.id")?),
         None => None,

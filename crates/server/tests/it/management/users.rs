@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, request, with};
 
 const IMPORT: &str = "application/vnd.pingidentity.user.import+json";
 
@@ -203,4 +203,52 @@ async fn users_are_found_by_filters_and_read_in_parts() {
     assert_eq!(found(r#"externalId eq "e-6" or username eq "clerk7""#).await, "Clerk6 Clerk7");
     assert_eq!(found(r#"username eq "nobody""#).await, "");
     admin.get("/users?filter=username").await.must_be(400);
+}
+
+#[tokio::test]
+async fn many_users_are_imported_line_by_line_and_each_line_is_answered() {
+    let w = World::new().await;
+    let admin = w.administrator().await;
+    let mut lines: Vec<String> = (1..=1_200)
+        .map(|number| {
+            let username = format!("user{number}");
+            json!({ "username": username, "email": format!("{username}@x.example") }).to_string()
+        })
+        .collect();
+    lines.push(String::new());
+    lines.push(json!({ "username": "User7", "email": "again@x.example" }).to_string());
+    lines.push(json!({ "username": "ann", "email": "ann@x.example" }).to_string());
+    lines.push("{".to_owned());
+    lines.push(json!({ "username": "last", "email": "none" }).to_string());
+    let request = request(Method::POST, &format!("{}/users", admin.environment));
+    let request =
+        with(request.map(|_| lines.join("\n").into()), "content-type", "application/x-ndjson");
+    let request = with(request, "authorization", &format!("Bearer {}", admin.token));
+    let answer = w.wire.send(request).await.must_be(200);
+    let answers: Vec<Value> =
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.last().unwrap(), &json!({ "imported": 1_200, "refused": 4 }));
+    assert_eq!(answers.len(), 1_205);
+    let told: Vec<_> = answers[1_200..1_204]
+        .iter()
+        .map(|line| {
+            let error = &line["error"];
+            (
+                line["line"].as_u64().unwrap(),
+                error["code"].clone(),
+                error["details"][0]["target"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (1_202, json!("INVALID_DATA"), json!("username")),
+            (1_203, json!("INVALID_DATA"), json!("username")),
+            (1_204, json!("INVALID_REQUEST"), Value::Null),
+            (1_205, json!("INVALID_DATA"), json!("email")),
+        ]
+    );
+    let id = answers[41]["id"].as_str().unwrap();
+    assert_eq!(admin.get(&format!("/users/{id}")).await.must_be(200).json()["username"], "user42");
 }
