@@ -1,7 +1,7 @@
 //! Installations: what a mobile payload, once verified, says about the phone that signed it.
 
 use countersign_protocol::{
-    jwk::{EcPublicKey, Thumbprint},
+    jwk::{EcPublicKey, Thumbprint, deserialize_kept},
     mobile_payload::{DeviceFacts, MobilePayload, Platform, PushAddress},
     proof::Verified,
 };
@@ -15,6 +15,7 @@ pub struct Installation {
     /// Names the installation: RFC 7638 thumbprint of `key`.
     pub thumbprint: Thumbprint,
     /// The possession key.
+    #[serde(deserialize_with = "deserialize_kept")]
     pub key: EcPublicKey,
     /// The native application.
     pub application: Id<Application>,

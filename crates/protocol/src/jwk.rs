@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
     UnparsedPublicKey,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::encoding::{self, EncodingError};
 use crate::jose::{self, Algorithm};
@@ -106,10 +106,13 @@ impl EcPublicKey {
     /// The key with these coordinates, or [`JwkError::Invalid`] when they are not a point of the
     /// curve.
     pub fn from_coordinates(x: [u8; 32], y: [u8; 32]) -> Result<Self, JwkError> {
-        let key = Self { x, y };
-        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_uncompressed())
+        Self { x, y }.checked()
+    }
+
+    fn checked(self) -> Result<Self, JwkError> {
+        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.to_uncompressed())
             .map_err(|_| JwkError::Invalid)?;
-        Ok(key)
+        Ok(self)
     }
 
     /// The key of an uncompressed point (SEC 1 section 2.3.3): `0x04`, x, y; 65 bytes.
@@ -290,6 +293,11 @@ struct JwkMembers {
 
 impl JwkMembers {
     fn ec(&self) -> Result<EcPublicKey, JwkError> {
+        self.unchecked_ec()?.checked()
+    }
+
+    /// The key that is written here, which need not be a point.
+    fn unchecked_ec(&self) -> Result<EcPublicKey, JwkError> {
         if self.kty != "EC" {
             return Err(JwkError::Kind);
         }
@@ -303,7 +311,7 @@ impl JwkMembers {
             encoding::decode_array(text.as_deref().unwrap_or_default())
                 .map_err(|_| JwkError::Member(name))
         };
-        EcPublicKey::from_coordinates(coordinate(&self.x, "x")?, coordinate(&self.y, "y")?)
+        Ok(EcPublicKey { x: coordinate(&self.x, "x")?, y: coordinate(&self.y, "y")? })
     }
 
     fn rsa(&self) -> Result<RsaPublicKey, JwkError> {
@@ -327,6 +335,12 @@ impl TryFrom<JwkMembers> for EcPublicKey {
     fn try_from(members: JwkMembers) -> Result<Self, JwkError> {
         members.ec()
     }
+}
+
+/// Reads a key that was checked when it came in, and kept since: with `deserialize_with`. That it is a point is not checked
+/// again, which takes as long as reading all that is kept beside it. A key that was spoiled meanwhile verifies nothing.
+pub fn deserialize_kept<'de, D: Deserializer<'de>>(source: D) -> Result<EcPublicKey, D::Error> {
+    JwkMembers::deserialize(source)?.unchecked_ec().map_err(D::Error::custom)
 }
 
 impl From<EcPublicKey> for JwkMembers {
@@ -435,6 +449,17 @@ mod tests {
         ] {
             assert_eq!(read(jwk), Err(expected.to_string()));
         }
+    }
+
+    #[test]
+    fn a_key_that_was_kept_reads_the_same_and_verifies_nothing_if_it_was_spoiled() {
+        let kept =
+            |jwk| deserialize_kept(jwk).map_err(|error: serde_json::Error| error.to_string());
+        assert_eq!(kept(example()), read(example()));
+        let spoiled = kept(with("y", example()["x"].clone())).unwrap();
+        assert!(!spoiled.verify(b"message", &[1; 64]));
+        assert_eq!(kept(with("crv", json!("P-384"))), Err(JwkError::Curve.to_string()));
+        assert_eq!(kept(with("d", json!("AA"))), Err(JwkError::Private.to_string()));
     }
 
     #[test]
