@@ -33,12 +33,14 @@ const GROUP_LIMIT: usize = 128;
 /// get 3,000 writes a second instead of 1,200, eight get 5,700 instead of 4,600, and 64 get the same.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// The cache is in KiB when negative: it serves the reads of the bodies and holds what a group has changed.
+/// The cache is in KiB when negative: it serves the reads of the bodies and holds what a group has changed. What a savepoint
+/// may have to undo stays in memory: SQLite would write it to a file in `/var/tmp`, which was more than all it wrote to its log.
 const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA cache_size = -16384;
+    PRAGMA temp_store = MEMORY;
 ";
 
 pub(super) struct Writer {
