@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{StoreError, Tx, Value, Versioned, document};
 
 /// A thing that is set up: itself as JSON, and the columns by which statements search or guard.
-pub trait Configured: Serialize + DeserializeOwned + Send + Sync + Sized {
+pub trait Configured: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Its table, from [`configured_table!`](crate::configured_table).
     const TABLE: Table;
 
@@ -135,7 +135,7 @@ pub async fn load<C: Configured>(
     environment: Id<Environment>,
     id: Id<C>,
 ) -> Result<Option<Versioned<C>>, StoreError> {
-    document::find(tx, C::TABLE.load, &[id.into(), environment.into()]).await
+    document::find_configuration(tx, C::TABLE.load, &[id.into(), environment.into()]).await
 }
 
 /// The default one of an environment.
@@ -143,7 +143,7 @@ pub async fn load_default<C: Defaulted>(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
 ) -> Result<Option<Versioned<C>>, StoreError> {
-    document::find(tx, C::LOAD_DEFAULT, &[environment.into()]).await
+    document::find_configuration(tx, C::LOAD_DEFAULT, &[environment.into()]).await
 }
 
 /// Replaces one that nobody has changed since it was read.

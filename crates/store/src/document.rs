@@ -52,6 +52,22 @@ pub(crate) async fn find<T: DeserializeOwned>(
     tx.query_one(sql, params).await?.as_ref().map(versioned).transpose()
 }
 
+/// The same, of configuration: a document that hardly ever changes, and that each sign-on asks for.
+pub(crate) async fn find_configuration<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    params: &[Value<'_>],
+) -> Result<Option<Versioned<T>>, StoreError> {
+    if let Some(kept) = tx.kept(sql, params) {
+        return Ok(Some(kept));
+    }
+    let found = find(tx, sql, params).await?;
+    if let Some(document) = &found {
+        tx.keep(sql, params, document);
+    }
+    Ok(found)
+}
+
 /// Every document, from a statement that selects `data, version`.
 pub(crate) async fn list<T: DeserializeOwned>(
     tx: &mut Tx<'_>,

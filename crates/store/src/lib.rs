@@ -31,6 +31,7 @@ mod error;
 pub mod examine;
 pub mod flow;
 pub mod grant;
+mod kept;
 pub mod group;
 pub mod lockout;
 pub mod machine;

@@ -25,6 +25,6 @@ pub async fn load(
     tx: &mut Tx<'_>,
     environment: Id<Environment>,
 ) -> Result<MfaSettings, StoreError> {
-    let stored = document::find(tx, LOAD, &[environment.into()]).await?;
+    let stored = document::find_configuration(tx, LOAD, &[environment.into()]).await?;
     Ok(stored.map(Versioned::into_value).unwrap_or_default())
 }

@@ -76,7 +76,7 @@ pub async fn load_assigned(
     tx: &mut Tx<'_>,
     application: Id<Application>,
 ) -> Result<Option<Versioned<SignOnPolicy>>, StoreError> {
-    document::find(tx, LOAD_ASSIGNED, &[application.into()]).await
+    document::find_configuration(tx, LOAD_ASSIGNED, &[application.into()]).await
 }
 
 /// The policy of this name, if it is assigned to the application.

@@ -26,7 +26,9 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::schema::translate;
 use self::{readers::Readers, writer::Writer};
-use crate::{Load, Meters, Row, Settings, StoreError, Value, Work, tx::Fault, wakes::Wakes};
+use crate::{
+    Load, Meters, Row, Settings, StoreError, Value, Work, kept::Generation, tx::Fault, wakes::Wakes,
+};
 
 /// How long a connection waits for a lock. Only checkpoints that end the log hold one, and briefly.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,8 +52,10 @@ impl Sqlite {
         let path = path(settings.url.expose())?;
         let lock = lock(path, Duration::from_millis(settings.connect_timeout_ms)).await?;
         create(path)?;
-        let writer = Writer::start(path, settings.callers, meters, wakes)?;
-        let readers = Readers::open(path, settings, meters)?;
+        let generation = Arc::<Generation>::default();
+        let shared = (wakes, Arc::clone(&generation));
+        let writer = Writer::start(path, settings.callers, meters, shared)?;
+        let readers = Readers::open(path, settings, meters, &generation)?;
         Ok(Self { writer, readers, lock: Mutex::new(Some(lock)) })
     }
 

@@ -8,7 +8,9 @@ use std::{
 };
 
 use crate::{
-    Engine, Row, StoreError, Value, postgres, sqlite,
+    Engine, Row, StoreError, Value, Versioned,
+    kept::Kept,
+    postgres, sqlite,
     tally::{Labels, Mark, Tally},
     unaudited::Watch,
     wakes::{Topic, Woken},
@@ -47,6 +49,7 @@ pub struct Tx<'a> {
     marks: Vec<Mark>,
     watch: Watch,
     woken: Woken,
+    kept: Option<&'a mut Kept>,
 }
 
 #[derive(Debug)]
@@ -81,8 +84,12 @@ impl From<StoreError> for Fault {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn on_sqlite(connection: &'a mut rusqlite::Connection, tally: &'a Tally) -> Self {
-        Self::on(Connection::Sqlite(connection), tally)
+    pub(crate) fn on_sqlite(
+        connection: &'a mut rusqlite::Connection,
+        tally: &'a Tally,
+        kept: &'a mut Kept,
+    ) -> Self {
+        Self { kept: Some(kept), ..Self::on(Connection::Sqlite(connection), tally) }
     }
 
     pub(crate) fn on_postgres(
@@ -94,7 +101,7 @@ impl<'a> Tx<'a> {
 
     fn on(connection: Connection<'a>, tally: &'a Tally) -> Self {
         let (watch, woken) = (Watch::default(), Woken::default());
-        Self { connection, fault: None, tally, marks: Vec::new(), watch, woken }
+        Self { connection, fault: None, tally, marks: Vec::new(), watch, woken, kept: None }
     }
 
     /// Says that what this transaction changes is not told in the audit log, and why. Tests look for what is neither told nor
@@ -120,6 +127,7 @@ impl<'a> Tx<'a> {
     ) -> Result<Vec<Row>, StoreError> {
         self.check()?;
         self.watch.see(sql);
+        self.foresee(sql);
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::query(connection, sql, params),
             Connection::Postgres(transaction) => postgres::query(transaction, sql, params).await,
@@ -149,6 +157,7 @@ impl<'a> Tx<'a> {
         params: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         self.check()?;
+        self.foresee(sql);
         let changed = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Connection::Postgres(transaction) => postgres::execute(transaction, sql, params).await,
@@ -211,6 +220,7 @@ impl<'a> Tx<'a> {
         rows: &[Vec<Value<'_>>],
     ) -> Result<(), StoreError> {
         self.check()?;
+        self.foresee(sql);
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::load(connection, sql, rows),
             Connection::Postgres(transaction) => postgres::load(transaction, sql, rows).await,
@@ -221,11 +231,40 @@ impl<'a> Tx<'a> {
     /// Runs the statements of a migration, written for PostgreSQL in the portable subset.
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         self.check()?;
+        self.foresee(sql);
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => sqlite::script(connection, sql),
             Connection::Postgres(transaction) => postgres::script(transaction, sql).await,
         };
         self.note(done)
+    }
+
+    /// The document that this statement finds, if the connection has kept it.
+    pub(crate) fn kept<T: Clone + 'static>(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+    ) -> Option<Versioned<T>> {
+        self.kept.as_ref()?.find(sql, params)
+    }
+
+    /// Keeps a document, where this connection does.
+    pub(crate) fn keep<T: Clone + Send + Sync + 'static>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        document: &Versioned<T>,
+    ) {
+        if let Some(kept) = &mut self.kept {
+            kept.keep(sql, params, document);
+        }
+    }
+
+    /// What a statement may change is kept no longer.
+    fn foresee(&mut self, sql: &str) {
+        if let Some(kept) = &mut self.kept {
+            kept.see(sql);
+        }
     }
 
     /// Lets the worker of the outbox be woken once this transaction is committed.

@@ -10,7 +10,7 @@ use crate::audit;
 
 /// Tables whose rows end by themselves. What happens to their machines is told by the effects of the machines, and what is kept for the
 /// log itself is not told in it.
-const PASSING: &[&str] = &[
+pub(crate) const PASSING: &[&str] = &[
     "flows",
     "challenges",
     "authentication_codes",
@@ -78,7 +78,8 @@ impl Watch {
     }
 }
 
-fn changed_table(sql: &str) -> Option<&str> {
+/// The table that a statement changes, if it begins with how these do.
+pub(crate) fn changed_table(sql: &str) -> Option<&str> {
     let mut words = sql.split_whitespace();
     match (words.next()?, words.next()?) {
         ("INSERT", "INTO") | ("DELETE", "FROM") => words.next(),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::StoreError;
 
 /// A value of a column, borrowed where it can be. The portable kinds and no others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value<'a> {
     /// No value, of any kind.
     Null,
@@ -21,6 +21,19 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// `BYTEA`: ids in 16 bytes, hashes, sealed secrets.
     Blob(Cow<'a, [u8]>),
+}
+
+impl Value<'_> {
+    /// The same, borrowed from nothing.
+    pub(crate) fn to_owned(&self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(number) => Value::Int(*number),
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Text(text) => Value::Text(Cow::Owned(text.clone().into_owned())),
+            Self::Blob(bytes) => Value::Blob(Cow::Owned(bytes.clone().into_owned())),
+        }
+    }
 }
 
 impl From<i64> for Value<'_> {

@@ -12,16 +12,20 @@ use super::{at_once, command, connect, locked, store_error};
 use crate::{
     Meters, Settings, StoreError, Work,
     callers::Callers,
+    kept::{Generation, Kept},
     meters::Queue,
     tally::Tally,
     tx::{self, Tx},
 };
 
+/// A connection, with the configuration that it has decoded.
+type Reader = (Connection, Kept);
+
 pub(super) struct Readers {
     callers: Callers,
     /// One permit for each idle connection.
     turns: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Reader>>>,
     meters: Arc<Meters>,
 }
 
@@ -30,11 +34,15 @@ impl Readers {
         path: &Path,
         settings: &Settings,
         meters: &Arc<Meters>,
+        generation: &Arc<Generation>,
     ) -> Result<Self, StoreError> {
         let connections = settings.connections.max(1);
-        let idle = (0..connections)
-            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "PRAGMA query_only = ON"))
-            .collect::<Result<_, _>>()?;
+        let reader = |_| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let connection = connect(path, flags, "PRAGMA query_only = ON")?;
+            Ok((connection, Kept::new(Arc::clone(generation))))
+        };
+        let idle = (0..connections).map(reader).collect::<Result<_, StoreError>>()?;
         Ok(Self {
             callers: Callers::new(settings.callers),
             turns: Arc::new(Semaphore::new(connections)),
@@ -55,9 +63,9 @@ impl Readers {
         let (idle, meters) = (Arc::clone(&self.idle), Arc::clone(&self.meters));
         // A caller that goes away leaves the connection to this closure, which puts it back.
         let reading = tokio::task::spawn_blocking(move || {
-            let mut connection = locked(&idle).pop().ok_or_else(lost)?;
-            let result = read(&mut connection, &work, &meters.tally);
-            locked(&idle).push(connection);
+            let mut reader = locked(&idle).pop().ok_or_else(lost)?;
+            let result = read(&mut reader, &work, &meters.tally);
+            locked(&idle).push(reader);
             drop((turn, place));
             result
         });
@@ -66,9 +74,9 @@ impl Readers {
 
     /// Reads on the caller's own thread. The caller has a turn.
     fn read_here<W: Work>(&self, work: &W) -> Result<W::Output, W::Error> {
-        let mut connection = locked(&self.idle).pop().ok_or_else(lost)?;
-        let result = read(&mut connection, work, &self.meters.tally);
-        locked(&self.idle).push(connection);
+        let mut reader = locked(&self.idle).pop().ok_or_else(lost)?;
+        let result = read(&mut reader, work, &self.meters.tally);
+        locked(&self.idle).push(reader);
         result
     }
 
@@ -88,12 +96,14 @@ fn lost() -> StoreError {
 }
 
 fn read<W: Work>(
-    connection: &mut Connection,
+    (connection, kept): &mut Reader,
     work: &W,
     tally: &Tally,
 ) -> Result<W::Output, W::Error> {
+    // Before the snapshot begins, so that what was decided on is never older than what was acknowledged.
+    kept.renew();
     command(connection, "BEGIN").map_err(store_error)?;
-    let result = at_once(tx::run(work, &mut Tx::on_sqlite(connection, tally)));
+    let result = at_once(tx::run(work, &mut Tx::on_sqlite(connection, tally, kept)));
     if !connection.is_autocommit() {
         command(connection, "ROLLBACK").map_err(store_error)?;
     }

@@ -17,6 +17,7 @@ use super::{at_once, checkpoint, command, connect, locked, store_error};
 use crate::{
     Meters, StoreError, Work,
     callers::{Callers, Place},
+    kept::{Generation, Kept},
     meter::Stopwatch,
     meters::Queue,
     tally::{Mark, Tally},
@@ -55,7 +56,7 @@ impl Writer {
         path: &Path,
         callers: usize,
         meters: &Arc<Meters>,
-        wakes: Arc<Wakes>,
+        (wakes, generation): (Arc<Wakes>, Arc<Generation>),
     ) -> Result<Self, StoreError> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PRAGMAS)?;
         let mode: String = connection
@@ -65,10 +66,12 @@ impl Writer {
             return Err(StoreError::unavailable("the file system cannot keep a write-ahead log"));
         }
         let checkpoints = checkpoint::start(path, &mut connection, meters)?;
+        let mut kept = Kept::new(generation);
         let (queue, jobs) = channel();
         let meters = Arc::clone(meters);
-        let writer =
-            spawn("sqlite-writer", move || serve(&mut connection, &jobs, (&meters, &wakes)))?;
+        let writer = spawn("sqlite-writer", move || {
+            serve(&mut connection, &mut kept, &jobs, (&meters, &wakes))
+        })?;
         Ok(Self {
             callers: Callers::new(callers),
             queue: Mutex::new(Some(queue)),
@@ -126,8 +129,12 @@ pub(super) fn spawn(
 /// A body in the queue, whatever its types.
 trait Job: Send {
     /// Runs the body. The error says what spoiled the transaction, if it was not the body's own decision.
-    fn run(&mut self, connection: &mut Connection, tally: &Tally)
-    -> Result<(), Option<StoreError>>;
+    fn run(
+        &mut self,
+        connection: &mut Connection,
+        tally: &Tally,
+        kept: &mut Kept,
+    ) -> Result<(), Option<StoreError>>;
 
     /// Whom the body wakes.
     fn woken(&self) -> &Woken;
@@ -150,11 +157,12 @@ impl<W: Work> Job for Request<W> {
         &mut self,
         connection: &mut Connection,
         tally: &Tally,
+        kept: &mut Kept,
     ) -> Result<(), Option<StoreError>> {
         if self.answer.is_closed() {
             return Ok(());
         }
-        let mut tx = Tx::on_sqlite(connection, tally);
+        let mut tx = Tx::on_sqlite(connection, tally, kept);
         let result = self.result.insert(at_once(tx::run(&self.work, &mut tx)));
         match result {
             Ok(_) => {
@@ -187,6 +195,7 @@ impl<W: Work> Job for Request<W> {
 
 fn serve(
     connection: &mut Connection,
+    kept: &mut Kept,
     queue: &Receiver<Box<dyn Job>>,
     (meters, wakes): (&Meters, &Wakes),
 ) {
@@ -195,7 +204,7 @@ fn serve(
     while let Ok(first) = queue.recv() {
         group.push(first);
         let mut arrivals = Arrivals::new(queue, last_len);
-        let result = commit_group(connection, &mut group, &mut arrivals, meters);
+        let result = commit_group(connection, kept, &mut group, &mut arrivals, meters);
         last_len = group.len();
         meters.groups.observe(u64::try_from(last_len).unwrap_or(u64::MAX));
         if result.is_ok() {
@@ -212,14 +221,16 @@ fn serve(
 /// Runs the job in `group` and those that arrive, and commits. On failure nothing is kept and the connection is clean.
 fn commit_group(
     connection: &mut Connection,
+    kept: &mut Kept,
     group: &mut Vec<Box<dyn Job>>,
     arrivals: &mut Arrivals<'_>,
     meters: &Meters,
 ) -> Result<(), StoreError> {
-    let result = run_group(connection, group, arrivals, meters);
+    let result = run_group(connection, kept, group, arrivals, meters);
     if result.is_err() {
         meters.failed_commits.add(1);
     }
+    kept.end_group();
     if result.is_err() && !connection.is_autocommit() {
         // If even this fails, the next group fails to begin and comes here again.
         if let Err(error) = command(connection, "ROLLBACK") {
@@ -231,13 +242,14 @@ fn commit_group(
 
 fn run_group(
     connection: &mut Connection,
+    kept: &mut Kept,
     group: &mut Vec<Box<dyn Job>>,
     arrivals: &mut Arrivals<'_>,
     meters: &Meters,
 ) -> Result<(), StoreError> {
     command(connection, "BEGIN IMMEDIATE").map_err(store_error)?;
     while let Some(job) = group.last_mut() {
-        run_job(connection, job.as_mut(), &meters.tally)?;
+        run_job(connection, kept, job.as_mut(), &meters.tally)?;
         match arrivals.next(group.len()) {
             Some(job) => group.push(job),
             None => break,
@@ -258,11 +270,12 @@ fn run_group(
 
 fn run_job(
     connection: &mut Connection,
+    kept: &mut Kept,
     job: &mut dyn Job,
     tally: &Tally,
 ) -> Result<(), StoreError> {
     command(connection, "SAVEPOINT job").map_err(store_error)?;
-    let result = job.run(connection, tally);
+    let result = job.run(connection, tally, kept);
     if connection.is_autocommit() {
         // A full disk or a failed write makes SQLite roll back all of a transaction and not just the statement.
         let fault = result.err().flatten();
