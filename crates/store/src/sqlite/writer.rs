@@ -70,7 +70,7 @@ impl Writer {
         let (queue, jobs) = channel();
         let meters = Arc::clone(meters);
         let writer = spawn("sqlite-writer", move || {
-            serve(&mut connection, &mut kept, &jobs, (&meters, &wakes))
+            serve(&mut connection, &mut kept, &jobs, (&meters, &wakes));
         })?;
         Ok(Self {
             callers: Callers::new(callers),
