@@ -90,18 +90,16 @@ impl Work for Import {
             };
             let population = new.population.unwrap_or(default);
             let user = user_of(&self.call, *id, new, (population, mfa_enabled));
-            match self.refuse(tx, &user, (&mut known, &mut names)).await? {
-                Some(invalid) => answers.push(Err(invalid.into())),
-                None => {
-                    user::insert(tx, &user).await?;
-                    if let Some(password) = password {
-                        passwords::put(tx, user.id, password).await?;
-                    }
-                    let made = Event::succeeded(Action::UserCreated).about(&user);
-                    self.call.audit(tx, made).await?;
-                    answers.push(Ok(user.id));
-                }
+            if let Some(invalid) = self.refuse(tx, &user, (&mut known, &mut names)).await? {
+                answers.push(Err(invalid.into()));
+                continue;
             }
+            user::insert(tx, &user).await?;
+            if let Some(password) = password {
+                passwords::put(tx, user.id, password).await?;
+            }
+            self.call.audit(tx, Event::succeeded(Action::UserCreated).about(&user)).await?;
+            answers.push(Ok(user.id));
         }
         Ok(answers)
     }

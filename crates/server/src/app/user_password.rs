@@ -85,6 +85,23 @@ impl App {
         }
     }
 
+    /// Sets a password unless it is the one that there is: who says again what holds ends nobody's session.
+    pub async fn keep_password(
+        &self,
+        environment: Id<Environment>,
+        user: Id<User>,
+        given: &Secret<String>,
+        must_change: bool,
+    ) -> Result<(), AdministerError> {
+        let stored = self.store.read(Stored { environment, user }).await?;
+        let is_same = stored.is_some()
+            && self.passwords.verify(given.clone(), stored).await.map_err(Fault::from)?;
+        if is_same {
+            return Ok(());
+        }
+        self.set_password_for(environment, user, given, must_change).await
+    }
+
     /// Ends the lock that wrong passwords have brought.
     pub async fn unlock_password(
         &self,
@@ -137,6 +154,21 @@ async fn load(
     id: Id<User>,
 ) -> Result<Versioned<User>, AdministerError> {
     user::load(tx, environment, id).await?.ok_or(AdministerError::NotFound)
+}
+
+struct Stored {
+    environment: Id<Environment>,
+    user: Id<User>,
+}
+
+impl Work for Stored {
+    type Output = Option<PasswordHash>;
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, AdministerError> {
+        let user = load(tx, self.environment, self.user).await?;
+        Ok(passwords::load(tx, user.id).await?.map(|password| password.hash.clone()))
+    }
 }
 
 struct Find {

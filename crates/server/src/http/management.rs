@@ -157,7 +157,7 @@ fn users(api: Api) -> Api {
         .route(one(get(ONE, "Read a user")), resource::read::<User>)
         .route(
             one(change(Method::PUT, ONE, "Replace a user").takes::<user::Body>(JSON)),
-            resource::replace::<User>,
+            user::replace,
         )
         .route(
             one(change(Method::PATCH, ONE, "Change members of a user").takes::<user::Body>(JSON)),

@@ -214,7 +214,7 @@ pub(super) async fn create(
 ) -> Answer {
     let body: Body = parse(&body)?;
     let new = put(app.blank_environment(""), &body)?;
-    let made = administrator.act(app.create_environment_like(new)).await?;
+    let made = administrator.act(Box::pin(app.create_environment_like(new))).await?;
     let Address { base, list } = administrator.address();
     let location = [(header::LOCATION, format!("{list}/{}", made.id))];
     Ok((StatusCode::CREATED, location, Json(view(&made, base))).into_response())

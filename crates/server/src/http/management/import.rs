@@ -103,7 +103,7 @@ impl Import {
         let mut made = match self.administrator.act(made).await {
             Ok(made) => made.into_iter(),
             Err(error) => {
-                let error = told(error.into());
+                let error = Refusal::from(error).envelope();
                 self.tell(&[json!({ "error": error })]).await;
                 return false;
             }
@@ -114,7 +114,7 @@ impl Import {
                 Err(error) => Err(error),
                 Ok(_) => match made.next() {
                     Some(Ok(id)) => Ok(id),
-                    Some(Err(error)) => Err(told(error.into())),
+                    Some(Err(error)) => Err(Refusal::from(error).envelope()),
                     None => continue,
                 },
             };
@@ -133,7 +133,11 @@ impl Import {
     }
 
     async fn tell(&self, lines: &[Value]) -> bool {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
         self.answers.send(Bytes::from(text)).await.is_ok()
     }
 }
@@ -148,14 +152,9 @@ fn read(number: u64, line: &[u8]) -> Option<Line> {
         return Some((number, Err(json!({ "code": "INVALID_REQUEST", "message": too_long() }))));
     }
     let user = parse::<UserBody>(line).and_then(|body| Ok(new_user(body, true)?));
-    Some((number, user.map_err(told)))
+    Some((number, user.map_err(|refusal| refusal.envelope())))
 }
 
 fn too_long() -> String {
     format!("a line must not have more than {MAX_LINE} bytes")
-}
-
-/// A refusal as the envelope says it.
-fn told(refusal: Refusal) -> Value {
-    refusal.envelope()
 }

@@ -31,9 +31,9 @@ impl Media {
     pub fn action(&self, known: &[&'static str]) -> Result<&'static str, Refusal> {
         let named = known.iter().find(|action| self.names(action));
         named.copied().ok_or_else(|| {
-            let names: Vec<_> =
+            let types: Vec<_> =
                 known.iter().map(|action| format!("{PREFIX}{action}+json")).collect();
-            unsupported(&names.join(", "))
+            unsupported(&types.join(", "))
         })
     }
 

@@ -1,4 +1,4 @@
-//! The document of the management API (OpenAPI 3.1), made of the declarations of its routes.
+//! The document of the management API (`OpenAPI` 3.1), made of the declarations of its routes.
 
 use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};

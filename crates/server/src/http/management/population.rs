@@ -15,6 +15,9 @@ use crate::app::AdministerError;
 /// The only theme.
 const THEME: Id<Reference> = Id::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 2, 1]);
 
+/// The language of populations that name none.
+const LANGUAGE: &str = "en";
+
 /// A population: a part of the users of an environment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -84,7 +87,9 @@ impl Resource for Population {
             name: self.name.clone(),
             description: self.description.clone(),
             default: self.default,
-            preferred_language: self.preferred_language.clone(),
+            preferred_language: Some(
+                self.preferred_language.clone().unwrap_or_else(|| LANGUAGE.to_owned()),
+            ),
             kept,
         }
     }
@@ -99,9 +104,10 @@ impl Resource for Population {
 
     fn defaults(blank: &Self) -> Value {
         let mut body = serde_json::to_value(blank.body()).unwrap_or_default();
-        // Always told, since clients wait for it.
+        // Always told, since clients wait for them.
         if let Some(members) = body.as_object_mut() {
             members.remove("theme");
+            members.remove("preferredLanguage");
         }
         body
     }

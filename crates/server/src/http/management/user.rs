@@ -381,7 +381,7 @@ pub(super) async fn create(
     let imported = media.is(&["user.import"])?.is_some();
     let body = Bytes::from_request(request, &app).await.map_err(|_| too_large())?;
     let new = new_user(parse(&body)?, imported)?;
-    let made = administrator.act(app.create_user(environment, new)).await?;
+    let made = administrator.act(Box::pin(app.create_user(environment, new))).await?;
     Ok(created(&made, administrator.address()))
 }
 
@@ -410,6 +410,27 @@ pub(super) fn new_user(body: Body, imported: bool) -> Result<NewUser, Administer
         disabled: body.enabled == Some(false),
         must_change_password,
     })
+}
+
+/// `PUT .../users/{id}`. Clients that manage users say the password again each time.
+pub(super) async fn replace(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    body: Bytes,
+) -> Answer {
+    let mut body: Body = parse(&body)?;
+    let password = body.password.take();
+    let edit = move |mut user: User| {
+        user.put(body.clone())?;
+        Ok(user)
+    };
+    let (environment, id) = (administrator.environment()?, administrator.id("id")?);
+    let replaced = administrator.act(app.replace(environment, id, edit)).await?;
+    if let Some(PasswordBody { value: Some(value), force_change }) = password {
+        let keep = app.keep_password(environment, id, &value, force_change);
+        administrator.act(Box::pin(keep)).await?;
+    }
+    Ok(Json(show(&replaced, administrator.address())).into_response())
 }
 
 /// `PATCH .../users/{id}`: members that are left out stay as they are (RFC 7396).
@@ -623,20 +644,17 @@ pub(super) async fn put_password(
     body: Bytes,
 ) -> Answer {
     let (environment, id) = (administrator.environment()?, administrator.id("id")?);
-    match media.action(&["password.set", "password.reset"])? {
-        "password.set" => {
+    let (value, force_change) =
+        if media.action(&["password.set", "password.reset"])? == "password.set" {
             let PasswordBody { value, force_change } = parse(&body)?;
-            let value = value.ok_or_else(|| Invalid::new("value", Rule::Required))?;
-            let set = app.set_password_for(environment, id, &value, force_change);
-            administrator.act(set).await?;
-        }
-        _ => {
+            (value.ok_or_else(|| Invalid::new("value", Rule::Required))?, force_change)
+        } else {
             let Replaced { current_password, new_password } = parse(&body)?;
             app.try_password(environment, id, &current_password).await?;
-            let set = app.set_password_for(environment, id, &new_password, false);
-            administrator.act(set).await?;
-        }
-    }
+            (new_password, false)
+        };
+    let set = app.set_password_for(environment, id, &value, force_change);
+    administrator.act(set).await?;
     read_password(State(app), administrator).await
 }
 

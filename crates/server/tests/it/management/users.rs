@@ -102,6 +102,17 @@ async fn an_imported_user_signs_in_with_the_password_and_may_have_to_change_it()
         admin.act(Method::POST, &url, "password.check", &json!({ "password": password })).await
     };
     check("Correct-horse-9").await.must_be(200);
+    // Said again with the rest of the user, it stays; another one is set.
+    let user = made["_links"]["self"]["href"].as_str().unwrap();
+    let before = admin.get(&url).await.json();
+    w.advance(1);
+    admin.put(user, &body).await.must_be(200);
+    assert_eq!(admin.get(&url).await.json(), before);
+    body["password"]["value"] = json!("Other-horse-9");
+    admin.put(user, &body).await.must_be(200);
+    check("Other-horse-9").await.must_be(200);
+    body["password"]["value"] = json!("Correct-horse-9");
+    admin.put(user, &body).await.must_be(200);
     for _ in 0..4 {
         let refused = check("wrong").await.must_be(400).json();
         assert_eq!(refused["details"][0]["code"], "INVALID_CREDENTIALS");
