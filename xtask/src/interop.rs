@@ -141,7 +141,7 @@ fn python(place: Place) -> Outcome {
 
 fn go(place: Place) -> Outcome {
     let mut go = Command::new("go");
-    go.args(["build", "-mod=readonly", "-trimpath", "-o"]).arg(place.target.join("manage"));
+    go.args(["build", "-mod=readonly", "-o"]).arg(place.target.join("manage"));
     succeed(go.arg(".").current_dir(place.source))
 }
 
