@@ -136,7 +136,7 @@ fn certificate(folder: &Path) -> TlsFiles {
     let files = TlsFiles {
         certificate: folder.join("server.pem"),
         key: folder.join("server.key"),
-        reload: Duration::from_secs(3_600),
+        reload: Duration::from_hours(1),
     };
     fs::write(&files.certificate, certificate.pem()).unwrap();
     fs::write(&files.key, key.serialize_pem()).unwrap();
