@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every check and every test of the repository, with what they need set up.
 
 use crate::{
-    Outcome, architecture, browser, interop, postgres,
+    Outcome, architecture, browser, interop,
+    interop::Language,
+    postgres,
     postgres::Postgres,
     workspace::{Workspace, succeed},
 };
@@ -36,6 +38,10 @@ enum Part {
     Postgres,
     /// Libraries of other languages, by which clients that we did not write sign in
     Interop,
+    /// PingOne's client for Go, by which an environment is managed
+    Go,
+    /// PingOne's provider for Terraform, likewise
+    Terraform,
     /// A Chromium, in which the hosted pages are looked at
     Browser,
     /// Unit, integration and documentation tests
@@ -54,6 +60,8 @@ impl Display for Part {
             Self::Clippy => "clippy",
             Self::Postgres => "postgres",
             Self::Interop => "interop",
+            Self::Go => "go",
+            Self::Terraform => "terraform",
             Self::Browser => "browser",
             Self::Tests => "tests",
             Self::Docs => "docs",
@@ -69,10 +77,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     report.run(Part::Architecture, || architecture::check(workspace));
     report.run(Part::Clippy, || clippy(workspace));
     let database = report.run(Part::Postgres, Postgres::given_or_private);
-    let clients = match interop::missing() {
+    let clients = match interop::missing(interop::RELYING_PARTIES) {
         Some(reason) => report.go_without(Part::Interop, reason),
-        None => report.run(Part::Interop, || interop::install(workspace)),
+        None => report.run(Part::Interop, || interop::install(workspace, interop::RELYING_PARTIES)),
     };
+    let go = report.run_if_had(Part::Go, workspace, interop::GO);
+    let terraform = report.run_if_had(Part::Terraform, workspace, interop::TERRAFORM);
     let browser = match browser::missing() {
         Some(reason) => report.go_without(Part::Browser, reason),
         None => report.run(Part::Browser, || Ok(())),
@@ -80,6 +90,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let without = [
         (database.is_none(), Part::Postgres),
         (clients.is_none(), Part::Interop),
+        (go.is_none(), Part::Go),
+        (terraform.is_none(), Part::Terraform),
         (browser.is_none(), Part::Browser),
     ];
     report.run(Part::Tests, || tests(workspace, database.as_ref(), without));
@@ -101,7 +113,7 @@ fn clippy(workspace: &Workspace) -> Outcome {
 fn tests(
     workspace: &Workspace,
     database: Option<&Postgres>,
-    without: [(bool, Part); 3],
+    without: [(bool, Part); 5],
 ) -> Outcome {
     let mut cargo = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     match database {
@@ -166,6 +178,26 @@ impl Report<'_> {
         println!("==> {part} {verdict}");
         self.lines.push((part, verdict));
         outcome.ok()
+    }
+
+    /// Installs clients, or leaves them out where they cannot be had: not every machine reaches all that they come from.
+    fn run_if_had(
+        &mut self,
+        part: Part,
+        workspace: &Workspace,
+        clients: &[Language],
+    ) -> Option<()> {
+        if self.skip.contains(&part) {
+            return self.run(part, || Ok(()));
+        }
+        let had = match interop::missing(clients) {
+            Some(reason) => Err(reason),
+            None => interop::install(workspace, clients).map_err(|error| error.to_string()),
+        };
+        match had {
+            Ok(()) => self.run(part, || Ok(())),
+            Err(reason) => self.go_without(part, reason),
+        }
     }
 
     /// Leaves a part out because this machine lacks something for it.
