@@ -4,9 +4,9 @@ use serde_json::json;
 
 use crate::world::World;
 
-#[tokio::test]
-async fn a_user_joins_and_leaves_a_group() {
-    let w = World::new().await;
+on_both_engines!(a_user_joins_and_leaves_a_group, a_group_of_one_population_takes_nobody_else,);
+
+async fn a_user_joins_and_leaves_a_group(w: &mut World) {
     let admin = w.administrator().await;
     let told = json!({ "name": "Clerks", "externalId": "g-1", "customData": { "floor": 3 } });
     let group = admin.make("/groups", &told).await;
@@ -31,9 +31,7 @@ async fn a_user_joins_and_leaves_a_group() {
     admin.get(&list).await.must_be(404);
 }
 
-#[tokio::test]
-async fn a_group_of_one_population_takes_nobody_else() {
-    let w = World::new().await;
+async fn a_group_of_one_population_takes_nobody_else(w: &mut World) {
     let admin = w.administrator().await;
     let staff = admin.make("/populations", &json!({ "name": "Staff" })).await["id"].clone();
     let told = json!({ "name": "Clerks", "population": { "id": staff } });

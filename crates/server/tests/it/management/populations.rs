@@ -4,9 +4,15 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-#[tokio::test]
-async fn a_population_is_made_read_replaced_and_deleted() {
-    let w = World::new().await;
+on_both_engines!(
+    a_population_is_made_read_replaced_and_deleted,
+    a_body_that_breaks_rules_is_told_each_of_them,
+    one_population_is_the_default_and_only_another_takes_its_place,
+    a_population_with_users_stays,
+    a_list_is_read_in_parts_and_filtered,
+);
+
+async fn a_population_is_made_read_replaced_and_deleted(w: &mut World) {
     let admin = w.administrator().await;
     let told = json!({ "name": "Staff", "description": "Who works here" });
     let made = admin.make("/populations", &told).await;
@@ -36,9 +42,7 @@ async fn a_population_is_made_read_replaced_and_deleted() {
     }
 }
 
-#[tokio::test]
-async fn a_body_that_breaks_rules_is_told_each_of_them() {
-    let w = World::new().await;
+async fn a_body_that_breaks_rules_is_told_each_of_them(w: &mut World) {
     let admin = w.administrator().await;
     let refused = async |body: Value| {
         let answer = admin.post("/populations", &body).await.must_be(400).json();
@@ -68,9 +72,7 @@ async fn a_body_that_breaks_rules_is_told_each_of_them() {
     assert_eq!(refused(json!([])).await.0, "INVALID_REQUEST");
 }
 
-#[tokio::test]
-async fn one_population_is_the_default_and_only_another_takes_its_place() {
-    let w = World::new().await;
+async fn one_population_is_the_default_and_only_another_takes_its_place(w: &mut World) {
     let admin = w.administrator().await;
     let list = admin.get("/populations").await.must_be(200).json();
     let first = list["_embedded"]["populations"][0]["_links"]["self"]["href"].as_str().unwrap();
@@ -82,9 +84,7 @@ async fn one_population_is_the_default_and_only_another_takes_its_place() {
     assert_eq!(admin.get(first).await.must_be(200).json()["default"], false);
 }
 
-#[tokio::test]
-async fn a_population_with_users_stays() {
-    let w = World::new().await;
+async fn a_population_with_users_stays(w: &mut World) {
     let admin = w.administrator().await;
     let made = admin.make("/populations", &json!({ "name": "New", "default": true })).await;
     let list = admin.get("/populations").await.must_be(200).json();
@@ -94,9 +94,7 @@ async fn a_population_with_users_stays() {
     assert!(made["id"].is_string());
 }
 
-#[tokio::test]
-async fn a_list_is_read_in_parts_and_filtered() {
-    let w = World::new().await;
+async fn a_list_is_read_in_parts_and_filtered(w: &mut World) {
     let admin = w.administrator().await;
     for number in 1..=5 {
         w.advance(1);

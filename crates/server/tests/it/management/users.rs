@@ -5,6 +5,16 @@ use serde_json::{Value, json};
 
 use crate::world::{World, request, with};
 
+on_both_engines!(
+    a_user_is_made_read_replaced_merged_and_deleted,
+    what_breaks_a_rule_is_told_by_its_name,
+    an_imported_user_signs_in_with_the_password_and_may_have_to_change_it,
+    a_user_who_is_disabled_or_locked_is_signed_off_and_does_not_sign_in,
+    a_deleted_user_has_no_phone_and_no_tokens,
+    users_are_found_by_filters_and_read_in_parts,
+    many_users_are_imported_line_by_line_and_each_line_is_answered,
+);
+
 const IMPORT: &str = "application/vnd.pingidentity.user.import+json";
 
 fn grace() -> Value {
@@ -19,9 +29,7 @@ fn grace() -> Value {
     })
 }
 
-#[tokio::test]
-async fn a_user_is_made_read_replaced_merged_and_deleted() {
-    let w = World::new().await;
+async fn a_user_is_made_read_replaced_merged_and_deleted(w: &mut World) {
     let admin = w.administrator().await;
     let made = admin.make("/users", &grace()).await;
     for (name, value) in grace().as_object().unwrap() {
@@ -53,9 +61,7 @@ async fn a_user_is_made_read_replaced_merged_and_deleted() {
     admin.get(url).await.must_be(404);
 }
 
-#[tokio::test]
-async fn what_breaks_a_rule_is_told_by_its_name() {
-    let w = World::new().await;
+async fn what_breaks_a_rule_is_told_by_its_name(w: &mut World) {
     let admin = w.administrator().await;
     for (change, code, target) in [
         (json!({ "username": "ANN" }), "UNIQUENESS_VIOLATION", "username"),
@@ -86,9 +92,7 @@ async fn what_breaks_a_rule_is_told_by_its_name() {
     assert!(admin.patch("/users/x", &json!({})).await.must_be(404).json()["id"].is_string());
 }
 
-#[tokio::test]
-async fn an_imported_user_signs_in_with_the_password_and_may_have_to_change_it() {
-    let w = World::new().await;
+async fn an_imported_user_signs_in_with_the_password_and_may_have_to_change_it(w: &mut World) {
     let admin = w.administrator().await;
     let mut body = grace();
     let password = json!({ "value": "Correct-horse-9", "forceChange": false });
@@ -135,9 +139,7 @@ async fn an_imported_user_signs_in_with_the_password_and_may_have_to_change_it()
     admin.act(Method::PUT, &url, "password.eat", &json!({})).await.must_be(415);
 }
 
-#[tokio::test]
-async fn a_user_who_is_disabled_or_locked_is_signed_off_and_does_not_sign_in() {
-    let w = World::new().await;
+async fn a_user_who_is_disabled_or_locked_is_signed_off_and_does_not_sign_in(w: &mut World) {
     let admin = w.administrator().await;
     let url = format!("/users/{}", w.bank.ann.id);
     let tokens = w.app().sign_in("ann").await;
@@ -161,9 +163,7 @@ async fn a_user_who_is_disabled_or_locked_is_signed_off_and_does_not_sign_in() {
     w.app().sign_in("ann").await;
 }
 
-#[tokio::test]
-async fn a_deleted_user_has_no_phone_and_no_tokens() {
-    let w = World::new().await;
+async fn a_deleted_user_has_no_phone_and_no_tokens(w: &mut World) {
     let admin = w.administrator().await;
     let tokens = w.app().sign_in("ann").await;
     let phone = w.phone_paired_to("ann").await;
@@ -173,9 +173,7 @@ async fn a_deleted_user_has_no_phone_and_no_tokens() {
     admin.make("/users", &json!({ "username": "ann", "email": "ann@bank.example" })).await;
 }
 
-#[tokio::test]
-async fn users_are_found_by_filters_and_read_in_parts() {
-    let w = World::new().await;
+async fn users_are_found_by_filters_and_read_in_parts(w: &mut World) {
     let admin = w.administrator().await;
     let staff = admin.make("/populations", &json!({ "name": "Staff" })).await["id"].clone();
     for number in 1..=7 {
@@ -216,9 +214,7 @@ async fn users_are_found_by_filters_and_read_in_parts() {
     admin.get("/users?filter=username").await.must_be(400);
 }
 
-#[tokio::test]
-async fn many_users_are_imported_line_by_line_and_each_line_is_answered() {
-    let w = World::new().await;
+async fn many_users_are_imported_line_by_line_and_each_line_is_answered(w: &mut World) {
     let admin = w.administrator().await;
     let mut lines: Vec<String> = (1..=1_200)
         .map(|number| {
