@@ -16,6 +16,7 @@ mod refusal;
 mod resource;
 mod role;
 mod user;
+mod user_password;
 
 use std::sync::{Arc, LazyLock};
 
@@ -184,17 +185,20 @@ fn users(api: Api) -> Api {
             change(Method::PUT, POPULATION, "Move a user").takes::<Reference>(JSON),
             user::put_population,
         )
-        .route(get(PASSWORD, "The state of the password of a user"), user::read_password)
+        .route(get(PASSWORD, "The state of the password of a user"), user_password::read)
         .route_of(
             [
                 set.takes::<user::PasswordBody>("application/vnd.pingidentity.password.set+json"),
-                reset.takes::<user::Replaced>("application/vnd.pingidentity.password.reset+json"),
+                reset.takes::<user_password::Replaced>(
+                    "application/vnd.pingidentity.password.reset+json",
+                ),
             ],
-            user::put_password,
+            user_password::put,
         )
         .route_of(
-            [check.takes::<user::Tried>("application/vnd.pingidentity.password.check+json")],
-            user::post_password,
+            [check
+                .takes::<user_password::Tried>("application/vnd.pingidentity.password.check+json")],
+            user_password::act,
         )
 }
 
