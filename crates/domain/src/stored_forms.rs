@@ -336,6 +336,7 @@ fn the_outbox_is_stored_as_ever() {
         Content::Challenge { challenge: id(1), until: NOW },
         Content::Cancellation { challenge: id(1) },
         Content::Unpairing { device: id(1), since: NOW, at: NOW },
+        Content::Unpairings { application: id(1) },
     ];
     assert_complete(&contents);
     assert_pinned("message", &message());

@@ -182,7 +182,6 @@ impl Oidc {
 
     /// The rules for what an administrator may store.
     pub(super) fn validate(&self, check: &mut Check) {
-        check.require(!self.response_types.is_empty(), "oidc.response_types", Rule::Required);
         self.validate_addresses(check);
         let timeout = self.pushed_requests.timeout_seconds;
         check.range(timeout.into(), "oidc.pushed_requests.timeout_seconds", 1, 600);

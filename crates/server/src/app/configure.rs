@@ -43,6 +43,16 @@ pub trait Administered: Configured + Clone + 'static {
         let _ = tx;
         async { Ok(()) }
     }
+
+    /// Leaves word of what is to be done now that it is deleted.
+    fn released(
+        &self,
+        call: &Call,
+        tx: &mut Tx<'_>,
+    ) -> impl Future<Output = Result<(), AdministerError>> + Send {
+        let _ = (call, tx);
+        async { Ok(()) }
+    }
 }
 
 /// The actions of the audit log for one kind of thing.
@@ -223,6 +233,7 @@ impl<T: Administered> Work for Delete<T> {
         let old: Versioned<T> = old.ok_or(AdministerError::NotFound)?;
         old.release(tx).await?;
         configured::delete(tx, &old).await?;
+        old.released(&self.call, tx).await?;
         let told = Event::succeeded(T::EVENTS.deleted).to(old.resource());
         Ok(self.call.audit(tx, told).await?)
     }

@@ -5,6 +5,8 @@
 
 mod administrator;
 mod api;
+mod application;
+mod application_secret;
 mod environment;
 mod group;
 mod hal;
@@ -25,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
+    application::Application,
     group::Group,
     population::Population,
     role::{Area, Permission},
@@ -76,7 +79,35 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations/{id}",
     );
     let api = groups(users(environments(api)));
-    roles(api)
+    roles(applications(api))
+}
+
+fn applications(api: Api) -> Api {
+    let api = api.resource_by::<Application, _, _>(
+        "/v1/environments/{environment}/applications",
+        "/v1/environments/{environment}/applications/{id}",
+        (application::create, application::replace),
+    );
+    let secret = "/v1/environments/{environment}/applications/{application}/secret";
+    let (read, manage) = (Permission::read(Area::Secrets), Permission::manage(Area::Secrets));
+    api.route(
+        Operation::get(secret, read, "Read the secret of an application")
+            .answers::<application_secret::Body>(OK),
+        application_secret::read,
+    )
+    .route(
+        Operation::get(secret, manage, "Give an application a new secret")
+            .by(Method::POST)
+            .takes::<application_secret::Rotation>(JSON)
+            .answers::<application_secret::Body>(OK),
+        application_secret::rotate,
+    )
+    .route(
+        Operation::get(secret, manage, "Let the previous secret of an application count no longer")
+            .by(Method::DELETE)
+            .answers_nothing(),
+        application_secret::forget_previous,
+    )
 }
 
 fn environments(api: Api) -> Api {

@@ -1,5 +1,6 @@
 //! The management API: what administrators set up.
 
+mod applications;
 mod environments;
 mod groups;
 mod populations;

@@ -99,9 +99,10 @@ impl Resource for Population {
 
     fn defaults(blank: &Self) -> Value {
         let mut body = serde_json::to_value(blank.body()).unwrap_or_default();
-        // Always told, since clients wait for it.
+        // Always told, since clients wait for the one and look at the other.
         if let Some(members) = body.as_object_mut() {
             members.remove("theme");
+            members.remove("default");
         }
         body
     }
