@@ -9,7 +9,7 @@ use url::Url;
 
 pub use self::oidc::{
     AttributeMapping, ClientKeys, DeviceGrantRules, Oidc, PushedRequestRules, RefreshRules,
-    RequestObjectRules, ResponseType,
+    RequestObjectRules, ResponseType, SUBJECT,
 };
 pub(crate) use self::wildcard::covers;
 use crate::{

@@ -461,6 +461,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
 /// Nothing as it is by default.
 fn oidc() -> Oidc {
     let attribute = AttributeMapping {
+        id: id(1),
         name: "department".to_owned(),
         value: "${user.population.id}".to_owned(),
         required: true,

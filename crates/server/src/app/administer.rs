@@ -62,6 +62,7 @@ impl From<StoreError> for AdministerError {
         let targets = [
             ("huawei_package_name", "mobile.huawei_package_name"),
             ("package_name", "mobile.package_name"),
+            ("application_id_service", "type"),
             ("bundle_id", "mobile.bundle_id"),
             ("huawei_app_id", "mobile.huawei_app_id"),
             ("username_key", "username"),

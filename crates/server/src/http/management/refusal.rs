@@ -153,7 +153,7 @@ fn detail(violation: &Violation) -> Detail {
 
 /// A member as the wire names it. The domain's names are the wire's in snake case, except for a few.
 fn wire_name(target: &str) -> String {
-    const OTHER: [(&str, &str); 19] = [
+    const OTHER: [(&str, &str); 21] = [
         ("kind", "type"),
         ("mobile.passcode_step_seconds", "mobile.passcodeRefreshDuration.duration"),
         ("mobile.passcode_grace_steps", "mobile.passcodeGracePeriod"),
@@ -171,7 +171,9 @@ fn wire_name(target: &str) -> String {
         ("oidc.refresh.life_seconds", "refreshTokenRollingDuration"),
         ("oidc.request_objects.unsigned_allowed", "supportUnsignedRequestObject"),
         ("oidc.response_types", "responseTypes"),
+        ("oidc.attributes", "attributes"),
         ("oidc.attributes.name", "name"),
+        ("oidc.attributes.scopes", "oidcScopes"),
         ("oidc.attributes.value", "value"),
     ];
     if let Some((_, wire)) = OTHER.iter().find(|(domain, _)| *domain == target) {
