@@ -19,6 +19,12 @@ pub const fn application(environment: Id<Environment>) -> Id<Application> {
     environment.cast()
 }
 
+/// Whether an application is these pages.
+#[must_use]
+pub fn is_of(of: &Application) -> bool {
+    of.id == application(of.environment)
+}
+
 /// Whether a person may change the own devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

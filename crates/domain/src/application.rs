@@ -9,7 +9,7 @@ use url::Url;
 
 pub use self::oidc::{
     AttributeMapping, ClientKeys, DeviceGrantRules, Oidc, PushedRequestRules, RefreshRules,
-    RequestObjectRules, ResponseType,
+    RequestObjectRules, ResponseType, SUBJECT,
 };
 pub(crate) use self::wildcard::covers;
 use crate::{
@@ -38,6 +38,9 @@ pub struct Application {
     /// The client secret, for the methods that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Sealed>,
+    /// The secret before it, while it still counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_secret: Option<PreviousSecret>,
     /// Which grants it may use.
     pub grant_types: Vec<GrantType>,
     /// Where its users may be sent back to, compared exactly (RFC 9700, section 2.1) unless `oidc.wildcard_redirect_uris` is on.
@@ -52,10 +55,38 @@ pub struct Application {
     /// The mobile section, of native applications.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mobile: Option<Mobile>,
+    /// For administrators, at most 1,024 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The last body that the platform API was told it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// A client secret that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: Sealed,
+    /// It counts until then.
+    pub expires_at: Timestamp,
+}
+
+impl PreviousSecret {
+    /// The shortest time that one still counts, in seconds.
+    pub const MIN_SECONDS: i64 = 60;
+    /// The longest time that one still counts, in seconds.
+    pub const MAX_SECONDS: i64 = 30 * 86_400;
+
+    /// Whether it still counts.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
 }
 
 /// What an application is.
@@ -137,6 +168,12 @@ pub struct Mobile {
     /// iOS bundle id, unique in the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle_id: Option<String>,
+    /// Id of the app at Huawei, unique in the environment. With it comes its package name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huawei_app_id: Option<String>,
+    /// Package name of the app at Huawei, unique in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huawei_package_name: Option<String>,
     /// How long a one-time passcode of the SDK is shown, 30 to 60 seconds.
     pub passcode_step_seconds: u8,
     /// How many steps a passcode may lie in the past or the future, 1 to 10.
@@ -171,6 +208,8 @@ impl Default for Mobile {
         Self {
             package_name: None,
             bundle_id: None,
+            huawei_app_id: None,
+            huawei_package_name: None,
             passcode_step_seconds: 30,
             passcode_grace_steps: 5,
             integrity_detection: false,
@@ -210,10 +249,24 @@ impl Application {
         self.grant_types.contains(&grant_type)
     }
 
+    /// The rules for what may take the place of an application: what it is and what its app is called stays.
+    pub fn validate_in_place_of(&self, old: &Self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.require(self.kind == old.kind, "kind", Rule::Immutable);
+        let none = Mobile::default();
+        let (new, old) = (self.mobile.as_ref(), old.mobile.as_ref());
+        let names = old.unwrap_or(&none).names().into_iter().zip(new.unwrap_or(&none).names());
+        for ((old, target), (new, _)) in names {
+            check.require(old.is_none() || old == new, target, Rule::Immutable);
+        }
+        check.finish()
+    }
+
     /// The rules for what an administrator may store.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
         check.text(&self.name, "name", 256);
+        check.optional_prose(self.description.as_deref(), "description", 1_024);
         check.require(self.redirect_uris.len() <= 100, "redirect_uris", LIST_OF_100);
         for uri in &self.redirect_uris {
             check.require(uri.len() <= 2_048, "redirect_uris", Rule::TooLong { max: 2_048 });
@@ -229,6 +282,8 @@ impl Application {
         let form = "without authorization_code and implicit for a worker application";
         let form = Rule::Form { form };
         check.require(!(for_users && self.kind == Kind::Worker), "grant_types", form);
+        let answers = !for_users || !self.oidc.response_types.is_empty();
+        check.require(answers, "oidc.response_types", Rule::Required);
         let form = Rule::Form { form: "without client_credentials for a public client" };
         let credentials = self.grant_types.contains(&GrantType::ClientCredentials);
         check.require(!(credentials && self.is_public()), "grant_types", form);
@@ -249,10 +304,21 @@ impl Application {
 }
 
 impl Mobile {
+    /// The names of the app at the makers of phones. Once set they stay, since phones are paired under them.
+    fn names(&self) -> [(&Option<String>, &'static str); 4] {
+        [
+            (&self.package_name, "mobile.package_name"),
+            (&self.bundle_id, "mobile.bundle_id"),
+            (&self.huawei_app_id, "mobile.huawei_app_id"),
+            (&self.huawei_package_name, "mobile.huawei_package_name"),
+        ]
+    }
+
     fn validate(&self, check: &mut Check) {
-        for (id, target) in
-            [(&self.package_name, "mobile.package_name"), (&self.bundle_id, "mobile.bundle_id")]
-        {
+        let pair = self.huawei_app_id.is_some() == self.huawei_package_name.is_some();
+        let form = "given with mobile.huaweiPackageName, or neither of them";
+        check.require(pair, "mobile.huawei_app_id", Rule::Form { form });
+        for (id, target) in self.names() {
             if let Some(id) = id {
                 check.text(id, target, 255);
             }

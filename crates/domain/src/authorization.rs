@@ -199,6 +199,20 @@ impl Scope {
         }
     }
 
+    /// Its id, the same in every environment.
+    #[must_use]
+    pub const fn id(self) -> Id<Self> {
+        let mut id = [0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 4, 0];
+        id[15] = match self {
+            Self::OpenId => 1,
+            Self::Profile => 2,
+            Self::Email => 3,
+            Self::Address => 4,
+            Self::Phone => 5,
+        };
+        Id::from_bytes(id)
+    }
+
     /// Those that a space-separated list names.
     #[must_use]
     pub fn parse_list(text: &str) -> Vec<Self> {

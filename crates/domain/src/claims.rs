@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    application::{Application, AttributeMapping},
+    application::{Application, AttributeMapping, SUBJECT},
     authorization::Scope,
     user::User,
 };
@@ -71,7 +71,7 @@ fn mapped<'a>(
         mapping.scopes.is_empty() || mapping.scopes.iter().any(granted)
     };
     let mappings = application.oidc.attributes.iter();
-    let mappings = mappings.filter(move |mapping| mapping.name != "sub" && belongs(mapping));
+    let mappings = mappings.filter(move |mapping| mapping.name != SUBJECT && belongs(mapping));
     mappings
         .filter(open)
         .filter_map(|mapping| Some((mapping.name.clone(), mapping.evaluate(user)?.into())))
@@ -82,6 +82,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::id::Id;
     use crate::{fixture, user::Name};
 
     fn ann() -> User {
@@ -91,6 +92,7 @@ mod tests {
 
     fn mapping(name: &str, value: &str) -> AttributeMapping {
         AttributeMapping {
+            id: Id::from_bytes([1; 16]),
             name: name.to_owned(),
             value: value.to_owned(),
             required: false,

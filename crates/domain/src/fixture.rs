@@ -148,6 +148,9 @@ pub fn application() -> Application {
         id_token_algorithm: Algorithm::Rs256,
         oidc: Oidc::default(),
         mobile: Some(Mobile { package_name: Some("org.bank.app".to_owned()), ..Mobile::default() }),
+        previous_secret: None,
+        description: None,
+        told: None,
         created_at: NOW,
         updated_at: NOW,
     }
@@ -593,7 +596,7 @@ named! {
     pairing_key::Refusal { Expired, Claimed, OtherApplication }
     pairing::Refusal { OtherInstallation, Expired, Spent }
     pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
-    Content { LogoutToken, Challenge, Cancellation, Unpairing }
+    Content { LogoutToken, Challenge, Cancellation, Unpairing, Unpairings }
     session::State { Active, Ended }
     session::Event { SignedOn, End }
     session::Effect { Audit, EndParticipation }

@@ -67,6 +67,11 @@ pub enum Content {
         /// When the grace period is over.
         at: Timestamp,
     },
+    /// An application is no more, and its phones are to be unpaired.
+    Unpairings {
+        /// The application.
+        application: Id<Application>,
+    },
 }
 
 impl Content {
@@ -78,6 +83,7 @@ impl Content {
             Self::Challenge { .. } => "challenge",
             Self::Cancellation { .. } => "cancellation",
             Self::Unpairing { .. } => "unpairing",
+            Self::Unpairings { .. } => "unpairings",
         }
     }
 }
@@ -90,6 +96,9 @@ const CANCELLATION_SECONDS: i64 = 60;
 
 /// After a day without a worker the phone may be asked once more, and the push service says it again.
 const UNPAIRING_SECONDS: i64 = 86_400;
+
+/// The phones of an application that is no more can do nothing. They go when there is a worker again.
+const UNPAIRINGS_SECONDS: i64 = 90 * 86_400;
 
 /// How often and how long it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +214,7 @@ impl Message {
             Content::Challenge { until, .. } => until,
             Content::Cancellation { .. } => self.created_at.plus_seconds(CANCELLATION_SECONDS),
             Content::Unpairing { at, .. } => at.plus_seconds(UNPAIRING_SECONDS),
+            Content::Unpairings { .. } => self.created_at.plus_seconds(UNPAIRINGS_SECONDS),
         }
     }
 
@@ -214,7 +224,8 @@ impl Message {
         match self.content {
             Content::LogoutToken { .. }
             | Content::Challenge { .. }
-            | Content::Cancellation { .. } => self.created_at,
+            | Content::Cancellation { .. }
+            | Content::Unpairings { .. } => self.created_at,
             Content::Unpairing { at, .. } => at,
         }
     }

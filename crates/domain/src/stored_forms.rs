@@ -336,6 +336,7 @@ fn the_outbox_is_stored_as_ever() {
         Content::Challenge { challenge: id(1), until: NOW },
         Content::Cancellation { challenge: id(1) },
         Content::Unpairing { device: id(1), since: NOW, at: NOW },
+        Content::Unpairings { application: id(1) },
     ];
     assert_complete(&contents);
     assert_pinned("message", &message());
@@ -460,6 +461,7 @@ fn the_actions_of_the_audit_log_are_stored_as_ever() {
 /// Nothing as it is by default.
 fn oidc() -> Oidc {
     let attribute = AttributeMapping {
+        id: id(1),
         name: "department".to_owned(),
         value: "${user.population.id}".to_owned(),
         required: true,

@@ -7,6 +7,8 @@ mod administrator;
 mod advance_flow;
 mod answer_challenge;
 mod answer_offer;
+mod application;
+mod application_secret;
 mod attempts;
 mod authenticate_client;
 mod authenticate_worker;
@@ -109,7 +111,8 @@ use countersign_protocol::{
 };
 use countersign_push::Gateways;
 use countersign_store::{
-    Store, StoreError, Tx, Work, application, audit, outbox as messages, user as users,
+    Store, StoreError, Tx, Work, application as applications, audit, outbox as messages,
+    user as users,
 };
 
 pub(crate) use self::realms::MAC;
@@ -120,6 +123,7 @@ pub use self::{
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     answer_challenge::AnswerError,
+    application_secret::ApplicationSecret,
     attempts::MAX_COOKIE_CHARACTERS as MAX_KNOWN_BROWSER_CHARACTERS,
     authenticate_client::{ClientCredentials, ClientError},
     authenticate_worker::{Worker, WorkerError},
@@ -334,7 +338,7 @@ impl Work for Note {
 
 /// One request as use cases see it: when it came and from where.
 #[derive(Clone)]
-struct Call {
+pub struct Call {
     environment: Id<Environment>,
     now: Timestamp,
     origin: Origin,
@@ -369,7 +373,7 @@ impl Call {
         mention: Option<Mention<Application>>,
     ) -> Result<Option<Mention<Application>>, StoreError> {
         let Some(Mention { id, name: None }) = mention else { return Ok(mention) };
-        let found = application::load(tx, self.environment, id).await?;
+        let found = applications::load(tx, self.environment, id).await?;
         Ok(found.map_or_else(|| id.mention(), |found| (&*found).mention()))
     }
 

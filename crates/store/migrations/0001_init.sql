@@ -92,11 +92,15 @@ CREATE TABLE applications (
     name TEXT NOT NULL,
     package_name TEXT,
     bundle_id TEXT,
+    huawei_app_id TEXT,
+    huawei_package_name TEXT,
     version BIGINT NOT NULL,
     data TEXT NOT NULL,
     UNIQUE (environment_id, name),
     UNIQUE (environment_id, package_name),
-    UNIQUE (environment_id, bundle_id)
+    UNIQUE (environment_id, bundle_id),
+    UNIQUE (environment_id, huawei_app_id),
+    UNIQUE (environment_id, huawei_package_name)
 );
 
 -- `holder_id` is a user or an application; `what` is the role and its scope, which nobody has twice.
@@ -151,11 +155,13 @@ CREATE TABLE devices (
     environment_id BYTEA NOT NULL REFERENCES environments (id),
     user_id BYTEA NOT NULL REFERENCES users (id),
     thumbprint BYTEA NOT NULL,
+    application_id BYTEA NOT NULL,
     version BIGINT NOT NULL,
     state TEXT NOT NULL,
     data TEXT NOT NULL,
     UNIQUE (user_id, thumbprint)
 );
+CREATE INDEX devices_by_application ON devices (application_id, id);
 CREATE INDEX devices_by_installation ON devices (thumbprint, environment_id);
 
 -- Machines that end by themselves. Their ids are time-ordered, so a sweep reads only the old end of the table.

@@ -2,7 +2,7 @@
 
 use countersign_domain::{application::Application, environment::Environment, id::Id};
 
-pub use crate::configured::{insert, load, swap};
+pub use crate::configured::{insert, list, load, swap};
 use crate::{
     StoreError, Tx, Value, Versioned,
     configured::{Configured, Table},
@@ -17,10 +17,16 @@ pub(crate) const STATEMENTS: &[&str] = &{
 const FIND_BY_NAME: &str =
     "SELECT data, version FROM applications WHERE environment_id = $1 AND name = $2";
 
-/// Name, package name and bundle id are unique in the environment.
+/// The name, and those of its app at the makers of phones, are unique in the environment.
 impl Configured for Application {
-    const TABLE: Table =
-        configured_table!("applications", name = "$4", package_name = "$5", bundle_id = "$6");
+    const TABLE: Table = configured_table!(
+        "applications",
+        name = "$4",
+        package_name = "$5",
+        bundle_id = "$6",
+        huawei_app_id = "$7",
+        huawei_package_name = "$8"
+    );
 
     fn id(&self) -> Id<Self> {
         self.id
@@ -42,6 +48,8 @@ impl Configured for Application {
             self.name.as_str().into(),
             mobile.and_then(|mobile| mobile.package_name.as_deref()).into(),
             mobile.and_then(|mobile| mobile.bundle_id.as_deref()).into(),
+            mobile.and_then(|mobile| mobile.huawei_app_id.as_deref()).into(),
+            mobile.and_then(|mobile| mobile.huawei_package_name.as_deref()).into(),
         ]
     }
 }

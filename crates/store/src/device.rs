@@ -1,6 +1,7 @@
 //! Devices.
 
 use countersign_domain::{
+    application::Application,
     device::{Device, State},
     environment::Environment,
     id::Id,
@@ -11,10 +12,11 @@ use countersign_protocol::jwk::Thumbprint;
 use crate::{StoreError, Tx, Versioned, document};
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, FIND_OF_USER, LIST_OF_USER, LIST_OF_INSTALLATION, SWAP, DELETE];
+    &[INSERT, LOAD, FIND_OF_USER, LIST_OF_USER, LIST_OF_INSTALLATION, OF_APPLICATION, SWAP, DELETE];
 
 const INSERT: &str = "INSERT INTO devices \
-     (id, environment_id, user_id, thumbprint, version, state, data) VALUES ($1, $2, $3, $4, 1, $5, $6)";
+     (id, environment_id, user_id, thumbprint, application_id, version, state, data) \
+     VALUES ($1, $2, $3, $4, $5, 1, $6, $7)";
 const LOAD: &str = "SELECT data, version FROM devices WHERE id = $1 AND environment_id = $2";
 const FIND_OF_USER: &str =
     "SELECT data, version FROM devices WHERE user_id = $1 AND thumbprint = $2";
@@ -22,6 +24,8 @@ const FIND_OF_USER: &str =
 const LIST_OF_USER: &str = "SELECT data, version FROM devices WHERE user_id = $1 LIMIT 100";
 const LIST_OF_INSTALLATION: &str = "SELECT data, version FROM devices \
      WHERE thumbprint = $1 AND environment_id = $2 ORDER BY id LIMIT 100";
+const OF_APPLICATION: &str =
+    "SELECT data, version FROM devices WHERE application_id = $1 ORDER BY id LIMIT 200";
 const SWAP: &str = "UPDATE devices SET state = $3, data = $4, version = version + 1 \
      WHERE id = $1 AND version = $2";
 const DELETE: &str = "DELETE FROM devices WHERE id = $1 AND version = $2";
@@ -42,6 +46,7 @@ pub async fn insert(tx: &mut Tx<'_>, device: &Device) -> Result<(), StoreError> 
         device.environment.into(),
         device.user.into(),
         device.installation.thumbprint.as_bytes().into(),
+        device.installation.application.into(),
         name(&device.state).into(),
         document::encode(device)?.into(),
     ];
@@ -91,6 +96,14 @@ pub async fn list_of_installation(
 ) -> Result<Vec<Versioned<Device>>, StoreError> {
     let params = [thumbprint.as_bytes().into(), environment.into()];
     document::list(tx, LIST_OF_INSTALLATION, &params).await
+}
+
+/// Some of the devices that have the app of an application.
+pub async fn list_of_application(
+    tx: &mut Tx<'_>,
+    application: Id<Application>,
+) -> Result<Vec<Versioned<Device>>, StoreError> {
+    document::list(tx, OF_APPLICATION, &[application.into()]).await
 }
 
 /// Replaces a device that nobody has changed since it was read.

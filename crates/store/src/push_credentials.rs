@@ -5,15 +5,19 @@ use countersign_domain::{
 };
 use countersign_protocol::mobile_payload::PushService;
 
-use crate::{StoreError, Tx, Versioned, document};
+pub use crate::configured::{delete, insert, load, swap};
+use crate::{
+    StoreError, Tx, Value, Versioned,
+    configured::{Configured, Table},
+    configured_table, document,
+};
 
-pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, LOAD, FIND, LIST, LIST_OF_APPLICATION, LIST_SERVICES, SWAP, DELETE];
+pub(crate) const STATEMENTS: &[&str] = &{
+    let [insert, load, swap, delete, list, count] = PushCredentials::TABLE.statements();
+    let (of_application, services) = (LIST_OF_APPLICATION, LIST_SERVICES);
+    [insert, load, swap, delete, list, count, FIND, LIST, of_application, services, FORGET]
+};
 
-const INSERT: &str = "INSERT INTO push_credentials \
-     (id, environment_id, application_id, service, version, data) VALUES ($1, $2, $3, $4, 1, $5)";
-const LOAD: &str =
-    "SELECT data, version FROM push_credentials WHERE id = $1 AND environment_id = $2";
 const FIND: &str =
     "SELECT data, version FROM push_credentials WHERE application_id = $1 AND service = $2";
 const LIST: &str = "SELECT data, version FROM push_credentials ORDER BY id LIMIT $1";
@@ -21,9 +25,32 @@ const LIST_OF_APPLICATION: &str =
     "SELECT data, version FROM push_credentials WHERE application_id = $1 ORDER BY id LIMIT 10";
 const LIST_SERVICES: &str =
     "SELECT service FROM push_credentials WHERE application_id = $1 ORDER BY service LIMIT 10";
-const SWAP: &str =
-    "UPDATE push_credentials SET data = $3, version = version + 1 WHERE id = $1 AND version = $2";
-const DELETE: &str = "DELETE FROM push_credentials WHERE id = $1 AND version = $2";
+const FORGET: &str = "DELETE FROM push_credentials WHERE application_id = $1";
+
+/// An application has at most one of each service.
+impl Configured for PushCredentials {
+    const TABLE: Table = configured_table!(
+        "push_credentials" under application_id, application_id = "$4", service = "$5"
+    );
+
+    fn id(&self) -> Id<Self> {
+        self.id
+    }
+
+    fn environment(&self) -> Id<Environment> {
+        self.environment
+    }
+
+    type Owner = Application;
+
+    fn owner(&self) -> Id<Application> {
+        self.application
+    }
+
+    fn columns(&self) -> Vec<Value<'_>> {
+        vec![self.application.into(), name(self.service).into()]
+    }
+}
 
 /// The services, by the names that stand in their column.
 const SERVICES: [(PushService, &str); 5] = [
@@ -37,27 +64,6 @@ const SERVICES: [(PushService, &str); 5] = [
 /// The name of a service in a column.
 pub(crate) fn name(service: PushService) -> &'static str {
     SERVICES.iter().find(|(known, _)| *known == service).map_or("", |(_, name)| name)
-}
-
-/// Adds credentials. An application has at most one of each service.
-pub async fn insert(tx: &mut Tx<'_>, credentials: &PushCredentials) -> Result<(), StoreError> {
-    let row = [
-        credentials.id.into(),
-        credentials.environment.into(),
-        credentials.application.into(),
-        name(credentials.service).into(),
-        document::encode(credentials)?.into(),
-    ];
-    tx.execute(INSERT, &row).await.map(drop)
-}
-
-/// The credentials of this id in this environment.
-pub async fn load(
-    tx: &mut Tx<'_>,
-    environment: Id<Environment>,
-    id: Id<PushCredentials>,
-) -> Result<Option<Versioned<PushCredentials>>, StoreError> {
-    document::find(tx, LOAD, &[id.into(), environment.into()]).await
 }
 
 /// The credentials of an application at a service.
@@ -100,17 +106,10 @@ pub async fn list_services(
     Ok(services)
 }
 
-/// Replaces credentials that nobody has changed since they were read.
-pub async fn swap(
+/// Takes all credentials from an application that is to be deleted.
+pub async fn forget_application(
     tx: &mut Tx<'_>,
-    old: &Versioned<PushCredentials>,
-    new: &PushCredentials,
+    application: Id<Application>,
 ) -> Result<(), StoreError> {
-    let data = document::encode(new)?;
-    tx.swap(SWAP, &[old.id.into(), old.version().into(), data.into()]).await
-}
-
-/// Removes credentials that nobody has changed since they were read.
-pub async fn delete(tx: &mut Tx<'_>, old: &Versioned<PushCredentials>) -> Result<(), StoreError> {
-    tx.swap(DELETE, &[old.id.into(), old.version().into()]).await
+    tx.execute(FORGET, &[application.into()]).await.map(drop)
 }

@@ -8,7 +8,7 @@ use countersign_protocol::{mobile_payload::PushService, time::Timestamp};
 use crate::{StoreError, Tx, Versioned, document, push_credentials::name};
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[LOAD, LIST, PUT, SWAP, COUNT, ANSWERS, UNPAIRED, DELETE_EXPIRED];
+    &[LOAD, LIST, PUT, SWAP, COUNT, ANSWERS, UNPAIRED, FORGET, DELETE_EXPIRED];
 
 const LOAD: &str = "SELECT data, version FROM push_health WHERE application_id = $1";
 const LIST: &str = "SELECT data, version FROM push_health ORDER BY application_id LIMIT $1";
@@ -27,6 +27,7 @@ const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(sends), 0) AS BIGINT), \
      WHERE minute > $1 AND application_id = $2 AND service = $3";
 const UNPAIRED: &str = "SELECT CAST(COALESCE(SUM(unpaired), 0) AS BIGINT) FROM push_answers \
      WHERE minute > $1 AND application_id = $2";
+const FORGET: &str = "DELETE FROM push_health WHERE application_id = $1";
 const DELETE_EXPIRED: &str = "DELETE FROM push_answers WHERE (minute, application_id, service) IN \
      (SELECT minute, application_id, service FROM push_answers WHERE minute <= $1 \
       ORDER BY minute, application_id, service LIMIT $2)";
@@ -42,6 +43,14 @@ pub async fn load(
     application: Id<Application>,
 ) -> Result<Option<Versioned<PushHealth>>, StoreError> {
     document::find(tx, LOAD, &[application.into()]).await
+}
+
+/// Forgets how an application fares that is to be deleted.
+pub async fn forget_application(
+    tx: &mut Tx<'_>,
+    application: Id<Application>,
+) -> Result<(), StoreError> {
+    tx.execute(FORGET, &[application.into()]).await.map(drop)
 }
 
 /// How applications fare of which anything is known, the oldest applications first.

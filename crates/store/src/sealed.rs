@@ -12,6 +12,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     DEVICES.swap,
     APPLICATIONS.list,
     APPLICATIONS.swap,
+    PREVIOUS_SECRETS.list,
+    PREVIOUS_SECRETS.swap,
     SIGNING_KEYS.list,
     SIGNING_KEYS.swap,
     ENVIRONMENT_KEYS.list,
@@ -21,8 +23,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
 ];
 
 /// All of them.
-pub const COLUMNS: [Column; 5] =
-    [DEVICES, APPLICATIONS, SIGNING_KEYS, ENVIRONMENT_KEYS, PUSH_CREDENTIALS];
+pub const COLUMNS: [Column; 6] =
+    [DEVICES, APPLICATIONS, PREVIOUS_SECRETS, SIGNING_KEYS, ENVIRONMENT_KEYS, PUSH_CREDENTIALS];
 
 const DEVICES: Column = Column {
     name: "devices.seed",
@@ -36,6 +38,13 @@ const APPLICATIONS: Column = Column {
     member: Some("/secret"),
     list: "SELECT id, data FROM applications WHERE id > $1 ORDER BY id LIMIT $2",
     swap: "UPDATE applications SET data = $3 WHERE id = $1 AND data = $2",
+};
+
+const PREVIOUS_SECRETS: Column = Column {
+    name: "applications.previous_secret",
+    member: Some("/previous_secret/secret"),
+    list: APPLICATIONS.list,
+    swap: APPLICATIONS.swap,
 };
 
 const SIGNING_KEYS: Column = Column {

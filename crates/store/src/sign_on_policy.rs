@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const STATEMENTS: &[&str] = &{
     let [insert, load, swap, delete, list, count] = SignOnPolicy::TABLE.statements();
     let default = SignOnPolicy::LOAD_DEFAULT;
-    [insert, load, swap, delete, list, count, default, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED]
+    [insert, load, swap, delete, list, count, default, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED, FORGET]
 };
 
 const ASSIGN: &str = "INSERT INTO sign_on_policy_assignments \
@@ -29,6 +29,8 @@ const LOAD_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assign
 const FIND_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assignments a \
      JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
      WHERE a.application_id = $1 AND p.name = $2";
+
+const FORGET: &str = "DELETE FROM sign_on_policy_assignments WHERE application_id = $1";
 
 impl Configured for SignOnPolicy {
     const TABLE: Table = configured_table!("sign_on_policies", name = "$4", is_default = "$5");
@@ -69,6 +71,14 @@ pub async fn assign(
         i64::from(assignment.priority).into(),
     ];
     tx.execute(ASSIGN, &params).await.map(drop)
+}
+
+/// Takes all policies from an application that is to be deleted.
+pub async fn forget_application(
+    tx: &mut Tx<'_>,
+    application: Id<Application>,
+) -> Result<(), StoreError> {
+    tx.execute(FORGET, &[application.into()]).await.map(drop)
 }
 
 /// The first policy assigned to an application.

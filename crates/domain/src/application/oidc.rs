@@ -119,6 +119,8 @@ pub enum ClientKeys {
 /// One claim: a name, and an [`Expression`] such as `${user.name.given}` or a fixed text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeMapping {
+    /// Its id.
+    pub id: Id<AttributeMapping>,
     /// Name of the claim. A standard one stands in the place of what the scopes would tell.
     pub name: String,
     /// What it says, at most 2,048 characters.
@@ -182,7 +184,6 @@ impl Oidc {
 
     /// The rules for what an administrator may store.
     pub(super) fn validate(&self, check: &mut Check) {
-        check.require(!self.response_types.is_empty(), "oidc.response_types", Rule::Required);
         self.validate_addresses(check);
         let timeout = self.pushed_requests.timeout_seconds;
         check.range(timeout.into(), "oidc.pushed_requests.timeout_seconds", 1, 600);
@@ -243,6 +244,26 @@ impl RefreshRules {
     }
 }
 
+/// The claim whose mapping every application has.
+pub const SUBJECT: &str = "sub";
+
+impl Application {
+    /// What `sub` says, which every application has a mapping of.
+    #[must_use]
+    pub fn subject_mapping(&self) -> AttributeMapping {
+        let stored = self.oidc.attributes.iter().find(|mapping| mapping.name == SUBJECT);
+        stored.cloned().unwrap_or_else(|| AttributeMapping {
+            id: self.id.cast(),
+            name: SUBJECT.to_owned(),
+            value: "${user.id}".to_owned(),
+            required: true,
+            id_token: true,
+            user_info: true,
+            scopes: Vec::new(),
+        })
+    }
+}
+
 impl AttributeMapping {
     /// Names that the platform itself fills (platform API, section 3.5).
     const RESERVED: [&str; 19] = [
@@ -278,7 +299,7 @@ impl AttributeMapping {
         check.require(is_expression, "oidc.attributes.value", form);
         // OIDC Core, section 5.7: a subject is never somebody else's. User names change hands, and mail addresses are shared.
         let form = Rule::Form { form: "${user.id} for the claim sub, which is never reassigned" };
-        let keeps_subject = self.name != "sub" || self.value == "${user.id}";
+        let keeps_subject = self.name != SUBJECT || self.value == "${user.id}";
         check.require(keeps_subject, "oidc.attributes.value", form);
         let known = |name: &String| Scope::ALL.iter().any(|scope| scope.name() == name);
         let form = Rule::Form { form: "among openid, profile, email, address and phone" };
@@ -327,6 +348,7 @@ mod tests {
 
     fn mapping(name: &str) -> AttributeMapping {
         AttributeMapping {
+            id: Id::from_bytes([1; 16]),
             name: name.to_owned(),
             value: "${user.id}".to_owned(),
             required: false,

@@ -66,6 +66,9 @@ actions! {
     ApplicationCreated = "APPLICATION.CREATED", Success, "An application was made.";
     ApplicationUpdated = "APPLICATION.UPDATED", Success, "An application was changed.";
     ApplicationDeleted = "APPLICATION.DELETED", Success, "An application was deleted.";
+    SecretRead = "SECRET.READ", Success, "The secret of an application was read.";
+    SecretUpdated = "SECRET.UPDATED", Success,
+        "An application was given a new secret, or its previous one counts no longer.";
     SignOnPolicyCreated = "POLICY.CREATED", Success, "A sign-on policy was made.";
     SignOnPolicyUpdated = "POLICY.UPDATED", Success, "A sign-on policy was changed.";
     SignOnPolicyDeleted = "POLICY.DELETED", Success, "A sign-on policy was deleted.";

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, device::Device, environment::Environment, group::Group, id::Id,
-    mfa_policy::MfaPolicy, population::Population, role::RoleAssignment,
-    sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment, user::User,
+    mfa_policy::MfaPolicy, population::Population, push_credentials::PushCredentials,
+    role::RoleAssignment, sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment,
+    user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -103,6 +104,8 @@ pub enum Kind {
     DeviceAuthenticationPolicy,
     /// A group.
     Group,
+    /// What an application proves itself with to a push service.
+    PushCredentials,
     /// A role that somebody has.
     RoleAssignment,
     /// A user.
@@ -154,6 +157,7 @@ resources! {
     Group as Group, |of| Some(&of.name);
     User as User, |of| Some(&of.username);
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
+    PushCredentials as PushCredentials, |of| None;
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);
 }
 

@@ -26,6 +26,9 @@ fn application() -> Application {
         id_token_algorithm: Algorithm::Es256,
         oidc: Oidc::default(),
         mobile: None,
+        previous_secret: None,
+        description: None,
+        told: None,
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
     }

@@ -60,8 +60,11 @@ impl From<StoreError> for AdministerError {
     fn from(error: StoreError) -> Self {
         let StoreError::Duplicate { constraint } = &error else { return Self::Fault(error.into()) };
         let targets = [
+            ("huawei_package_name", "mobile.huawei_package_name"),
             ("package_name", "mobile.package_name"),
+            ("application_id_service", "type"),
             ("bundle_id", "mobile.bundle_id"),
+            ("huawei_app_id", "mobile.huawei_app_id"),
             ("username_key", "username"),
             ("sign_on_policy_id", "sign_on_policy.id"),
         ];

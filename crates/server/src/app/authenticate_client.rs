@@ -14,7 +14,7 @@ use countersign_store::{StoreError, Tx, Versioned, Work, application, spent_jwt}
 
 use super::{
     App, Fault, Realm,
-    create_application::open_secret,
+    application_secret::Secrets,
     fault::faults,
     verify_signed::{SignedError, SignedWith},
 };
@@ -162,8 +162,7 @@ impl App {
         match &client.evidence {
             Evidence::Nothing => {}
             Evidence::Basic(given) | Evidence::Post(given) => {
-                let expected = open_secret(&self.vault, &application)?;
-                if expected != Some(Secret::new(given.expose().as_bytes().to_vec())) {
+                if !Secrets::open(&self.vault, &application, self.now())?.include(given) {
                     return Err(ClientError::InvalidClient);
                 }
             }

@@ -22,6 +22,11 @@ pub trait Administered: Configured + Clone + 'static {
     /// What the audit log calls it.
     fn resource(&self) -> audit::Resource;
 
+    /// The line of the audit log about something that was done to it.
+    fn event(&self, action: Action) -> Event {
+        Event::succeeded(action).to(self.resource())
+    }
+
     /// The rules that it must keep by itself.
     fn validate(&self) -> Result<(), Invalid>;
 
@@ -41,6 +46,16 @@ pub trait Administered: Configured + Clone + 'static {
     /// Deletes what is part of it, before it is deleted. What others refer to stays.
     fn release(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<(), AdministerError>> + Send {
         let _ = tx;
+        async { Ok(()) }
+    }
+
+    /// Leaves word of what is to be done now that it is deleted.
+    fn released(
+        &self,
+        call: &Call,
+        tx: &mut Tx<'_>,
+    ) -> impl Future<Output = Result<(), AdministerError>> + Send {
+        let _ = (call, tx);
         async { Ok(()) }
     }
 }
@@ -176,8 +191,7 @@ impl<T: Administered> Work for Create<T> {
         super::administer::require_environment(tx, self.call.environment).await?;
         self.new.settle(None, tx).await?;
         configured::insert(tx, &self.new).await?;
-        let told = Event::succeeded(T::EVENTS.created).to(self.new.resource());
-        Ok(self.call.audit(tx, told).await?)
+        Ok(self.call.audit(tx, self.new.event(T::EVENTS.created)).await?)
     }
 }
 
@@ -203,8 +217,7 @@ where
         new.validate()?;
         new.settle(Some(&old), tx).await?;
         configured::swap(tx, &old, &new).await?;
-        let told = Event::succeeded(T::EVENTS.updated).to(new.resource());
-        self.call.audit(tx, told).await?;
+        self.call.audit(tx, new.event(T::EVENTS.updated)).await?;
         Ok(new)
     }
 }
@@ -223,8 +236,8 @@ impl<T: Administered> Work for Delete<T> {
         let old: Versioned<T> = old.ok_or(AdministerError::NotFound)?;
         old.release(tx).await?;
         configured::delete(tx, &old).await?;
-        let told = Event::succeeded(T::EVENTS.deleted).to(old.resource());
-        Ok(self.call.audit(tx, told).await?)
+        old.released(&self.call, tx).await?;
+        Ok(self.call.audit(tx, old.event(T::EVENTS.deleted)).await?)
     }
 }
 

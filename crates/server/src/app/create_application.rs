@@ -2,15 +2,12 @@
 
 use countersign_domain::{
     application::{Application, GrantType, Kind, Mobile, Oidc, Pkce, TokenEndpointAuthMethod},
-    audit::{Action, Event},
     environment::Environment,
     id::Id,
 };
-use countersign_protocol::{encoding, entropy::random, jose::Algorithm, secret::Secret};
-use countersign_store::{Tx, Work, application};
+use countersign_protocol::{jose::Algorithm, secret::Secret};
 
-use super::{AdministerError, App, Call, administer::require_environment};
-use crate::keys::{KeyError, Place, Vault};
+use super::{AdministerError, App, application_secret::draw};
 
 /// What an application is made of.
 #[derive(Clone, Debug)]
@@ -42,8 +39,6 @@ pub struct CreatedApplication {
     pub secret: Option<Secret<String>>,
 }
 
-const SECRET: &str = "applications.secret";
-
 impl App {
     /// Makes an application.
     pub async fn create_application(
@@ -51,14 +46,10 @@ impl App {
         environment: Id<Environment>,
         new: NewApplication,
     ) -> Result<CreatedApplication, AdministerError> {
-        let call = self.call(environment, "");
-        let (id, now) = (call.new_id(), call.now);
-        let new_secret = || Secret::new(encoding::encode(random::<32>(self.entropy.as_ref())));
-        let secret = new.token_endpoint_auth_method.has_secret().then(new_secret);
-        let seal = |secret: &Secret<String>| {
-            let place = Place { column: SECRET, row: id.as_bytes() };
-            self.vault.seal(place, secret.expose().as_bytes(), self.entropy.as_ref())
-        };
+        let (id, now) = (self.new_id(), self.now());
+        let draw = || draw(&self.vault, id, self.entropy.as_ref());
+        let drawn = new.token_endpoint_auth_method.has_secret().then(draw).transpose()?;
+        let (secret, sealed) = drawn.unzip();
         let application = Application {
             id,
             environment,
@@ -66,45 +57,20 @@ impl App {
             kind: new.kind,
             enabled: true,
             token_endpoint_auth_method: new.token_endpoint_auth_method,
-            secret: secret.as_ref().map(seal).transpose()?,
+            secret: sealed,
             grant_types: new.grant_types,
             redirect_uris: new.redirect_uris,
             pkce: Pkce::Optional,
             id_token_algorithm: new.id_token_algorithm,
             oidc: new.oidc,
             mobile: new.mobile,
+            previous_secret: None,
+            description: None,
+            told: None,
             created_at: now,
             updated_at: now,
         };
-        application.validate()?;
-        let work = CreateApplication { call, application: application.clone() };
-        self.store.write(work).await?;
+        let application = self.create(application).await?;
         Ok(CreatedApplication { application, secret })
-    }
-}
-
-/// The secret of an application, if it has one.
-pub(super) fn open_secret(
-    vault: &Vault,
-    application: &Application,
-) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
-    let place = Place { column: SECRET, row: application.id.as_bytes() };
-    application.secret.as_ref().map(|sealed| vault.open(place, sealed)).transpose()
-}
-
-struct CreateApplication {
-    call: Call,
-    application: Application,
-}
-
-impl Work for CreateApplication {
-    type Output = ();
-    type Error = AdministerError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
-        require_environment(tx, self.application.environment).await?;
-        application::insert(tx, &self.application).await?;
-        let created = Event::succeeded(Action::ApplicationCreated).to(&self.application);
-        Ok(self.call.audit(tx, created).await?)
     }
 }

@@ -189,6 +189,9 @@ fn own_account(call: &Call) -> Application {
         id_token_algorithm: Algorithm::Rs256,
         oidc: Oidc::default(),
         mobile: None,
+        previous_secret: None,
+        description: None,
+        told: None,
         created_at: call.now,
         updated_at: call.now,
     }

@@ -7,10 +7,11 @@ use countersign_domain::{
     application::{Application, Kind},
     authorization::Scope,
     grant::{Grant, State},
+    id::Id,
     user::User,
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::{Tx, Versioned, Work, grant as grants, user};
+use countersign_store::{Tx, Versioned, Work, application, grant as grants, user};
 use serde::Serialize;
 
 use super::{
@@ -129,6 +130,9 @@ impl Introspect {
         if !may_know(client, token.client_id == client.id) {
             return Ok(None);
         }
+        if !self.is_there(tx, token.client_id).await? {
+            return Ok(None);
+        }
         let username = match token.load_live(tx, self.now).await? {
             None => return Ok(None),
             Some(Live::Application) => None,
@@ -155,6 +159,9 @@ impl Introspect {
         else {
             return Ok(None);
         };
+        if !self.is_there(tx, grant.application).await? {
+            return Ok(None);
+        }
         let State::Refreshable { generation, rotated_at, refresh_until, .. } = grant.state else {
             return Ok(None);
         };
@@ -174,6 +181,17 @@ impl Introspect {
         let username = Some(user.into_value().username);
         let refresh = Some(refresh);
         Ok(Some(Introspection { active: true, refresh, username, ..Introspection::default() }))
+    }
+}
+
+impl Introspect {
+    /// Whether an application is still there. What one got that was deleted counts no longer.
+    async fn is_there(
+        &self,
+        tx: &mut Tx<'_>,
+        id: Id<Application>,
+    ) -> Result<bool, IntrospectError> {
+        Ok(application::load(tx, self.realm.environment, id).await?.is_some())
     }
 }
 

@@ -106,6 +106,11 @@ impl App {
                 let ended = self.end_grace(call, (device, since)).await;
                 ended.map(|()| Delivery { outcome: Outcome::Delivered, report: None })
             }
+            Content::Unpairings { application } => {
+                let call = self.call(message.environment, &message.correlation);
+                let done = self.unpair_all(call, application).await;
+                done.map(|()| Delivery { outcome: Outcome::Delivered, report: None })
+            }
         };
         delivered.unwrap_or_else(|error| {
             let (kind, attempt) = (message.content.name(), leased.attempt);
@@ -205,8 +210,10 @@ impl Settle {
                 Ok(self.call.audit(tx, failed.through(application).about(user)).await?)
             }
             Content::Challenge { challenge, .. } => give_up(tx, &self.call, challenge).await,
-            // A question that is over, and a phone that may be asked once more: nobody waits for either.
-            Content::Cancellation { .. } | Content::Unpairing { .. } => Ok(()),
+            // A question that is over, and phones that may be asked once more or by nobody: no one waits for them.
+            Content::Cancellation { .. }
+            | Content::Unpairing { .. }
+            | Content::Unpairings { .. } => Ok(()),
         }
     }
 }

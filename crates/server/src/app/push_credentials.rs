@@ -1,21 +1,27 @@
 //! What an administrator gives an application to reach its phones, and what is told of how that fares.
 
 use countersign_domain::{
-    application::Application,
-    audit::{Action, Event},
+    application::{Application, Mobile},
+    audit::{Action, Event, Resource},
     environment::Environment,
     id::Id,
+    invalid::Invalid,
     push_credentials::PushCredentials,
     push_health::PushHealth,
+    sealed::Sealed,
 };
-use countersign_protocol::{mobile_payload::PushService, secret::Secret};
+use countersign_protocol::{mobile_payload::PushService, secret::Secret, time::Timestamp};
 use countersign_push::{Credentials, CredentialsError};
 use countersign_store::{
     StoreError, Tx, Versioned, Work, application, push_credentials, push_health,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{App, Call, Fault};
+use super::{
+    AdministerError, App, Call, Fault,
+    authenticate_client::LoadApplication,
+    configure::{Administered, Events},
+};
 use crate::keys::{KeyError, Place, Vault};
 
 /// Why push credentials were not stored.
@@ -27,6 +33,9 @@ pub enum PushCredentialsError {
     /// APNs knows an app by its bundle id.
     #[error("mobile.bundle_id must be set before credentials of APNs")]
     BundleIdRequired,
+    /// Only phones are reached by push.
+    #[error("the application is not a native one")]
+    NotNative,
     /// There is no such native application, or it has no credentials of this service.
     #[error("the application is not a native one, or has no credentials of this service")]
     NotFound,
@@ -132,7 +141,70 @@ pub(super) fn open(
     opened.map_err(|_| Fault::broken("push credentials have another form"))
 }
 
+impl Administered for PushCredentials {
+    const EVENTS: Events = Events {
+        created: Action::PushCredentialsCreated,
+        updated: Action::PushCredentialsUpdated,
+        deleted: Action::PushCredentialsDeleted,
+    };
+
+    fn resource(&self) -> Resource {
+        self.into()
+    }
+
+    fn event(&self, action: Action) -> Event {
+        Event::succeeded(action).to(self.resource()).through(self.application)
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    fn touch(&mut self, now: Timestamp) {
+        self.updated_at = now;
+    }
+
+    async fn settle(&self, _old: Option<&Self>, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let application = application::load(tx, self.environment, self.application).await?;
+        application.map(drop).ok_or(AdministerError::NotFound)
+    }
+}
+
 impl App {
+    /// Checks credentials for an application, and seals them under an id. Nothing is stored.
+    pub async fn seal_push_credentials(
+        &self,
+        (environment, application): (Id<Environment>, Id<Application>),
+        id: Id<PushCredentials>,
+        new: NewPushCredentials,
+    ) -> Result<PushCredentials, PushCredentialsError> {
+        let found = self.store.read(LoadApplication { environment, id: application }).await?;
+        let found = found.ok_or(PushCredentialsError::NotFound)?;
+        let mobile = found.mobile.as_ref().ok_or(PushCredentialsError::NotNative)?;
+        let service = new.service();
+        new.clone().with_topic(topic(service, mobile)?).validate()?;
+        let secret = self.seal(&id, &new)?;
+        let (created_at, updated_at) = (self.now(), self.now());
+        Ok(PushCredentials {
+            id,
+            environment,
+            application,
+            service,
+            secret,
+            created_at,
+            updated_at,
+        })
+    }
+
+    fn seal(
+        &self,
+        id: &Id<PushCredentials>,
+        new: &NewPushCredentials,
+    ) -> Result<Sealed, PushCredentialsError> {
+        let json = serde_json::to_vec(new).map_err(|_| Fault::broken("no JSON"))?;
+        Ok(self.vault.seal(place(id), &json, self.entropy.as_ref())?)
+    }
+
     /// Gives an application credentials of a push service, in place of those that it may have.
     pub async fn put_push_credentials(
         &self,
@@ -145,8 +217,7 @@ impl App {
         let put = Put { call, application, new, id, service };
         let known = self.store.read(Find { application, service }).await?;
         let id = known.map_or(id, |known| known.id);
-        let json = serde_json::to_vec(&put.new).map_err(|_| Fault::broken("no JSON"))?;
-        let sealed = self.vault.seal(place(&id), &json, self.entropy.as_ref())?;
+        let sealed = self.seal(&id, &put.new)?;
         self.store.write(Seal { put: Put { id, ..put }, sealed }).await
     }
 
@@ -194,6 +265,14 @@ impl App {
     }
 }
 
+/// What APNs calls the app.
+fn topic(service: PushService, mobile: &Mobile) -> Result<&str, PushCredentialsError> {
+    match (service, &mobile.bundle_id) {
+        (PushService::Apns, None) => Err(PushCredentialsError::BundleIdRequired),
+        (_, topic) => Ok(topic.as_deref().unwrap_or_default()),
+    }
+}
+
 struct Find {
     application: Id<Application>,
     service: PushService,
@@ -219,7 +298,7 @@ struct Put {
 
 struct Seal {
     put: Put,
-    sealed: countersign_domain::sealed::Sealed,
+    sealed: Sealed,
 }
 
 impl Work for Seal {
@@ -230,12 +309,8 @@ impl Work for Seal {
         let Put { call, application, new, id, service } = &self.put;
         let found = application::load(tx, call.environment, *application).await?;
         let found = found.ok_or(PushCredentialsError::NotFound)?;
-        let mobile = found.mobile.as_ref().ok_or(PushCredentialsError::NotFound)?;
-        let topic = match (service, &mobile.bundle_id) {
-            (PushService::Apns, None) => return Err(PushCredentialsError::BundleIdRequired),
-            (_, topic) => topic.clone().unwrap_or_default(),
-        };
-        new.clone().with_topic(&topic).validate()?;
+        let mobile = found.mobile.as_ref().ok_or(PushCredentialsError::NotNative)?;
+        new.clone().with_topic(topic(*service, mobile)?).validate()?;
         let old = push_credentials::find(tx, *application, *service).await?;
         let credentials = PushCredentials {
             id: *id,

@@ -6,7 +6,7 @@ use countersign_domain::{
     client_key::{ClientKeySet, KeySetError},
 };
 
-use super::{App, Fault, create_application::open_secret, fault::faults};
+use super::{App, Fault, application_secret::Secrets, fault::faults};
 use crate::client_keys::KeysUnavailable;
 
 /// What an application signs with.
@@ -48,15 +48,26 @@ impl App {
         with: SignedWith,
         verify: impl Fn(Keys<'_>) -> Result<T, Refusal> + Send + Sync,
     ) -> Result<T, SignedError> {
-        let secret = match with {
-            SignedWith::Secret | SignedWith::Either => open_secret(&self.vault, application)?,
-            SignedWith::Key => None,
+        let secrets = match with {
+            SignedWith::Secret | SignedWith::Either => {
+                Secrets::open(&self.vault, application, self.now())?
+            }
+            SignedWith::Key => Secrets::default(),
         };
         let keys = application.oidc.keys.as_ref().filter(|_| with != SignedWith::Secret);
-        let secret = secret.as_ref();
-        let with_set = |set: &ClientKeySet| verify(Keys { secret, set: Some(set) });
+        // What the previous secret does not verify either is refused as by the present one.
+        let verify = |set: Option<&ClientKeySet>| {
+            let decided = verify(Keys { secret: secrets.current.as_ref(), set });
+            match (decided, &secrets.previous) {
+                (Err(refusal), Some(previous)) => {
+                    verify(Keys { secret: Some(previous), set }).map_err(|_| refusal)
+                }
+                (decided, _) => decided,
+            }
+        };
+        let with_set = |set: &ClientKeySet| verify(Some(set));
         match keys {
-            None => Ok(verify(Keys { secret, set: None })?),
+            None => Ok(verify(None)?),
             Some(ClientKeys::Inline(text)) => Ok(with_set(&ClientKeySet::parse(text.as_bytes())?)?),
             Some(ClientKeys::Url(address)) => {
                 let now = self.now();

@@ -5,6 +5,9 @@
 
 mod administrator;
 mod api;
+mod application;
+mod application_secret;
+mod attribute;
 mod environment;
 mod group;
 mod hal;
@@ -12,6 +15,7 @@ mod import;
 mod media;
 mod openapi;
 mod population;
+mod push_credentials;
 mod refusal;
 mod resource;
 mod role;
@@ -26,8 +30,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
+    application::Application,
     group::Group,
     population::Population,
+    push_credentials::PushCredentials,
     role::{Area, Permission},
     user::User,
 };
@@ -77,7 +83,41 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations/{id}",
     );
     let api = groups(users(environments(api)));
-    roles(api)
+    roles(applications(api))
+}
+
+fn applications(api: Api) -> Api {
+    let api = api.resource_by::<Application, _, _>(
+        "/v1/environments/{environment}/applications",
+        "/v1/environments/{environment}/applications/{id}",
+        (application::create, application::replace),
+    );
+    let api = api.resource_by::<PushCredentials, _, _>(
+        "/v1/environments/{environment}/applications/{application}/pushCredentials",
+        "/v1/environments/{environment}/applications/{application}/pushCredentials/{id}",
+        (push_credentials::create, push_credentials::replace),
+    );
+    let api = attributes(api);
+    let secret = "/v1/environments/{environment}/applications/{application}/secret";
+    let (read, manage) = (Permission::read(Area::Secrets), Permission::manage(Area::Secrets));
+    api.route(
+        Operation::get(secret, read, "Read the secret of an application")
+            .answers::<application_secret::Body>(OK),
+        application_secret::read,
+    )
+    .route(
+        Operation::get(secret, manage, "Give an application a new secret")
+            .by(Method::POST)
+            .takes::<application_secret::Rotation>(JSON)
+            .answers::<application_secret::Body>(OK),
+        application_secret::rotate,
+    )
+    .route(
+        Operation::get(secret, manage, "Let the previous secret of an application count no longer")
+            .by(Method::DELETE)
+            .answers_nothing(),
+        application_secret::forget_previous,
+    )
 }
 
 fn environments(api: Api) -> Api {
@@ -220,6 +260,29 @@ fn groups(api: Api) -> Api {
         group::read_membership,
     )
     .route(leave.answers_nothing(), group::leave)
+}
+
+fn attributes(api: Api) -> Api {
+    let list = "/v1/environments/{environment}/applications/{application}/attributes";
+    let one = "/v1/environments/{environment}/applications/{application}/attributes/{id}";
+    let area = Area::Applications;
+    let (read, manage) = (Permission::read(area), Permission::manage(area));
+    let all = Operation::get(list, read, "List the attribute mappings of an application");
+    let create = Operation::get(list, manage, "Create an attribute mapping").by(Method::POST);
+    let read = Operation::get(one, read, "Read an attribute mapping");
+    let replace = Operation::get(one, manage, "Replace an attribute mapping").by(Method::PUT);
+    let delete = Operation::get(one, manage, "Delete an attribute mapping").by(Method::DELETE);
+    api.route(all.answers::<attribute::All>(OK), attribute::list)
+        .route(
+            create.takes::<attribute::Body>(JSON).answers::<Shown<attribute::Body>>(CREATED),
+            attribute::create,
+        )
+        .route(read.answers::<Shown<attribute::Body>>(OK), attribute::read)
+        .route(
+            replace.takes::<attribute::Body>(JSON).answers::<Shown<attribute::Body>>(OK),
+            attribute::replace,
+        )
+        .route(delete.answers_nothing(), attribute::delete)
 }
 
 fn roles(api: Api) -> Api {

@@ -69,7 +69,9 @@ impl From<PushCredentialsError> for Refusal {
             PushCredentialsError::Invalid(_) | PushCredentialsError::BundleIdRequired => {
                 StatusCode::BAD_REQUEST
             }
-            PushCredentialsError::NotFound => StatusCode::NOT_FOUND,
+            PushCredentialsError::NotFound | PushCredentialsError::NotNative => {
+                StatusCode::NOT_FOUND
+            }
             PushCredentialsError::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, &error)

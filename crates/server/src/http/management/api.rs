@@ -107,6 +107,16 @@ impl Api {
 
     /// Adds the five routes of something that is listed, read, made, replaced and deleted, at the address of its list.
     pub fn resource<T: Resource>(self, list: &'static str, one: &'static str) -> Self {
+        self.resource_by::<T, _, _>(list, one, (resource::create::<T>, resource::replace::<T>))
+    }
+
+    /// Like [`Self::resource`], with handlers of its own to make and to replace one.
+    pub fn resource_by<T: Resource, C: 'static, R: 'static>(
+        self,
+        list: &'static str,
+        one: &'static str,
+        (create, replace): (impl Handler<C, Arc<App>>, impl Handler<R, Arc<App>>),
+    ) -> Self {
         let name = T::NAME;
         let (read, manage) = (Permission::read(T::AREA), Permission::manage(T::AREA));
         let all =
@@ -117,7 +127,7 @@ impl Api {
                     .by(Method::POST)
                     .takes::<T::Body>(JSON)
                     .answers::<Shown<T::Body>>(StatusCode::CREATED),
-                resource::create::<T>,
+                create,
             )
             .route(
                 Operation::get(one, read, format!("Read: {name}"))
@@ -129,7 +139,7 @@ impl Api {
                     .by(Method::PUT)
                     .takes::<T::Body>(JSON)
                     .answers::<Shown<T::Body>>(StatusCode::OK),
-                resource::replace::<T>,
+                replace,
             )
             .route(
                 Operation::get(one, manage, format!("Delete: {name}"))

@@ -108,6 +108,7 @@ impl Resource for Population {
         if let Some(members) = body.as_object_mut() {
             members.remove("theme");
             members.remove("preferredLanguage");
+            members.remove("default");
         }
         body
     }

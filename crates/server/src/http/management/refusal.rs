@@ -153,7 +153,29 @@ fn detail(violation: &Violation) -> Detail {
 
 /// A member as the wire names it. The domain's names are the wire's in snake case, except for a few.
 fn wire_name(target: &str) -> String {
-    const OTHER: [(&str, &str); 0] = [];
+    const OTHER: [(&str, &str); 21] = [
+        ("kind", "type"),
+        ("mobile.passcode_step_seconds", "mobile.passcodeRefreshDuration.duration"),
+        ("mobile.passcode_grace_steps", "mobile.passcodeGracePeriod"),
+        ("oidc.access_token_seconds", "accessTokenDuration"),
+        ("oidc.backchannel_logout_uri", "backchannelLogoutUri"),
+        ("oidc.device_grant.interval_seconds", "devicePollingInterval"),
+        ("oidc.device_grant.timeout_seconds", "deviceTimeout"),
+        ("oidc.device_grant.verification_uri", "deviceCustomVerificationUri"),
+        ("oidc.keys", "jwks"),
+        ("oidc.phone_sign_on.id", "phoneSignOn.id"),
+        ("oidc.post_logout_redirect_uris", "postLogoutRedirectUris"),
+        ("oidc.pushed_requests.timeout_seconds", "parTimeout"),
+        ("oidc.refresh.grace_seconds", "refreshTokenRollingGracePeriodDuration"),
+        ("oidc.refresh.idle_seconds", "refreshTokenDuration"),
+        ("oidc.refresh.life_seconds", "refreshTokenRollingDuration"),
+        ("oidc.request_objects.unsigned_allowed", "supportUnsignedRequestObject"),
+        ("oidc.response_types", "responseTypes"),
+        ("oidc.attributes", "attributes"),
+        ("oidc.attributes.name", "name"),
+        ("oidc.attributes.scopes", "oidcScopes"),
+        ("oidc.attributes.value", "value"),
+    ];
     if let Some((_, wire)) = OTHER.iter().find(|(domain, _)| *domain == target) {
         return (*wire).to_owned();
     }

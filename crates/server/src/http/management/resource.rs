@@ -152,12 +152,46 @@ pub(super) fn kept<T: Resource, K: DeserializeOwned + Default>(resource: &T) -> 
     told.unwrap_or_default()
 }
 
-/// Takes over a body, and keeps it where that is done.
-fn take<T: Resource>(resource: &mut T, body: T::Body) -> Result<(), AdministerError> {
-    let told = serde_json::to_string(&body).unwrap_or_default();
-    resource.put(body)?;
-    resource.tell(told);
-    Ok(())
+/// A body as it was sent.
+#[derive(Clone)]
+pub(super) struct Sent<B> {
+    body: B,
+    /// The members of it that are known, without those that are secret.
+    told: String,
+}
+
+impl<B: Serialize + DeserializeOwned> Sent<B> {
+    /// Reads it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let body: B = parse(bytes)?;
+        let sent: Value = parse(bytes)?;
+        let known = serde_json::to_value(&body).unwrap_or_default();
+        Ok(Self { body, told: sent_of(known, &sent).to_string() })
+    }
+
+    /// Takes it over, and keeps it where that is done.
+    pub fn put<T: Resource<Body = B>>(self, resource: &mut T) -> Result<(), AdministerError> {
+        resource.put(self.body)?;
+        resource.tell(self.told);
+        Ok(())
+    }
+}
+
+/// What was sent of a body to which defaults were added as it was read.
+fn sent_of(known: Value, sent: &Value) -> Value {
+    match (known, sent) {
+        (Value::Object(known), Value::Object(sent)) => {
+            let told = known.into_iter().filter_map(|(name, value)| {
+                let sent = sent.get(&name).filter(|sent| !sent.is_null())?;
+                Some((name, sent_of(value, sent)))
+            });
+            Value::Object(told.collect())
+        }
+        (Value::Array(known), Value::Array(sent)) if known.len() == sent.len() => {
+            known.into_iter().zip(sent).map(|(known, sent)| sent_of(known, sent)).collect()
+        }
+        (known, _) => known,
+    }
 }
 
 /// `GET` of a list.
@@ -230,7 +264,7 @@ pub(super) async fn create<T: Resource>(
     let owner = administrator.id(T::OWNER)?;
     let new = New { id: app.new_id(), environment, owner, now: app.now() };
     let mut made = T::blank(&new);
-    take(&mut made, parse(&body)?)?;
+    Sent::parse(&body)?.put(&mut made)?;
     let made = administrator.act(app.create(made)).await?;
     Ok(created(&made, administrator.address()))
 }
@@ -269,12 +303,12 @@ pub(super) async fn replace<T: Resource>(
     body: Bytes,
 ) -> Answer {
     let owner = administrator.id::<T::Owner>(T::OWNER)?;
-    let body: T::Body = parse(&body)?;
+    let sent = Sent::parse(&body)?;
     let edit = move |mut old: T| {
         if old.owner() != owner {
             return Err(AdministerError::NotFound);
         }
-        take(&mut old, body.clone())?;
+        sent.clone().put(&mut old)?;
         Ok(old)
     };
     let (environment, id) = (administrator.environment()?, administrator.id("id")?);

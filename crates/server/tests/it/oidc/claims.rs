@@ -2,6 +2,7 @@
 
 use countersign_domain::{
     application::{Application, AttributeMapping, GrantType, ResponseType},
+    id::Id,
     user::Name,
 };
 use countersign_protocol::secret::Secret;
@@ -11,6 +12,7 @@ use crate::world::{Client, PASSWORD, SITE_ADDRESS, World, claims};
 
 fn mapping(name: &str, value: &str) -> AttributeMapping {
     AttributeMapping {
+        id: Id::from_bytes([1; 16]),
         name: name.to_owned(),
         value: value.to_owned(),
         required: false,

@@ -1,0 +1,187 @@
+//! Applications: their rules among the things around them, and what goes with one that is deleted.
+
+use countersign_domain::{
+    account,
+    application::Application,
+    audit::{Action, Resource},
+    device::Event as DeviceEvent,
+    environment::Environment,
+    id::Id,
+    invalid::{Invalid, Rule},
+    mfa_policy::MfaPolicy,
+    outbox::Content,
+    role::{Holder, RoleAssignment},
+};
+use countersign_protocol::time::Timestamp;
+use countersign_store::{
+    Tx, Versioned, Work, application,
+    configured::{self, Configured, Range},
+    device, push_credentials, push_health, role_assignment, sign_on_policy,
+};
+
+use super::{
+    AdministerError, App, Call, ChangeDeviceError, Fault, Worker,
+    change_device::change,
+    configure::{Administered, Events},
+};
+
+impl Administered for Application {
+    const EVENTS: Events = Events {
+        created: Action::ApplicationCreated,
+        updated: Action::ApplicationUpdated,
+        deleted: Action::ApplicationDeleted,
+    };
+
+    fn resource(&self) -> Resource {
+        self.into()
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        Self::validate(self)
+    }
+
+    fn touch(&mut self, now: Timestamp) {
+        self.updated_at = now;
+    }
+
+    async fn settle(&self, old: Option<&Self>, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        if let Some(old) = old {
+            self.validate_in_place_of(old)?;
+        }
+        if account::is_of(self) && !(self.grant_types.is_empty() && self.mobile.is_none()) {
+            let form = "empty for the pages of the own account, which get no tokens";
+            return Err(Invalid::new("grant_types", Rule::Form { form }).into());
+        }
+        if let Some(phones) = self.oidc.phone_sign_on {
+            let native = application::load(tx, self.environment, phones).await?;
+            if native.is_none_or(|native| native.mobile.is_none()) {
+                return Err(Invalid::new("oidc.phone_sign_on.id", Rule::Unknown).into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn release(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        if account::is_of(self) {
+            return Err(AdministerError::InUse { by: "everybody who has a user account" });
+        }
+        let lists = |policy: &MfaPolicy| {
+            policy.mobile.applications.iter().any(|listed| listed.application == self.id)
+        };
+        if is_any(tx, self.environment, lists).await? {
+            return Err(AdministerError::InUse { by: "an MFA policy that lists it" });
+        }
+        let asks = |other: &Application| other.oidc.phone_sign_on == Some(self.id);
+        if is_any(tx, self.environment, asks).await? {
+            let by = "an application whose users sign on by its phones";
+            return Err(AdministerError::InUse { by });
+        }
+        role_assignment::forget(tx, Holder::Application(self.id)).await?;
+        sign_on_policy::forget_application(tx, self.id).await?;
+        push_credentials::forget_application(tx, self.id).await?;
+        Ok(push_health::forget_application(tx, self.id).await?)
+    }
+
+    async fn released(&self, call: &Call, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        if self.mobile.is_some() {
+            call.send(tx, Content::Unpairings { application: self.id }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Entries that are looked at in one read.
+const PAGE: u16 = 500;
+
+/// Whether any of the things of an environment is like this. There are few of each kind that is set up.
+async fn is_any<T>(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    is_like: impl Fn(&T) -> bool + Send,
+) -> Result<bool, AdministerError>
+where
+    T: Configured<Owner = Environment>,
+{
+    let mut after = None;
+    loop {
+        let page = configured::list::<T>(tx, environment, Range { after, limit: PAGE }).await?;
+        if page.iter().any(|item| is_like(item)) {
+            return Ok(true);
+        }
+        let Some(last) = page.last() else { return Ok(false) };
+        after = Some(last.id());
+    }
+}
+
+impl App {
+    /// Whether a worker may speak for an application: it could take its secret, or give it another key, and would then have
+    /// its roles.
+    pub async fn may_speak_for(
+        &self,
+        by: &Worker,
+        application: Id<Application>,
+    ) -> Result<(), AdministerError> {
+        let roles = self.store.read(ReadRoles { application }).await?;
+        if roles.iter().all(|given| by.authority.includes(given.role, given.scope)) {
+            Ok(())
+        } else {
+            Err(AdministerError::Forbidden { what: "do all that the roles of the application do" })
+        }
+    }
+
+    /// Unpairs the phones of an application that is no more, some at a time.
+    pub(super) async fn unpair_all(
+        &self,
+        call: Call,
+        application: Id<Application>,
+    ) -> Result<(), Fault> {
+        loop {
+            let work = UnpairSome { call: call.clone(), application };
+            if self.store.write(work).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct ReadRoles {
+    application: Id<Application>,
+}
+
+impl Work for ReadRoles {
+    type Output = Vec<RoleAssignment>;
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, AdministerError> {
+        let roles = role_assignment::of(tx, Holder::Application(self.application)).await?;
+        Ok(roles.into_iter().map(Versioned::into_value).collect())
+    }
+}
+
+struct UnpairSome {
+    call: Call,
+    application: Id<Application>,
+}
+
+impl Work for UnpairSome {
+    /// How many there were.
+    type Output = usize;
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<usize, Fault> {
+        // One with this id again would have phones of its own.
+        if application::load(tx, self.call.environment, self.application).await?.is_some() {
+            return Ok(0);
+        }
+        let devices = device::list_of_application(tx, self.application).await?;
+        for old in &devices {
+            let event = DeviceEvent::Remove { reason: "application_deleted" };
+            match change(tx, &self.call, old, event).await {
+                Ok(()) => {}
+                Err(ChangeDeviceError::Fault(fault)) => return Err(fault),
+                Err(error) => return Err(Fault::broken(error.to_string())),
+            }
+        }
+        Ok(devices.len())
+    }
+}
