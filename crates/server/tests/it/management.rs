@@ -2,6 +2,9 @@
 
 mod environments;
 mod groups;
+mod mfa_policies;
+mod mfa_settings;
 mod populations;
 mod roles;
+mod sign_on_policies;
 mod users;

@@ -107,18 +107,21 @@ impl Api {
 
     /// Adds the five routes of something that is listed, read, made, replaced and deleted, at the address of its list.
     pub fn resource<T: Resource>(self, list: &'static str, one: &'static str) -> Self {
+        let create =
+            Operation::get(list, Permission::manage(T::AREA), format!("Create: {}", T::NAME))
+                .by(Method::POST)
+                .takes::<T::Body>(JSON)
+                .answers::<Shown<T::Body>>(StatusCode::CREATED);
+        self.resource_but_create::<T>(list, one).route(create, resource::create::<T>)
+    }
+
+    /// The same for something that is made in a way of its own.
+    pub fn resource_but_create<T: Resource>(self, list: &'static str, one: &'static str) -> Self {
         let name = T::NAME;
         let (read, manage) = (Permission::read(T::AREA), Permission::manage(T::AREA));
         let all =
             Operation { is_list: true, ..Operation::get(list, read, format!("List: {name}")) };
         self.route(all.answers::<Collection<T>>(StatusCode::OK), resource::list::<T>)
-            .route(
-                Operation::get(list, manage, format!("Create: {name}"))
-                    .by(Method::POST)
-                    .takes::<T::Body>(JSON)
-                    .answers::<Shown<T::Body>>(StatusCode::CREATED),
-                resource::create::<T>,
-            )
             .route(
                 Operation::get(one, read, format!("Read: {name}"))
                     .answers::<Shown<T::Body>>(StatusCode::OK),
