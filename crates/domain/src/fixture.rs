@@ -227,6 +227,8 @@ pub fn mfa_policy() -> MfaPolicy {
         device_selection: DeviceSelection::DefaultToFirst,
         ignore_user_lock: false,
         block_users_with_disabled_mfa: false,
+        block_disabled_users: true,
+        told: None,
         created_at: NOW,
         updated_at: NOW,
     }
@@ -245,7 +247,9 @@ pub fn sign_on_policy() -> SignOnPolicy {
         environment: id(1),
         name: "Multi_Factor".to_owned(),
         default: true,
-        actions: actions.map(|(kind, n)| Action { id: id(n), priority: n.into(), kind }).collect(),
+        description: None,
+        actions: actions.map(|(kind, n)| Action::new(id(n), n.into(), kind)).collect(),
+        told: None,
         created_at: NOW,
         updated_at: NOW,
     }
@@ -258,6 +262,7 @@ pub fn identity() -> Identity {
         methods: vec![Method::Pwd, Method::Swk, Method::Mfa],
         authenticated_at: Some(NOW),
         mfa_policy: Some(id(1)),
+        signed_on_at: None,
         possession: None,
         scanned: None,
     }
@@ -299,6 +304,7 @@ pub fn flow(state: flow::State) -> Flow {
         },
         acr: "Multi_Factor".to_owned(),
         actions: vec![ActionKind::Login, MFA],
+        conditions: None,
         required_claims: Vec::new(),
         installation: Some(installation(1)),
         session: None,
@@ -559,7 +565,7 @@ named! {
     flow::Ask { Passcode, Push }
     flow::Refusal { NotNow, OtherUser }
     flow::Notice { DeviceGone }
-    Failure { Mfa, Cancelled, OtherUser, MissingClaim }
+    Failure { Mfa, Cancelled, OtherUser, NoSteps, MissingClaim }
     mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
     mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }
     Reason {

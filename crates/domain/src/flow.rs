@@ -2,17 +2,20 @@
 
 mod machine;
 
+use std::net::IpAddr;
+
 use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::machine::failed;
 pub use self::machine::{apply, begin};
+use self::machine::{failed, first};
 use crate::{
     application::AttributeMapping,
     audit,
     authentication_code::{AuthenticationCode, Candidate},
     authorization::AuthorizationRequest,
     challenge::{Challenge, Outcome},
+    condition::{Condition, Facts},
     device::Device,
     environment::Environment,
     id::Id,
@@ -44,6 +47,9 @@ pub struct Flow {
     pub acr: String,
     /// Its steps as they were when the flow began, so that a change of the policy does not shift a running flow.
     pub actions: Vec<ActionKind>,
+    /// When they run, if some of them do not always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Box<Conditions>>,
     /// The claims without which its application takes nobody, as they were when it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_claims: Vec<AttributeMapping>,
@@ -69,6 +75,30 @@ pub struct Flow {
     /// What happened without the person's doing on the way here, so that the next page can say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+}
+
+/// When the steps of a flow run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Those of the steps, in their order; none: always.
+    pub of_steps: Vec<Option<Condition>>,
+    /// Where the request came from that began the flow. The phones that it asks are elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<IpAddr>,
+}
+
+impl Conditions {
+    /// The condition of a step.
+    #[must_use]
+    pub fn of(&self, step: usize) -> Option<&Condition> {
+        self.of_steps.get(step)?.as_ref()
+    }
+
+    /// Whether one of them can be judged only when it is known who signs in.
+    #[must_use]
+    pub fn mention_user(&self) -> bool {
+        self.of_steps.iter().flatten().any(Condition::mentions_user)
+    }
 }
 
 /// What happens to a flow without the person's doing.
@@ -142,6 +172,9 @@ pub struct Identity {
     pub authenticated_at: Option<Timestamp>,
     /// The MFA policy that the last MFA step ran under.
     pub mfa_policy: Option<Id<MfaPolicy>>,
+    /// When the user last gave a password, or what took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_on_at: Option<Timestamp>,
     /// What was last shown that the user has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub possession: Option<Possession>,
@@ -245,6 +278,8 @@ pub enum Failure {
     Cancelled,
     /// Somebody else signed in than the application asked for.
     OtherUser,
+    /// The sign-on policy has no steps, so nobody can prove anything.
+    NoSteps,
     /// The user has no value for one of the required claims of the flow, counted from 0.
     MissingClaim { place: usize },
 }
@@ -256,6 +291,42 @@ pub struct Plan<'a> {
     pub actions: &'a [ActionKind],
     /// The only user that it may complete for, if the application has named one.
     pub user: Option<Id<User>>,
+    /// What decides which of the steps run; none: all do.
+    pub judge: Option<Judge<'a>>,
+}
+
+/// What decides which steps run.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// When they do.
+    pub conditions: &'a Conditions,
+    /// What the session had proved when the flow began.
+    pub resumed: Option<&'a Identity>,
+    /// The user, if a condition is about it and it is known who signs in.
+    pub user: Option<&'a User>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Judge<'_> {
+    /// Whether a step runs for whoever signs in. What cannot be judged runs.
+    fn runs(&self, step: usize, who: Option<Id<User>>) -> bool {
+        let Some(condition) = self.conditions.of(step) else { return true };
+        let user = self.user.filter(|user| Some(user.id) == who);
+        if user.is_none() && condition.mentions_user() {
+            return true;
+        }
+        let resumed = self.resumed.filter(|known| who.is_none_or(|who| known.user == who));
+        let (remote, now) = (self.conditions.remote, self.now);
+        condition.holds(Facts { resumed, user, remote, now })
+    }
+
+    /// Whether a step has a condition, so that where it runs, what the session has proved is asked for again.
+    fn renews(&self, step: usize, identity: &Identity) -> bool {
+        let known = self.resumed.filter(|known| known.user == identity.user);
+        let rests_on_session = known.is_some_and(|k| k.signed_on_at == identity.signed_on_at);
+        rests_on_session && self.conditions.of(step).is_some()
+    }
 }
 
 /// What is known of the person when a flow begins.
@@ -358,22 +429,22 @@ impl Flow {
         self.installation.as_ref().filter(|_| fresh)
     }
 
-    /// What it follows.
+    /// What it follows. `user` is who signs in, where conditions are about it.
     #[must_use]
-    pub fn plan(&self) -> Plan<'_> {
-        Plan { actions: &self.actions, user: self.request.user }
+    pub fn plan<'a>(&'a self, user: Option<&'a User>, now: Timestamp) -> Plan<'a> {
+        let judge = self.conditions.as_ref().map(|conditions| Judge {
+            conditions,
+            resumed: self.resumed.as_ref(),
+            user,
+            now,
+        });
+        Plan { actions: &self.actions, user: self.request.user, judge }
     }
 
-    /// How a flow begins when nothing is known of the person.
+    /// How a flow begins when nothing is known of the person, and all its steps run.
     #[must_use]
     pub fn first(actions: &[ActionKind]) -> State {
-        match actions.first() {
-            Some(ActionKind::Login) | None => State::Login { step: 0 },
-            // Before a device can be asked for, it must be known whose.
-            Some(ActionKind::IdentifierFirst | ActionKind::MultiFactorAuthentication { .. }) => {
-                State::Identifier { step: 0 }
-            }
-        }
+        first(Plan { actions, user: None, judge: None })
     }
 }
 
@@ -417,6 +488,7 @@ impl Identity {
             methods: Vec::new(),
             authenticated_at: None,
             mfa_policy: None,
+            signed_on_at: None,
             possession: None,
             scanned: None,
         }
@@ -461,6 +533,9 @@ impl Identity {
         methods.retain(|known| *known != method && *known != Method::Mfa);
         methods.push(method);
         let mut identity = Self { methods, authenticated_at: Some(now), ..self.clone() };
+        if method == Method::Pwd {
+            identity.signed_on_at = Some(now);
+        }
         if identity.methods.contains(&Method::Pwd) && identity.has_possession() {
             identity.methods.push(Method::Mfa);
         }
@@ -475,6 +550,7 @@ impl Failure {
         match self {
             Self::Cancelled => "cancelled_by_user",
             Self::OtherUser => "other_user",
+            Self::NoSteps => "policy_without_steps",
             Self::MissingClaim { .. } => "missing_claim",
             Self::Mfa(reason) => match reason {
                 Reason::NoUsableDevice => "no_usable_device",

@@ -1,12 +1,12 @@
 //! What is wrong with a value: the member and the rule it breaks.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The member, in the words of the domain, dotted: `mobile.otp.failure_count`.
-    pub target: &'static str,
+    pub target: Cow<'static, str>,
     /// The rule that it breaks.
     pub rule: Rule,
 }
@@ -59,7 +59,7 @@ impl Invalid {
     /// One broken rule.
     #[must_use]
     pub fn new(target: &'static str, rule: Rule) -> Self {
-        Self(vec![Violation { target, rule }])
+        Self(vec![Violation { target: target.into(), rule }])
     }
 
     /// The broken rules, in the order of the members.
@@ -88,8 +88,20 @@ impl Check {
     /// A rule that must hold.
     pub fn require(&mut self, holds: bool, target: &'static str, rule: Rule) -> &mut Self {
         if !holds {
-            self.0.push(Violation { target, rule });
+            self.0.push(Violation { target: target.into(), rule });
         }
+        self
+    }
+
+    /// Rules for a member of this name: their targets are members of it.
+    pub fn within(&mut self, member: &str, rules: impl FnOnce(&mut Self)) -> &mut Self {
+        let mut inner = Self::default();
+        rules(&mut inner);
+        let named = inner.0.into_iter().map(|Violation { target, rule }| {
+            let target = Cow::Owned(format!("{member}.{target}"));
+            Violation { target, rule }
+        });
+        self.0.extend(named);
         self
     }
 

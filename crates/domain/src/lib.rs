@@ -46,6 +46,7 @@ pub mod challenge;
 pub mod claims;
 pub mod client_jwt;
 pub mod client_key;
+pub mod condition;
 pub mod device;
 pub mod device_code;
 pub mod dpop;

@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     pub no_devices_mode: NoDevicesMode,
     /// Whether an earlier step of this flow has authenticated the user.
     pub authenticated: bool,
+    /// Whether a back end vouches for the user, and nobody is signed on.
+    pub vouched: bool,
     /// The device on which the user has approved the authentication code of this flow.
     pub scanned: Option<Id<Device>>,
     /// What the session that the flow goes on has proved of the user.
@@ -137,7 +139,7 @@ pub enum Reason {
 #[must_use]
 pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
     let locked = is_locked_out(facts.policy, facts.user, now);
-    if locked || !facts.user.enabled {
+    if locked || is_disabled(facts.policy, facts.user, facts.vouched) {
         return Decision::Block(Reason::UserLocked);
     }
     if !facts.user.mfa_enabled {
@@ -171,6 +173,14 @@ fn is_passed_by_code(facts: Facts<'_>, now: Timestamp) -> bool {
 #[must_use]
 pub fn is_locked_out(policy: &MfaPolicy, user: &User, now: Timestamp) -> bool {
     user.mfa_lockout.locked_until(now).is_some() && !policy.ignore_user_lock
+}
+
+/// Whether an administrator bars the user under this policy, by disabling or locking. Some back ends may go on with users who are
+/// disabled; nobody signs on as one.
+#[must_use]
+pub const fn is_disabled(policy: &MfaPolicy, user: &User, vouched: bool) -> bool {
+    let disabled = !user.enabled && (policy.block_disabled_users || !vouched);
+    disabled || user.locked_at.is_some()
 }
 
 /// The step passed by the phone on which the user signs in, or nothing if it does not come to that.

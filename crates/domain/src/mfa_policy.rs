@@ -1,5 +1,7 @@
 //! MFA policies: which methods count, and how each native application behaves.
 
+pub mod method;
+
 use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +33,20 @@ pub struct MfaPolicy {
     pub ignore_user_lock: bool,
     /// Refuses users whose MFA is disabled; otherwise they count as users without a device.
     pub block_users_with_disabled_mfa: bool,
+    /// Refuses disabled users also where a back end vouches for them. Nobody else who is disabled comes as far as an MFA step.
+    #[serde(default = "yes")]
+    pub block_disabled_users: bool,
+    /// The last body that the platform API was told it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Native applications as a method.
@@ -136,7 +148,53 @@ pub enum DeviceSelection {
     AlwaysDisplayDevices,
 }
 
+impl Mobile {
+    /// Wrong passcodes that lock a device if nobody says otherwise.
+    pub const PASSCODE_LIMIT: Limit = Limit { failures: 3, lock_seconds: 120 };
+}
+
+impl MobileApplication {
+    /// One that is listed, and for which nothing is switched on.
+    #[must_use]
+    pub fn new(application: Id<Application>) -> Self {
+        Self {
+            application,
+            passcode_enabled: false,
+            device_authorization: None,
+            auto_enrollment: false,
+            pairing_disabled: false,
+            pairing_key_life_seconds: DEFAULT_PAIRING_KEY_LIFE_SECONDS,
+            push: PushRules::default(),
+            codes: CodeRules::default(),
+        }
+    }
+}
+
 impl MfaPolicy {
+    /// One that accepts native applications, and lists none.
+    #[must_use]
+    pub fn new(
+        (id, environment): (Id<Self>, Id<Environment>),
+        name: String,
+        now: Timestamp,
+    ) -> Self {
+        let passcode_limit = Mobile::PASSCODE_LIMIT;
+        Self {
+            id,
+            environment,
+            name,
+            default: false,
+            mobile: Mobile { enabled: true, passcode_limit, applications: Vec::new() },
+            device_selection: DeviceSelection::DefaultToFirst,
+            ignore_user_lock: false,
+            block_users_with_disabled_mfa: false,
+            block_disabled_users: true,
+            told: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// How an application behaves under this policy, if it counts.
     #[must_use]
     pub fn application(&self, id: Id<Application>) -> Option<&MobileApplication> {

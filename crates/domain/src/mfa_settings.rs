@@ -1,6 +1,6 @@
 //! MFA settings: what holds for all users of an environment.
 
-use countersign_protocol::pairing_key::KeyFormat;
+use countersign_protocol::{pairing_key::KeyFormat, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,7 +21,16 @@ pub struct MfaSettings {
     pub lockout: Option<Limit>,
     /// Whether new users may pass MFA steps with devices.
     pub new_users_mfa_enabled: bool,
+    /// The last body that the platform API was told them by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
+    /// When they last changed; none: they are the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
 }
+
+/// The length of a lock that ends only when an administrator ends it: more than a hundred years.
+pub const UNTIL_UNLOCKED: u32 = u32::MAX;
 
 impl Default for MfaSettings {
     fn default() -> Self {
@@ -32,6 +41,8 @@ impl Default for MfaSettings {
             pairing_key_format: KeyFormat::default(),
             lockout,
             new_users_mfa_enabled: true,
+            told: None,
+            updated_at: None,
         }
     }
 }
@@ -43,7 +54,9 @@ impl MfaSettings {
         check.range(self.max_allowed_devices.into(), "pairing.max_allowed_devices", 1, 15);
         if let Some(lockout) = self.lockout {
             check.range(lockout.failures.into(), "lockout.failures", 1, 100);
-            check.range(lockout.lock_seconds.into(), "lockout.lock_seconds", 1, 86_400);
+            if lockout.lock_seconds != UNTIL_UNLOCKED {
+                check.range(lockout.lock_seconds.into(), "lockout.lock_seconds", 1, 86_400);
+            }
         }
         check.finish()
     }
@@ -74,6 +87,7 @@ mod tests {
                 (|m| m.lockout = Some(locking(0, 600)), "lockout.failures must be from 1 to 100"),
                 (|m| m.lockout = Some(locking(101, 600)), "lockout.failures must be from 1 to 100"),
                 (|m| m.lockout = Some(locking(100, 86_400)), ""),
+                (|m| m.lockout = Some(locking(1, UNTIL_UNLOCKED)), ""),
                 (
                     |m| m.lockout = Some(locking(1, 0)),
                     "lockout.lock_seconds must be from 1 to 86400",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application,
+    condition::Condition,
     environment::Environment,
     id::Id,
     invalid::{Check, Invalid, Rule},
@@ -22,8 +23,14 @@ pub struct SignOnPolicy {
     pub name: String,
     /// Whether applications without an assignment use it; one in each environment.
     pub default: bool,
-    /// The steps, by ascending priority.
+    /// For administrators, at most 1,024 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The steps, by ascending priority. A policy without any lets nobody in.
     pub actions: Vec<Action>,
+    /// The last body that the platform API was told it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -35,11 +42,25 @@ pub struct SignOnPolicy {
 pub struct Action {
     /// Its id.
     pub id: Id<Action>,
-    /// Its place: ascending, 1 or more.
+    /// Its place: ascending, 1 or more. Of two with the same, the older comes first.
     pub priority: u16,
     /// What is done.
     #[serde(flatten)]
     pub kind: ActionKind,
+    /// When it is done; none: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+    /// The last body that the platform API was told it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
+}
+
+impl Action {
+    /// One that is always done.
+    #[must_use]
+    pub const fn new(id: Id<Self>, priority: u16, kind: ActionKind) -> Self {
+        Self { id, priority, kind, condition: None, told: None }
+    }
 }
 
 /// What a step does.
@@ -85,7 +106,37 @@ pub struct SignOnPolicyAssignment {
     pub priority: u16,
 }
 
+/// The most bytes of what is kept of an action for others: each sign-on reads them.
+const MAX_KEPT: usize = 8 * 1_024;
+
+impl SignOnPolicyAssignment {
+    /// The rules for what an administrator may store.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        Check::default().range(self.priority.into(), "priority", 1, 1_000).finish()
+    }
+}
+
 impl SignOnPolicy {
+    /// One without actions.
+    #[must_use]
+    pub const fn new(
+        (id, environment): (Id<Self>, Id<Environment>),
+        name: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            environment,
+            name,
+            default: false,
+            description: None,
+            actions: Vec::new(),
+            told: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// The rules for what an administrator may store.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
@@ -94,7 +145,10 @@ impl SignOnPolicy {
         let named = plain || (self.name.contains(':') && url::Url::parse(&self.name).is_ok());
         let form = "letters, digits, '_', '.', ' ' and '-', or an absolute URI";
         check.require(named, "name", Rule::Form { form });
-        check.require(!self.actions.is_empty(), "actions", Rule::Required);
+        check.optional_prose(self.description.as_deref(), "description", 1_024);
+        let form = "false as long as the policy has no actions";
+        let is_fit = !self.default || !self.actions.is_empty();
+        check.require(is_fit, "default", Rule::Form { form });
         check.require(
             self.actions.len() <= 20,
             "actions",
@@ -103,10 +157,18 @@ impl SignOnPolicy {
         let mut last = 0;
         for action in &self.actions {
             check.range(action.priority.into(), "actions.priority", 1, 1_000);
-            let form = "distinct and ascending";
-            check.require(action.priority > last, "actions.priority", Rule::Form { form });
+            let form = "ascending";
+            check.require(action.priority >= last, "actions.priority", Rule::Form { form });
             last = action.priority;
+            let kept = action.told.as_ref().map_or(0, String::len);
+            let short = kept <= MAX_KEPT;
+            check.require(short, "actions", Rule::TooLong { max: MAX_KEPT });
         }
+        // Nobody is known then, except by a session.
+        let first = self.actions.first().and_then(|action| action.condition.as_ref());
+        let is_open = first.is_none_or(|condition| !condition.mentions_user());
+        let form = "without the user in the first action";
+        check.require(is_open, "actions.condition", Rule::Form { form });
         check.finish()
     }
 }
@@ -116,8 +178,13 @@ mod tests {
     use super::*;
     use crate::fixture::{assert_told, id, sign_on_policy};
 
+    fn about_user() -> Option<Condition> {
+        let condition = serde_json::json!({ "value": "${user.username}", "equals": "ann" });
+        Some(Condition::parse(&condition).unwrap())
+    }
+
     fn logins(priorities: impl IntoIterator<Item = u16>) -> Vec<Action> {
-        let login = |priority| Action { id: id(1), priority, kind: ActionKind::Login };
+        let login = |priority| Action::new(id(1), priority, ActionKind::Login);
         priorities.into_iter().map(login).collect()
     }
 
@@ -143,16 +210,26 @@ mod tests {
                     |s| s.name = "http://".to_owned(),
                     "name must be letters, digits, '_', '.', ' ' and '-', or an absolute URI",
                 ),
-                (|s| s.actions = Vec::new(), "actions must be given"),
+                (
+                    |s| s.actions = Vec::new(),
+                    "default must be false as long as the policy has no actions",
+                ),
+                (|s| (s.actions, s.default) = (Vec::new(), false), ""),
+                (
+                    |s| s.actions[0].condition = about_user(),
+                    "actions.condition must be without the user in the first action",
+                ),
+                (|s| s.actions[1].condition = about_user(), ""),
+                (
+                    |s| s.actions[1].told = Some("x".repeat(8 * 1_024 + 1)),
+                    "actions must have at most 8192 characters",
+                ),
                 (|s| s.actions = logins(1..=20), ""),
                 (|s| s.actions = logins(1..=21), "actions must be a list of at most 20"),
-                (|s| s.actions = logins([1, 1]), "actions.priority must be distinct and ascending"),
-                (|s| s.actions = logins([2, 1]), "actions.priority must be distinct and ascending"),
+                (|s| s.actions = logins([1, 1]), ""),
+                (|s| s.actions = logins([2, 1]), "actions.priority must be ascending"),
                 (|s| s.actions = logins([1_001]), "actions.priority must be from 1 to 1000"),
-                (
-                    |s| s.actions = logins([0]),
-                    "actions.priority must be from 1 to 1000; actions.priority must be distinct and ascending",
-                ),
+                (|s| s.actions = logins([0]), "actions.priority must be from 1 to 1000"),
             ],
         );
     }

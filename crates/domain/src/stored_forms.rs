@@ -448,6 +448,7 @@ fn the_reasons_of_failures_are_stored_as_ever() {
     let failures = reasons.map(Failure::Mfa).into_iter().chain([
         Failure::Cancelled,
         Failure::OtherUser,
+        Failure::NoSteps,
         Failure::MissingClaim { place: 0 },
     ]);
     insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());

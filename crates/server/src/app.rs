@@ -49,6 +49,8 @@ mod issue_tokens;
 mod list_audit;
 mod list_challenges;
 mod lockout;
+mod mfa_policy;
+mod mfa_settings;
 mod mobile_payload;
 mod open_account;
 mod origin;
@@ -76,6 +78,8 @@ mod seal_audit;
 mod send_logout_token;
 mod session;
 mod sign_off;
+mod sign_on_policy;
+mod sign_on_policy_assignment;
 mod start_device_authentication;
 mod start_flow;
 mod unpair_device;
@@ -119,7 +123,7 @@ pub(crate) use self::realms::MAC;
 pub use self::{
     access_token::AccessToken,
     add_own_device::AddOwnDeviceError,
-    administer::{AdministerError, NewMfaPolicy, NewSignOnPolicy},
+    administer::AdministerError,
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
     advance_flow::{AdvanceError, AdvanceFlow, Choice},
     answer_challenge::AnswerError,
@@ -153,6 +157,7 @@ pub use self::{
     issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
     list_audit::{AuditPage, AuditQuery},
+    mfa_policy::NewMfaPolicy,
     open_account::{OpenAccount, OpenAccountError},
     origin::Origin,
     pair_installation::PairError,
@@ -169,6 +174,7 @@ pub use self::{
     revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
     sign_off::{SignOff, SignOffError, SignedOff},
+    sign_on_policy::NewSignOnPolicy,
     start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},
     start_flow::{StartError, StartFlow, Started},
     user_password::{PasswordState, TryPasswordError},

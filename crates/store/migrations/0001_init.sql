@@ -146,8 +146,11 @@ CREATE TABLE sign_on_policy_assignments (
     application_id BYTEA NOT NULL REFERENCES applications (id),
     sign_on_policy_id BYTEA NOT NULL REFERENCES sign_on_policies (id),
     priority BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
     UNIQUE (application_id, sign_on_policy_id)
 );
+CREATE INDEX sign_on_policy_assignments_by_policy ON sign_on_policy_assignments (sign_on_policy_id);
 
 -- One installation is paired at most once to one user.
 CREATE TABLE devices (

@@ -157,6 +157,12 @@ pub async fn swap<C: Configured>(
     tx.swap(C::TABLE.swap, &row).await
 }
 
+/// Makes sure that one is still there when this transaction is committed, for something that is to refer to it. It changes by
+/// nothing but its version, so that nobody can delete it who has not seen the reference.
+pub async fn hold<C: Configured>(tx: &mut Tx<'_>, held: &Versioned<C>) -> Result<(), StoreError> {
+    swap(tx, held, held).await
+}
+
 /// Deletes one that nobody has changed since it was read. Nothing may refer to it.
 pub async fn delete<C: Configured>(tx: &mut Tx<'_>, old: &Versioned<C>) -> Result<(), StoreError> {
     tx.swap(C::TABLE.delete, &[old.id().into(), old.version().into()]).await

@@ -55,6 +55,7 @@ pub mod role_assignment;
 pub mod sealed;
 pub mod session;
 pub mod sign_on_policy;
+pub mod sign_on_policy_assignment;
 pub mod signing_key;
 pub mod spent_jwt;
 pub mod spent_proof;
@@ -117,6 +118,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     revoked_token::STATEMENTS,
     role_assignment::STATEMENTS,
     sign_on_policy::STATEMENTS,
+    sign_on_policy_assignment::STATEMENTS,
     signing_key::STATEMENTS,
     spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,

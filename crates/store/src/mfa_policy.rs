@@ -2,7 +2,7 @@
 
 use countersign_domain::{environment::Environment, id::Id, mfa_policy::MfaPolicy};
 
-pub use crate::configured::{insert, load, load_default, swap};
+pub use crate::configured::{insert, load, load_default};
 use crate::{
     Value,
     configured::{Configured, Defaulted, Table},

@@ -1,27 +1,40 @@
-//! Sign-on policies and their assignment to applications.
+//! Sign-on policies, and which of them an application uses.
 
 use countersign_domain::{
     application::Application,
     environment::Environment,
     id::Id,
-    sign_on_policy::{SignOnPolicy, SignOnPolicyAssignment},
+    mfa_policy::MfaPolicy,
+    sign_on_policy::{ActionKind, SignOnPolicy},
 };
 
-pub use crate::configured::{insert, load, load_default, swap};
+pub use crate::configured::{insert, load, load_default};
 use crate::{
     StoreError, Tx, Value, Versioned,
-    configured::{Configured, Defaulted, Table},
+    configured::{Configured, Defaulted, Range, Table, list},
     configured_table, default_of, document,
 };
 
 pub(crate) const STATEMENTS: &[&str] = &{
     let [insert, load, swap, delete, list, count] = SignOnPolicy::TABLE.statements();
     let default = SignOnPolicy::LOAD_DEFAULT;
-    [insert, load, swap, delete, list, count, default, ASSIGN, LOAD_ASSIGNED, FIND_ASSIGNED, FORGET]
+    [
+        insert,
+        load,
+        swap,
+        delete,
+        list,
+        count,
+        default,
+        LOAD_ASSIGNED,
+        FIND_ASSIGNED,
+        IS_ASSIGNED,
+        FORGET,
+    ]
 };
 
-const ASSIGN: &str = "INSERT INTO sign_on_policy_assignments \
-     (id, environment_id, application_id, sign_on_policy_id, priority) VALUES ($1, $2, $3, $4, $5)";
+const IS_ASSIGNED: &str =
+    "SELECT 1 FROM sign_on_policy_assignments WHERE sign_on_policy_id = $1 LIMIT 1";
 const LOAD_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assignments a \
      JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
      WHERE a.application_id = $1 ORDER BY a.priority, a.id LIMIT 1";
@@ -58,19 +71,32 @@ impl Defaulted for SignOnPolicy {
     const LOAD_DEFAULT: &'static str = default_of!("sign_on_policies");
 }
 
-/// Adds an assignment. One application has one policy at most once.
-pub async fn assign(
+/// Whether an application uses it.
+pub async fn is_assigned(tx: &mut Tx<'_>, id: Id<SignOnPolicy>) -> Result<bool, StoreError> {
+    Ok(tx.query_one(IS_ASSIGNED, &[id.into()]).await?.is_some())
+}
+
+/// Whether an action of a policy names an MFA policy. An environment has few policies, and all are looked at.
+pub async fn uses_mfa_policy(
     tx: &mut Tx<'_>,
-    assignment: &SignOnPolicyAssignment,
-) -> Result<(), StoreError> {
-    let params = [
-        assignment.id.into(),
-        assignment.environment.into(),
-        assignment.application.into(),
-        assignment.sign_on_policy.into(),
-        i64::from(assignment.priority).into(),
-    ];
-    tx.execute(ASSIGN, &params).await.map(drop)
+    environment: Id<Environment>,
+    id: Id<MfaPolicy>,
+) -> Result<bool, StoreError> {
+    let names = |policy: &SignOnPolicy| {
+        policy.actions.iter().any(|action| match action.kind {
+            ActionKind::MultiFactorAuthentication { mfa_policy, .. } => mfa_policy == Some(id),
+            ActionKind::Login | ActionKind::IdentifierFirst => false,
+        })
+    };
+    let mut after = None;
+    loop {
+        let part = list::<SignOnPolicy>(tx, environment, Range { after, limit: 100 }).await?;
+        if part.iter().any(|policy| names(policy)) {
+            return Ok(true);
+        }
+        let Some(last) = part.last() else { return Ok(false) };
+        after = Some(last.id);
+    }
 }
 
 /// Takes all policies from an application that is to be deleted.

@@ -2,9 +2,7 @@
 
 use countersign_protocol::time::Timestamp;
 
-use super::{
-    Ask, Effect, Event, Failure, Flow, Identity, Known, Method, Plan, Refusal, State, Step,
-};
+use super::{Ask, Effect, Event, Failure, Identity, Known, Method, Plan, Refusal, State, Step};
 use crate::{
     audit,
     authentication_code::{AuthenticationCode, Candidate},
@@ -20,9 +18,12 @@ use crate::{
 /// How a flow begins. What the session has proved is not asked for again; each MFA step is decided anew all the same.
 #[must_use]
 pub fn begin(plan: Plan<'_>, known: Known) -> Step {
+    if plan.actions.is_empty() {
+        return failed(None, Failure::NoSteps);
+    }
     match known {
-        Known::Nobody => Step::to(Flow::first(plan.actions)),
-        Known::Named { user, username } => identified(plan, 0, username, Some(user)),
+        Known::Nobody => Step::to(first(plan)),
+        Known::Named { user, username } => identified(plan, first_step(plan), username, Some(user)),
         Known::Proved(identity) => next(plan, 0, identity),
     }
 }
@@ -37,7 +38,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
         State::Identifier { step } => match event {
             Event::Identified { username, user } => Ok(identified(plan, *step, username, user)),
             Event::CodeShown { code } => Ok(shown(*step, code)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Reset => Ok(Step::to(first(plan))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::PasswordAccepted { .. }
             | Event::CodeApproved { .. }
@@ -55,7 +56,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 Ok(password_accepted(plan, *step, identity, must_change))
             }
             Event::CodeShown { code } => Ok(shown(*step, code)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Reset => Ok(Step::to(first(plan))),
             Event::Cancelled => Ok(cancelled(None)),
             Event::Identified { .. }
             | Event::CodeApproved { .. }
@@ -76,7 +77,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
             Event::PasswordAccepted { .. } => Err(Refusal::OtherUser),
             // What is proved already is of a user, and a phone could vouch for another one.
             Event::CodeShown { code } if proved.is_none() => Ok(shown(*step, code)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Reset => Ok(Step::to(first(plan))),
             Event::Cancelled => Ok(cancelled(*expected)),
             Event::Identified { .. }
             | Event::CodeShown { .. }
@@ -94,7 +95,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 Ok(code_approved(plan, *step, by, now))
             }
             Event::CodeShown { code: new } => Ok(shown(*step, new).withdrawing_code(*code)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing_code(*code)),
+            Event::Reset => Ok(Step::to(first(plan)).withdrawing_code(*code)),
             Event::Cancelled => Ok(cancelled(None).withdrawing_code(*code)),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
@@ -114,7 +115,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 changed.effects.insert(0, Effect::audit(audit::Action::PasswordReset, None));
                 Ok(changed)
             }
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Reset => Ok(Step::to(first(plan))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
@@ -147,7 +148,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
         },
         State::DeviceSelection { step, identity } => match event {
             Event::DeviceChosen { device, ask } => Ok(asked(*step, identity, device, ask, now)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+            Event::Reset => Ok(Step::to(first(plan))),
             Event::Cancelled => Ok(cancelled(Some(identity.user))),
             Event::AnotherDevice
             | Event::Identified { .. }
@@ -178,7 +179,7 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
                 verification_ended(plan, state, outcome, now)
             }
             Event::DeviceLost => Ok(deciding(*step, identity).withdrawing(*challenge)),
-            Event::Reset => Ok(Step::to(Flow::first(plan.actions)).withdrawing(*challenge)),
+            Event::Reset => Ok(Step::to(first(plan)).withdrawing(*challenge)),
             Event::Cancelled => Ok(cancelled(Some(identity.user)).withdrawing(*challenge)),
             Event::Identified { .. }
             | Event::PasswordAccepted { .. }
@@ -209,6 +210,24 @@ pub fn apply(plan: Plan<'_>, state: &State, event: Event, now: Timestamp) -> Res
     }
 }
 
+/// The first step that runs while nobody is known. Somebody must prove something, so where none does, it is the very first.
+fn first_step(plan: Plan<'_>) -> usize {
+    let runs = |step: &usize| plan.judge.is_none_or(|judge| judge.runs(*step, None));
+    (0..plan.actions.len()).find(runs).unwrap_or(0)
+}
+
+/// How a flow begins when nothing is known of the person.
+pub(super) fn first(plan: Plan<'_>) -> State {
+    let step = first_step(plan);
+    match plan.actions.get(step) {
+        Some(ActionKind::Login) | None => State::Login { step },
+        // Before a device can be asked for, it must be known whose.
+        Some(ActionKind::IdentifierFirst | ActionKind::MultiFactorAuthentication { .. }) => {
+            State::Identifier { step }
+        }
+    }
+}
+
 /// What a person can do who is asked for a device, by whatever way.
 fn device_step(
     plan: Plan<'_>,
@@ -226,7 +245,7 @@ fn device_step(
             Ok(Step::to(State::DeviceSelection { step, identity: identity.clone() }))
         }
         Event::DeviceLost => Ok(deciding(step, identity)),
-        Event::Reset => Ok(Step::to(Flow::first(plan.actions))),
+        Event::Reset => Ok(Step::to(first(plan))),
         Event::Cancelled => Ok(cancelled(Some(identity.user))),
         Event::Identified { .. }
         | Event::PasswordAccepted { .. }
@@ -322,7 +341,8 @@ fn shown(step: usize, code: Id<AuthenticationCode>) -> Step {
 /// The phone and whom it has verified take the place of a user name and a password. An MFA step is decided.
 fn code_approved(plan: Plan<'_>, step: usize, by: Candidate, now: Timestamp) -> Step {
     let identity = Identity::named(by.user).proved(Method::Swk, now).proved(Method::User, now);
-    let identity = Identity { scanned: Some(by.device), ..identity };
+    let (scanned, signed_on_at) = (Some(by.device), Some(now));
+    let identity = Identity { scanned, signed_on_at, ..identity };
     next(plan, step, identity)
 }
 
@@ -369,9 +389,15 @@ fn password_accepted(plan: Plan<'_>, step: usize, identity: Identity, must_chang
 fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
     let rest = plan.actions.iter().enumerate().skip(step);
     for (step, action) in rest {
+        let judge = plan.judge;
+        if judge.is_some_and(|judge| !judge.runs(step, Some(identity.user))) {
+            continue;
+        }
+        let renews = judge.is_some_and(|judge| judge.renews(step, &identity));
         match action {
             // The user is known and has given a password, or what takes its place.
-            ActionKind::Login | ActionKind::IdentifierFirst if identity.has_signed_on() => {}
+            ActionKind::Login | ActionKind::IdentifierFirst
+                if identity.has_signed_on() && !renews => {}
             ActionKind::Login | ActionKind::IdentifierFirst => {
                 let (username, user) = (String::new(), Some(identity.user));
                 return Step::to(State::Password { step, username, user, proved: Some(identity) });
@@ -383,6 +409,10 @@ fn next(plan: Plan<'_>, step: usize, identity: Identity) -> Step {
     }
     if plan.user.is_some_and(|user| user != identity.user) {
         return failed(Some(identity.user), Failure::OtherUser);
+    }
+    // Steps that do not run prove nothing.
+    if identity.authenticated_at.is_none() {
+        return failed(Some(identity.user), Failure::Mfa(Reason::NoUsableDevice));
     }
     let allowed = Effect::audit(audit::Action::AccessAllowed, None);
     Step { state: State::Completed { identity }, effects: vec![allowed, Effect::IssueGrant] }

@@ -23,7 +23,7 @@ struct Taken {
 }
 
 fn plan(actions: &[ActionKind]) -> Plan<'_> {
-    Plan { actions, user: None }
+    Plan { actions, user: None, judge: None }
 }
 
 impl Run {
@@ -425,7 +425,7 @@ fn the_word_of_an_application_does_not_stand_in_for_a_password() {
 #[test]
 fn a_flow_that_is_for_one_user_does_not_complete_for_another() {
     let actions = [ActionKind::Login];
-    let plan = Plan { actions: &actions, user: Some(id(1)) };
+    let plan = Plan { actions: &actions, user: Some(id(1)), judge: None };
     let named = Known::Named { user: id(1), username: "ann".to_owned() };
     let begun = begin(plan, named).state;
     let accepted = |user| Event::PasswordAccepted { user, must_change: false };

@@ -93,6 +93,7 @@ impl Scene {
                 policy: &self.policy,
                 no_devices_mode: self.no_devices_mode,
                 authenticated: self.authenticated,
+                vouched: false,
                 scanned: self.scanned,
                 resumed: self.resumed.as_ref(),
                 application: &self.application,

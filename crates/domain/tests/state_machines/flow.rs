@@ -152,7 +152,7 @@ fn decisions() -> Samples<Decision> {
 }
 
 fn answer(run: &Run, event: &Event) -> Answer {
-    let plan = Plan { actions: run.actions, user: None };
+    let plan = Plan { actions: run.actions, user: None, judge: None };
     match apply(plan, &run.state, event.clone(), NOW) {
         Ok(step) => Answer::step(&run.state, &step.state, step.effects.iter().map(told).collect()),
         Err(refusal) => Answer::refusal(&refusal),

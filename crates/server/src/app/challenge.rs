@@ -23,8 +23,8 @@ use countersign_protocol::{
     challenge::Origin, jwk::Thumbprint, mobile_payload::PushService, time::Timestamp,
 };
 use countersign_store::{
-    StoreError, Topic, Tx, Versioned, application, challenge, device, mfa_policy, push_limit, user,
-    wakes,
+    StoreError, Topic, Tx, Versioned, application, challenge, device, flow as flows, mfa_policy,
+    push_limit, user, wakes,
 };
 
 use super::{
@@ -317,7 +317,12 @@ pub(super) async fn may_answer(
         return Ok(false);
     };
     let locked = mfa::is_locked_out(&policy, &user, call.now);
-    Ok(device.is_usable(call.now) && user.may_sign_in() && user.mfa_enabled && !locked)
+    let disabled = !user.may_sign_in() && {
+        let flow = flows::load(tx, challenge.environment, challenge.flow, call.now).await?;
+        let vouched = flow.is_some_and(|flow| flow.request.answer == Answer::Worker);
+        mfa::is_disabled(&policy, &user, vouched)
+    };
+    Ok(device.is_usable(call.now) && !disabled && user.mfa_enabled && !locked)
 }
 
 /// The flow that waits goes on, if it still waits for this.

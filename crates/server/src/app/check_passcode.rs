@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     application::Mobile,
     audit,
+    authorization::Answer,
     device::{self as devices, Device, Effect, Event as DeviceEvent},
     flow::{Event, Flow, State},
     mfa,
@@ -153,8 +154,11 @@ impl Check {
         }
         let mobile = mobile.filter(|_| counts);
         let user = user::load(tx, flow.environment, device.user).await?;
-        let user = user
-            .filter(|user| user.may_sign_in() && !mfa::is_locked_out(&policy, user, self.call.now));
+        let vouched = flow.request.answer == Answer::Worker;
+        let user = user.filter(|user| {
+            !mfa::is_disabled(&policy, user, vouched)
+                && !mfa::is_locked_out(&policy, user, self.call.now)
+        });
         let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
         else {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;

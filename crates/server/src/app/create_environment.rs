@@ -7,8 +7,7 @@ use countersign_domain::{
     audit::{Action as Told, Event},
     environment::{self, Environment},
     id::Id,
-    lockout::Limit,
-    mfa_policy::{DeviceSelection, MfaPolicy, Mobile},
+    mfa_policy::MfaPolicy,
     population::Population,
     sealed::Sealed,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
@@ -135,35 +134,18 @@ impl Defaults {
             created_at: now,
             updated_at: now,
         };
-        let mfa_policy = MfaPolicy {
-            id: call.new_id(),
-            environment,
-            name: "Default MFA Policy".to_owned(),
-            default: true,
-            mobile: Mobile {
-                enabled: true,
-                passcode_limit: Limit { failures: 3, lock_seconds: 120 },
-                applications: Vec::new(),
-            },
-            device_selection: DeviceSelection::DefaultToFirst,
-            ignore_user_lock: false,
-            block_users_with_disabled_mfa: false,
-            created_at: now,
-            updated_at: now,
-        };
+        let name = "Default MFA Policy".to_owned();
+        let blank = MfaPolicy::new((call.new_id(), environment), name, now);
+        let mfa_policy = MfaPolicy { default: true, ..blank };
         let login = ActionKind::Login;
         let mfa = ActionKind::MultiFactorAuthentication {
             mfa_policy: None,
             no_devices_mode: NoDevicesMode::Block,
         };
-        let policy = |name: &str, default, kinds: &[ActionKind]| SignOnPolicy {
-            id: call.new_id(),
-            environment,
-            name: name.to_owned(),
-            default,
-            actions: actions(call, kinds),
-            created_at: now,
-            updated_at: now,
+        let policy = |name: &str, default, kinds: &[ActionKind]| {
+            let (id, name) = (call.new_id(), name.to_owned());
+            let blank = SignOnPolicy::new((id, environment), name, now);
+            SignOnPolicy { default, actions: actions(call, kinds), ..blank }
         };
         let single = policy("Single_Factor", true, &[login]);
         let multi = policy("Multi_Factor", false, &[login, mfa]);
@@ -199,10 +181,8 @@ fn own_account(call: &Call) -> Application {
 
 /// Steps in this order, with priorities from 1.
 pub(super) fn actions(call: &Call, kinds: &[ActionKind]) -> Vec<Action> {
-    let action = |(priority, kind): (u16, &ActionKind)| Action {
-        id: Id::new(call.now, call.entropy.as_ref()),
-        priority,
-        kind: *kind,
+    let action = |(priority, kind): (u16, &ActionKind)| {
+        Action::new(Id::new(call.now, call.entropy.as_ref()), priority, *kind)
     };
     (1..).zip(kinds).map(action).collect()
 }

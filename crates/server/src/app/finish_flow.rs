@@ -172,9 +172,10 @@ impl Realm {
                 let error = match why {
                     // OIDC Core, section 3.1.2.1, of `id_token_hint`.
                     Failure::OtherUser => ErrorCode::LoginRequired,
-                    Failure::Cancelled | Failure::Mfa(_) | Failure::MissingClaim { .. } => {
-                        ErrorCode::AccessDenied
-                    }
+                    Failure::Cancelled
+                    | Failure::NoSteps
+                    | Failure::Mfa(_)
+                    | Failure::MissingClaim { .. } => ErrorCode::AccessDenied,
                 };
                 let description = describe(flow, why);
                 self.refusal(request.answer.clone(), state, error, &description)
@@ -233,6 +234,7 @@ pub fn describe(flow: &Flow, why: Failure) -> String {
             );
         }
         Failure::Cancelled => "the user cancelled",
+        Failure::NoSteps => "the sign-on policy of the application has no steps",
         Failure::OtherUser => "another user signed in than the one of id_token_hint",
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => "the user has no device that the MFA policy accepts",

@@ -94,6 +94,7 @@ impl Work for Open {
         let mut flow = new_flow(tx, call, &own, request, self.browser.clone()).await?;
         if confirms.is_some() {
             ask_for_a_device(&mut flow.actions);
+            flow.conditions = None;
         }
         let session = self.request.session.as_ref();
         let known = known(tx, (&self.realm, call), (session, None), &own, &mut flow).await?;

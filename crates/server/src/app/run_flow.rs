@@ -129,12 +129,19 @@ pub(super) async fn run(
     seen: &mut Seen,
 ) -> Result<(), RunError> {
     let notice = Notice::after(&event);
-    let mut next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
+    let who = match &event {
+        Event::PasswordAccepted { user, .. } => Some(*user),
+        Event::CodeApproved { by, .. } => Some(by.user),
+        _ => user_of(&flow.state),
+    };
+    let judged = judged(tx, flow, who, seen).await?;
+    let plan = flow.plan(judged.as_deref(), call.now);
+    let mut next = flow::apply(plan, &flow.state, event, call.now)?;
     let fails = matches!(next.state, State::Failed { .. });
     if let Some(identity) = waits_for_device(&flow.state).filter(|_| !fails)
         && is_outdated(tx, identity).await?
     {
-        next = flow::apply(flow.plan(), &flow.state, Event::Reset, call.now)?;
+        next = flow::apply(plan, &flow.state, Event::Reset, call.now)?;
     }
     flow.notice = notice;
     commit(tx, call, flow, next, seen).await?;
@@ -177,7 +184,13 @@ pub(super) async fn begin(
     known: Known,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
-    let first = flow::begin(flow.plan(), known);
+    let who = match &known {
+        Known::Nobody => None,
+        Known::Named { user, .. } => Some(*user),
+        Known::Proved(identity) => Some(identity.user),
+    };
+    let judged = judged(tx, flow, who, seen).await?;
+    let first = flow::begin(flow.plan(judged.as_deref(), call.now), known);
     commit(tx, call, flow, first, seen).await?;
     settle(tx, call, flow, seen).await
 }
@@ -229,7 +242,12 @@ async fn settle(
             // Another policy of a later flow may want more than what the device has shown once.
             scanned: identity.scanned.filter(|_| flow.resumed.is_none()),
             authenticated: identity.authenticated_at.is_some(),
-            resumed: flow.resumed.as_ref().filter(|resumed| resumed.user == identity.user),
+            vouched: flow.request.answer == Answer::Worker,
+            // A step that has a condition and runs is not passed by the session.
+            resumed: flow.resumed.as_ref().filter(|resumed| {
+                let condition = flow.conditions.as_ref().and_then(|all| all.of(*place));
+                resumed.user == identity.user && condition.is_none()
+            }),
             application: &scene.application,
             installation: flow.fresh_installation(call.now),
             user: &scene.user,
@@ -245,6 +263,20 @@ async fn settle(
         step(tx, call, flow, event, seen).await?;
     }
     Err(Fault::broken("a flow does not come to rest").into())
+}
+
+/// The user whom conditions of a flow are about. Costs nothing where none is about a user.
+async fn judged(
+    tx: &mut Tx<'_>,
+    flow: &Flow,
+    who: Option<Id<User>>,
+    seen: &mut Seen,
+) -> Result<Option<Box<User>>, StoreError> {
+    let mention_user = flow.conditions.as_ref().is_some_and(|all| all.mention_user());
+    let Some(who) = who.filter(|_| mention_user) else { return Ok(None) };
+    let user = Box::pin(seen.user(tx, flow, who)).await?;
+    seen.user.clone_from(&user);
+    Ok(user.map(Box::new))
 }
 
 /// A decision in words that are counted.
@@ -278,7 +310,8 @@ async fn step(
     event: Event,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
-    let next = flow::apply(flow.plan(), &flow.state, event, call.now)?;
+    let judged = judged(tx, flow, user_of(&flow.state), seen).await?;
+    let next = flow::apply(flow.plan(judged.as_deref(), call.now), &flow.state, event, call.now)?;
     commit(tx, call, flow, next, seen).await
 }
 

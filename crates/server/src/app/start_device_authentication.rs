@@ -181,6 +181,7 @@ impl Start {
             acr: policy.name.clone(),
             state: Flow::first(&actions),
             actions,
+            conditions: None,
             required_claims: Vec::new(),
             installation,
             session: None,

@@ -6,7 +6,7 @@ use countersign_domain::{
     application::Application,
     audit,
     authorization::{self, Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Refusal},
-    flow::{Flow, Identity, Known, State},
+    flow::{Conditions, Flow, Identity, Known, State},
     id::Id,
     installation::Installation,
     sign_on_policy::{ActionKind, SignOnPolicy},
@@ -162,9 +162,9 @@ impl Start {
         flow: &mut Flow,
         seen: &mut Seen,
     ) -> Result<(), StartError> {
-        let device_first =
-            matches!(flow.actions.first(), Some(ActionKind::MultiFactorAuthentication { .. }));
-        let State::Identifier { .. } = flow.state else { return Ok(()) };
+        let State::Identifier { step } = flow.state else { return Ok(()) };
+        let first = flow.actions.get(step);
+        let device_first = matches!(first, Some(ActionKind::MultiFactorAuthentication { .. }));
         let Some(username) = flow.request.login_hint.clone().filter(|_| device_first) else {
             return Ok(());
         };
@@ -265,6 +265,7 @@ pub(super) async fn new_flow(
 ) -> Result<Flow, Fault> {
     let policy = policy_of(tx, application, &request).await?;
     let actions: Vec<ActionKind> = policy.actions.iter().map(|action| action.kind).collect();
+    let conditions = conditions_of(call, &policy);
     let required = application.oidc.attributes.iter().filter(|attribute| attribute.required);
     let created = audit::Event::succeeded(audit::Action::FlowCreated);
     let id = call.new_id();
@@ -277,6 +278,7 @@ pub(super) async fn new_flow(
         request,
         acr: policy.name,
         actions,
+        conditions,
         required_claims: required.cloned().collect(),
         installation: None,
         session: None,
@@ -286,6 +288,16 @@ pub(super) async fn new_flow(
         updated_at: call.now,
         expires_at: Flow::expiry(call.now, call.now),
     })
+}
+
+/// When the steps of a policy run, if some of them do not always.
+fn conditions_of(call: &Call, policy: &SignOnPolicy) -> Option<Box<Conditions>> {
+    if policy.actions.iter().all(|action| action.condition.is_none()) {
+        return None;
+    }
+    let of_steps = policy.actions.iter().map(|action| action.condition.clone()).collect();
+    let remote = call.origin.source.as_ref().and_then(|source| source.address);
+    Some(Box::new(Conditions { of_steps, remote }))
 }
 
 /// The policy that the application prefers among those that it is assigned, else its first, else the default. A name that is

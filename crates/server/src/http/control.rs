@@ -170,7 +170,7 @@ impl From<AdministerError> for Refusal {
         let status = match error {
             AdministerError::Invalid(_) => StatusCode::BAD_REQUEST,
             AdministerError::NotFound => StatusCode::NOT_FOUND,
-            AdministerError::InUse { .. } => StatusCode::CONFLICT,
+            AdministerError::InUse { .. } | AdministerError::Kept { .. } => StatusCode::CONFLICT,
             AdministerError::Forbidden { .. } => StatusCode::FORBIDDEN,
             AdministerError::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -8,17 +8,21 @@ mod api;
 mod application;
 mod application_secret;
 mod attribute;
+mod duration;
 mod environment;
 mod group;
 mod hal;
 mod import;
 mod media;
+mod mfa_policy;
+mod mfa_settings;
 mod openapi;
 mod population;
 mod push_credentials;
 mod refusal;
 mod resource;
 mod role;
+mod sign_on_policy;
 mod user;
 mod user_password;
 
@@ -32,9 +36,11 @@ use axum::{
 use countersign_domain::{
     application::Application,
     group::Group,
+    mfa_policy::MfaPolicy,
     population::Population,
     push_credentials::PushCredentials,
     role::{Area, Permission},
+    sign_on_policy::{SignOnPolicy, SignOnPolicyAssignment},
     user::User,
 };
 
@@ -83,7 +89,67 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations/{id}",
     );
     let api = groups(users(environments(api)));
-    roles(applications(api))
+    sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))))
+}
+
+fn mfa_settings(api: Api) -> Api {
+    const PATH: &str = "/v1/environments/{environment}/mfaSettings";
+    let (read, manage) = (Permission::read(Area::Policies), Permission::manage(Area::Policies));
+    let replace = Operation::get(PATH, manage, "Replace: MFA settings").by(Method::PUT);
+    let reset = Operation::get(PATH, manage, "Make the MFA settings the defaults again");
+    api.route(
+        Operation::get(PATH, read, "Read: MFA settings").answers::<mfa_settings::View>(OK),
+        mfa_settings::read,
+    )
+    .route(
+        replace.takes::<mfa_settings::Body>(JSON).answers::<mfa_settings::View>(OK),
+        mfa_settings::replace,
+    )
+    .route(reset.by(Method::DELETE).answers_nothing(), mfa_settings::reset)
+}
+
+fn mfa_policies(api: Api) -> Api {
+    const LIST: &str = "/v1/environments/{environment}/deviceAuthenticationPolicies";
+    api.resource_by::<MfaPolicy, _, _>(
+        LIST,
+        "/v1/environments/{environment}/deviceAuthenticationPolicies/{id}",
+        (mfa_policy::create, resource::replace::<MfaPolicy>),
+    )
+}
+
+fn sign_on_policies(api: Api) -> Api {
+    use sign_on_policy::action;
+    const LIST: &str = "/v1/environments/{environment}/signOnPolicies/{policy}/actions";
+    const ONE: &str = "/v1/environments/{environment}/signOnPolicies/{policy}/actions/{id}";
+    let (read, manage) = (Permission::read(Area::Policies), Permission::manage(Area::Policies));
+    let api = api
+        .resource::<SignOnPolicy>(
+            "/v1/environments/{environment}/signOnPolicies",
+            "/v1/environments/{environment}/signOnPolicies/{id}",
+        )
+        .resource::<SignOnPolicyAssignment>(
+            "/v1/environments/{environment}/applications/{application}/signOnPolicyAssignments",
+            "/v1/environments/{environment}/applications/{application}/signOnPolicyAssignments/{id}",
+        );
+    let all = Operation::get(LIST, read, "List: action of a sign-on policy");
+    let create = Operation::get(LIST, manage, "Create: action of a sign-on policy");
+    let one = Operation::get(ONE, read, "Read: action of a sign-on policy");
+    let replace = Operation::get(ONE, manage, "Replace: action of a sign-on policy");
+    let delete = Operation::get(ONE, manage, "Delete: action of a sign-on policy");
+    api.route(all.answers::<Shown<action::Body>>(OK), action::list)
+        .route(
+            create
+                .by(Method::POST)
+                .takes::<action::Body>(JSON)
+                .answers::<Shown<action::Body>>(CREATED),
+            action::create,
+        )
+        .route(one.answers::<Shown<action::Body>>(OK), action::read)
+        .route(
+            replace.by(Method::PUT).takes::<action::Body>(JSON).answers::<Shown<action::Body>>(OK),
+            action::replace,
+        )
+        .route(delete.by(Method::DELETE).answers_nothing(), action::delete)
 }
 
 fn applications(api: Api) -> Api {

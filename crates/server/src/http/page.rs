@@ -258,6 +258,8 @@ pub enum FailureText {
     Cancelled,
     /// The application asked for somebody else.
     OtherUser,
+    /// The sign-on policy has no steps.
+    NoSteps,
     /// The user has no value for a claim that the application requires.
     MissingClaim,
 }
@@ -510,6 +512,9 @@ impl fmt::Display for FailureText {
             Self::PushesStopped => {
                 "Your phone was asked several times without a yes, so it is not asked for a while. \
                  Wait a little, then start again."
+            }
+            Self::NoSteps => {
+                "This application cannot sign anybody in at the moment. Please tell the people who run it."
             }
             Self::OtherUser => {
                 "The application asked for another user. Start again and sign in as that one."

@@ -112,6 +112,7 @@ const fn error_code(why: Failure) -> &'static str {
     match why {
         Failure::Cancelled => "CANCELLED",
         Failure::OtherUser => "OTHER_USER",
+        Failure::NoSteps => "NO_STEPS",
         Failure::MissingClaim { .. } => "MISSING_CLAIM",
         Failure::Mfa(reason) => reason_code(reason),
     }

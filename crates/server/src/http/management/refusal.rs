@@ -78,7 +78,7 @@ impl From<AdministerError> for Refusal {
         match error {
             AdministerError::Invalid(invalid) => invalid.into(),
             AdministerError::NotFound => not_found().into(),
-            AdministerError::InUse { .. } => {
+            AdministerError::InUse { .. } | AdministerError::Kept { .. } => {
                 let detail = Detail::new("CONSTRAINT_VIOLATION", "id", message.clone());
                 Problem::request_failed(message).with(detail).into()
             }
@@ -128,9 +128,12 @@ impl Refusal {
 
 /// A broken rule, in the names of the wire.
 fn detail(violation: &Violation) -> Detail {
-    let target = wire_name(violation.target);
+    let target = wire_name(&violation.target);
     let told = violation.to_string();
-    let message = told.replacen(violation.target, &target, 1);
+    let mut message = told.replacen(&*violation.target, &target, 1);
+    if violation.target.ends_with("_seconds") && matches!(violation.rule, Rule::Range { .. }) {
+        message.push_str(" seconds");
+    }
     let (code, inner) = match &violation.rule {
         Rule::Required => ("REQUIRED_VALUE", None),
         Rule::TooLong { max } => ("INVALID_VALUE", Some(json!({ "maximumValue": max }))),
@@ -153,7 +156,7 @@ fn detail(violation: &Violation) -> Detail {
 
 /// A member as the wire names it. The domain's names are the wire's in snake case, except for a few.
 fn wire_name(target: &str) -> String {
-    const OTHER: [(&str, &str); 21] = [
+    const OTHER: &[(&str, &str)] = &[
         ("kind", "type"),
         ("mobile.passcode_step_seconds", "mobile.passcodeRefreshDuration.duration"),
         ("mobile.passcode_grace_steps", "mobile.passcodeGracePeriod"),
@@ -175,7 +178,29 @@ fn wire_name(target: &str) -> String {
         ("oidc.attributes.name", "name"),
         ("oidc.attributes.scopes", "oidcScopes"),
         ("oidc.attributes.value", "value"),
+        ("lockout.failures", "lockout.failureCount"),
+        ("lockout.lock_seconds", "lockout.durationSeconds"),
+        ("mobile.applications.push_timeout_seconds", "mobile.applications.pushTimeout"),
+        ("mobile.applications.pairing_key_life_seconds", "mobile.applications.pairingKeyLifetime"),
+        (
+            "mobile.applications.push_limit.period_seconds",
+            "mobile.applications.pushLimit.timePeriod",
+        ),
+        (
+            "mobile.applications.push_limit.lock_seconds",
+            "mobile.applications.pushLimit.lockDuration",
+        ),
+        ("remember_me.life_seconds", "rememberMe.web.lifeTime"),
+        ("actions.priority", "priority"),
+        ("actions.condition", "condition"),
+        ("actions.mfa_policy.id", "deviceAuthenticationPolicy.id"),
     ];
+    if let Some(method) = target.strip_suffix(".failure.cool_down_seconds") {
+        return format!("{}.failure.coolDown", wire_name(method));
+    }
+    if let Some(method) = target.strip_suffix(".otp.life_seconds") {
+        return format!("{}.otp.lifeTime", wire_name(method));
+    }
     if let Some((_, wire)) = OTHER.iter().find(|(domain, _)| *domain == target) {
         return (*wire).to_owned();
     }

@@ -124,7 +124,8 @@ fn presented<T: Resource>(shown: &T) -> Value {
     without_defaults(body, &told, &T::defaults(&T::blank(&new)))
 }
 
-fn without_defaults(body: Value, told: &Value, default: &Value) -> Value {
+/// A body without the members that are as by default and were not told.
+pub(super) fn without_defaults(body: Value, told: &Value, default: &Value) -> Value {
     match (body, told) {
         (Value::Object(members), Value::Object(told)) => {
             let kept = members.into_iter().filter_map(|(name, value)| {
@@ -210,6 +211,11 @@ pub(super) async fn list<T: Resource>(
         }
         Some(filter) => filtered::<T>(&app, owner, &wanted, filter).await?,
     };
+    // What is listed under an owner lives where the owner does.
+    let environment = administrator.environment()?;
+    if listed.items.iter().any(|item| item.environment() != environment) {
+        return Err(AdministerError::NotFound.into());
+    }
     let mut links = Links::from([link("self", address.list.clone())]);
     if let Some(last) = listed.next {
         links.extend([link("next", wanted.next(&address.list, last))]);

@@ -23,7 +23,7 @@ const ALL: Others = Others { push: true, passcode: true, device: true };
 
 const MEMBERS: &[(&str, &str)] = &[("code", "c0de"), ("state", "a\"b<c>")];
 
-const FAILURES: [FailureText; 12] = [
+const FAILURES: [FailureText; 13] = [
     FailureText::NoUsableDevice,
     FailureText::DeviceBlocked,
     FailureText::DeviceLocked,
@@ -35,6 +35,7 @@ const FAILURES: [FailureText; 12] = [
     FailureText::PushesStopped,
     FailureText::Cancelled,
     FailureText::OtherUser,
+    FailureText::NoSteps,
     FailureText::MissingClaim,
 ];
 

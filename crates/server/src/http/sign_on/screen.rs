@@ -203,6 +203,7 @@ const fn failure_text(why: Failure) -> FailureText {
     match why {
         Failure::Cancelled => FailureText::Cancelled,
         Failure::OtherUser => FailureText::OtherUser,
+        Failure::NoSteps => FailureText::NoSteps,
         Failure::MissingClaim { .. } => FailureText::MissingClaim,
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => FailureText::NoUsableDevice,

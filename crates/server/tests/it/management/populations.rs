@@ -14,6 +14,8 @@ on_both_engines!(
 
 async fn a_population_is_made_read_replaced_and_deleted(w: &mut World) {
     let admin = w.administrator().await;
+    // Later than the population that the environment began with.
+    w.advance(1);
     let told = json!({ "name": "Staff", "description": "Who works here" });
     let made = admin.make("/populations", &told).await;
     assert_eq!((&made["name"], &made["description"]), (&told["name"], &told["description"]));

@@ -79,10 +79,8 @@ impl Bank {
 
     /// Replaces the steps of a sign-on.
     pub async fn require(&mut self, app: &App, steps: &[Step]) {
-        let action = |(priority, step): (u16, &Step)| Action {
-            id: app.new_id(),
-            priority,
-            kind: kind(&self.mfa_policy, *step),
+        let action = |(priority, step): (u16, &Step)| {
+            Action::new(app.new_id(), priority, kind(&self.mfa_policy, *step))
         };
         let actions = (1..).zip(steps).map(action).collect();
         self.sign_on_policy = SignOnPolicy { actions, ..self.sign_on_policy.clone() };

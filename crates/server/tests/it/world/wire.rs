@@ -1,8 +1,11 @@
 //! Requests to the router and its answers, without a network between them.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
+    extract::ConnectInfo,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -16,11 +19,17 @@ pub const JSON: &str = "application/json";
 #[derive(Clone)]
 pub struct Wire {
     router: Router,
+    remote: Option<IpAddr>,
 }
 
 impl Wire {
     pub const fn new(router: Router) -> Self {
-        Self { router }
+        Self { router, remote: None }
+    }
+
+    /// From now on requests come from this address.
+    pub fn come_from(&mut self, address: &str) {
+        self.remote = Some(address.parse().unwrap());
     }
 
     /// The server itself, for answers that break the promises of others.
@@ -29,7 +38,10 @@ impl Wire {
     }
 
     /// Sends a request. Whatever a test asks, the answer keeps the promises of all answers.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        if let Some(remote) = self.remote {
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(remote, 4711)));
+        }
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();

@@ -1,0 +1,138 @@
+//! Methods beside native applications, as MFA policies tell of them (platform API, section 5.3).
+
+use std::collections::BTreeMap;
+
+use countersign_domain::mfa_policy::{Mobile, method::MethodRules};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::duration::{Duration, TimeUnit};
+
+/// Passcodes that are sent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "MessageMethod")]
+pub(super) struct Message {
+    enabled: bool,
+    otp: MessageOtp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairing_disabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_for_nickname_on_pairing: Option<bool>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct MessageOtp {
+    /// How long a passcode can be used, up to 30 minutes.
+    life_time: Duration,
+    failure: Failure,
+    /// Digits, 6 to 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otp_length: Option<u8>,
+}
+
+/// When wrong attempts lock a device.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "OtpFailure")]
+pub(super) struct Failure {
+    /// Wrong attempts in a row, 1 to 7.
+    pub count: u8,
+    /// How long the lock lasts, up to 30 minutes.
+    pub cool_down: Duration,
+}
+
+/// Passcodes that an app or a token makes.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "AuthenticatorMethod")]
+pub(super) struct Authenticator {
+    enabled: bool,
+    otp: AuthenticatorOtp,
+    /// Passcodes before and after the present one that count, 1 to 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passcode_grace_period: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri_parameters: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairing_disabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_for_nickname_on_pairing: Option<bool>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct AuthenticatorOtp {
+    failure: Failure,
+}
+
+/// Security keys and passkeys.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "SecurityKeyMethod")]
+pub(super) struct SecurityKey {
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fido2_policy_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairing_disabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_for_nickname_on_pairing: Option<bool>,
+}
+
+impl Failure {
+    const fn lasting(minutes: u32) -> Self {
+        Self { count: Mobile::PASSCODE_LIMIT.failures, cool_down: Duration::minutes(minutes) }
+    }
+
+    pub fn of(count: u8, seconds: u32, told: Option<Duration>) -> Self {
+        Self { count, cool_down: Duration::of(seconds, told, TimeUnit::Minutes) }
+    }
+
+    fn rules(&self) -> MethodRules {
+        MethodRules {
+            failures: Some(self.count),
+            lock_seconds: Some(self.cool_down.seconds()),
+            ..MethodRules::default()
+        }
+    }
+}
+
+impl Message {
+    pub const fn off() -> Self {
+        let (life_time, failure) = (Duration::minutes(30), Failure::lasting(0));
+        let otp = MessageOtp { life_time, failure, otp_length: Some(6) };
+        let (pairing_disabled, prompt_for_nickname_on_pairing) = (None, None);
+        Self { enabled: false, otp, pairing_disabled, prompt_for_nickname_on_pairing }
+    }
+
+    pub fn rules(&self) -> MethodRules {
+        let life_seconds = Some(self.otp.life_time.seconds());
+        MethodRules { life_seconds, length: self.otp.otp_length, ..self.otp.failure.rules() }
+    }
+}
+
+impl Authenticator {
+    pub const fn off() -> Self {
+        Self {
+            enabled: false,
+            otp: AuthenticatorOtp { failure: Failure::lasting(2) },
+            passcode_grace_period: None,
+            uri_parameters: None,
+            pairing_disabled: None,
+            prompt_for_nickname_on_pairing: None,
+        }
+    }
+
+    pub fn rules(&self) -> MethodRules {
+        MethodRules { grace: self.passcode_grace_period, ..self.otp.failure.rules() }
+    }
+}
+
+impl SecurityKey {
+    pub fn rules(&self) -> MethodRules {
+        self.failure.as_ref().map(Failure::rules).unwrap_or_default()
+    }
+}
