@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     application::Application, device::Device, environment::Environment, group::Group, id::Id,
     mfa_policy::MfaPolicy, population::Population, role::RoleAssignment,
-    sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment, user::User,
+    sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment,
+    subscription::Subscription, user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -105,6 +106,8 @@ pub enum Kind {
     Group,
     /// A role that somebody has.
     RoleAssignment,
+    /// A webhook.
+    Subscription,
     /// A user.
     User,
     /// A device.
@@ -155,6 +158,7 @@ resources! {
     User as User, |of| Some(&of.username);
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);
+    Subscription as Subscription, |of| Some(&of.name);
 }
 
 /// On whose behalf something was done that those it is about did not do themselves.
