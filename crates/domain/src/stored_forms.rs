@@ -20,7 +20,7 @@ use crate::{
     device_code,
     fixture::{
         MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
-        device_code, environment, flow, grant, id, identity, key, message, mfa_policy,
+        device_code, environment, flow, grant, group, id, identity, key, message, mfa_policy,
         mfa_settings, pairing_key, participant, population, record, session, sign_on_policy,
         signing_key as signing_key_of, subscription, ticket, user,
     },
