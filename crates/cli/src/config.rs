@@ -23,6 +23,7 @@ mod sockets;
 mod telemetry;
 mod tls;
 mod tokens;
+mod webhooks;
 
 use std::{
     fs,
@@ -36,7 +37,7 @@ use self::{
     error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
     outbox::Outbox, passwords::Passwords, push::Push, requests::Requests, server::Server,
     sessions::Sessions, shutdown::Shutdown, sockets::Sockets, telemetry::Telemetry, tls::Tls,
-    tokens::Tokens,
+    tokens::Tokens, webhooks::Webhooks,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -65,6 +66,7 @@ pub struct Config {
     tokens: Tokens,
     outbound: Outbound,
     outbox: Outbox,
+    webhooks: Webhooks,
     push: Push,
     audit: Audit,
     expiry: Expiry,

@@ -34,6 +34,7 @@ use countersign_domain::{
     session::{self, Session},
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     signing_key::{self, SigningKey},
+    subscription::{self, Delivery, Subscription},
     user::{Name, Profile, User},
 };
 use countersign_protocol::{
@@ -107,6 +108,33 @@ pub fn population() -> Population {
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+/// Who wants to hear of devices.
+pub fn subscription() -> Subscription {
+    Subscription {
+        id: id(1),
+        environment: id(1),
+        name: "SIEM".to_owned(),
+        enabled: true,
+        verify_tls_certificates: true,
+        format: subscription::Format::Activity,
+        url: "https://siem.example/in".to_owned(),
+        headers: None,
+        filter: subscription::FilterOptions {
+            action_types: vec!["DEVICE.CREATED".to_owned()],
+            ..subscription::FilterOptions::default()
+        },
+        payload: subscription::Payload::default(),
+        told: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// How far they were told: not at all.
+pub fn delivery() -> Delivery {
+    Delivery::of(&subscription())
 }
 
 /// Ann.

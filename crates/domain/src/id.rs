@@ -31,6 +31,13 @@ impl<T> Id<T> {
         Self::from_uuid(Uuid::from_u64_pair(head(time), 0))
     }
 
+    /// When it was made, in whole milliseconds.
+    #[must_use]
+    pub fn time(self) -> Timestamp {
+        let (head, _) = self.uuid.as_u64_pair();
+        Timestamp::from_micros(i64::try_from(head >> 16).unwrap_or(i64::MAX).saturating_mul(1_000))
+    }
+
     /// The id that these sixteen stored bytes spell.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

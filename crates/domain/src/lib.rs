@@ -80,5 +80,6 @@ pub mod session;
 pub mod sign_on_policy;
 pub mod signing_key;
 pub mod spent_jwt;
+pub mod subscription;
 pub mod unpairing;
 pub mod user;

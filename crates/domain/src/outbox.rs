@@ -141,7 +141,7 @@ impl Rules {
 
     /// When the attempt after this one is due: between half of the pause and all of it, so that messages which failed
     /// together do not come back together.
-    fn next_attempt(&self, attempt: u32, now: Timestamp, random: u64) -> Timestamp {
+    pub(crate) fn next_attempt(&self, attempt: u32, now: Timestamp, random: u64) -> Timestamp {
         let doublings = attempt.saturating_sub(1).min(31);
         let pause = (u64::from(self.pause_seconds) << doublings)
             .min(self.longest_pause_seconds.into())

@@ -20,9 +20,9 @@ use crate::{
     device_code,
     fixture::{
         MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
-        device_code, environment, flow, grant, id, identity, key, message, mfa_policy,
+        device_code, environment, flow, grant, group, id, identity, key, message, mfa_policy,
         mfa_settings, pairing_key, participant, population, record, session, sign_on_policy,
-        signing_key as signing_key_of, ticket, user,
+        signing_key as signing_key_of, subscription, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -40,6 +40,9 @@ use crate::{
     session,
     sign_on_policy::{ActionKind, NoDevicesMode, SignOnPolicyAssignment},
     signing_key,
+    subscription::{
+        Delivery, Encoding, FilterOptions, Format, Payload, PayloadLimit, Subscription, Tag,
+    },
 };
 
 /// The value is stored as the snapshot says, and read back as it was.
@@ -341,6 +344,40 @@ fn the_outbox_is_stored_as_ever() {
     assert_complete(&contents);
     assert_pinned("message", &message());
     assert_pinned("message_contents", &contents.to_vec());
+}
+
+#[test]
+fn subscriptions_are_stored_as_ever() {
+    assert_pinned("subscription", &subscription());
+    let filter = FilterOptions {
+        applications: vec![id(1)],
+        populations: vec![id(2)],
+        tags: vec![Tag::AdminIdentityEvent],
+        ip_address_exposed: true,
+        user_agent_exposed: true,
+        ..subscription().filter
+    };
+    let payload = Payload {
+        limit: PayloadLimit::Kilobytes(64),
+        encoding: Encoding::NdJson,
+        pretty_print: true,
+    };
+    let full = Subscription {
+        enabled: false,
+        format: Format::NewRelic,
+        headers: Some(Sealed::new(vec![1, 2, 3])),
+        filter,
+        payload,
+        told: Some("{}".to_owned()),
+        ..subscription()
+    };
+    assert_pinned("subscription_full", &full);
+    assert_pinned("subscription_formats", &[Format::Activity, Format::Splunk].to_vec());
+    assert_pinned("delivery", &Delivery::of(&full));
+    let failed = Delivery::of(&full).leased(id(1), NOW).succeeded(NOW);
+    let failed = failed.failed(NOW, "the answer has status 503".to_owned(), 0);
+    let dropped = Delivery { dropped_at: Some(NOW), ..failed };
+    assert_pinned("delivery_failed", &dropped);
 }
 
 #[test]

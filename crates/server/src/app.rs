@@ -1,6 +1,7 @@
 //! The use cases. Each file is one; `App` holds what they share.
 
 mod access_token;
+mod activity;
 mod add_own_device;
 mod administer;
 mod administrator;
@@ -33,6 +34,7 @@ mod create_user;
 mod create_worker;
 mod decide_device;
 mod deliver_push;
+mod deliver_subscription;
 mod environment;
 mod examine;
 mod examine_push;
@@ -82,6 +84,7 @@ mod sign_on_policy;
 mod sign_on_policy_assignment;
 mod start_device_authentication;
 mod start_flow;
+mod subscription;
 mod unpair_device;
 mod unpair_installation;
 mod user;
@@ -92,6 +95,7 @@ mod verify_user_code;
 mod wake_for_others;
 mod watch_challenges;
 mod write_drawn;
+mod write_payload;
 
 use std::sync::{
     Arc, OnceLock,
@@ -122,6 +126,7 @@ use countersign_store::{
 pub(crate) use self::realms::MAC;
 pub use self::{
     access_token::AccessToken,
+    activity::Activity,
     add_own_device::AddOwnDeviceError,
     administer::AdministerError,
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
@@ -156,7 +161,7 @@ pub use self::{
     introspect_token::{IntrospectError, IntrospectToken, Introspection},
     issue_client_token::{ClientTokenError, IssueClientToken},
     issue_tokens::Tokens,
-    list_audit::{AuditPage, AuditQuery},
+    list_audit::{AuditPage, AuditQuery, FilterTimeError},
     mfa_policy::NewMfaPolicy,
     open_account::{OpenAccount, OpenAccountError},
     origin::Origin,
@@ -177,13 +182,16 @@ pub use self::{
     sign_on_policy::NewSignOnPolicy,
     start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},
     start_flow::{StartError, StartFlow, Started},
+    subscription::Headers,
     user_password::{PasswordState, TryPasswordError},
     verify_audit::{AuditFinding, AuditReport, VerifyAudit},
     verify_user_code::{UserCodeError, VerifyUserCode},
     wake_for_others::Heard,
     watch_challenges::{Sight, Watch, WatchError, Woken},
 };
-use self::{check_readiness::Readiness, guesses::Guesses, realms::Realms};
+use self::{
+    check_readiness::Readiness, deliver_subscription::Deliveries, guesses::Guesses, realms::Realms,
+};
 use crate::{
     client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
     settings::Settings, sockets::Sockets, telemetry::Metrics,
@@ -203,6 +211,7 @@ pub struct App {
     limits: Limits,
     realms: Realms,
     audit_heads: seal_audit::Heads,
+    deliveries: Deliveries,
     user_code_guesses: Guesses,
     pairing_key_guesses: Guesses,
     metrics: Metrics,
@@ -229,6 +238,7 @@ impl App {
         let pairing_key_guesses = Guesses::new(settings.pairing_key_guesses);
         let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::default());
         let audit_heads = seal_audit::Heads::default();
+        let deliveries = Deliveries::default();
         let sockets = Sockets::new(settings.sockets.most);
         Self {
             store,
@@ -243,6 +253,7 @@ impl App {
             limits,
             realms,
             audit_heads,
+            deliveries,
             user_code_guesses,
             pairing_key_guesses,
             metrics,

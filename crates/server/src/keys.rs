@@ -141,6 +141,8 @@ pub enum Purpose {
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.
     AuditBase = 0x21,
+    /// Keys of the signatures of webhooks. Receivers keep them, so their number is fixed.
+    Webhook = 0x22,
 }
 
 /// The keys of one environment, opened once and kept in memory.

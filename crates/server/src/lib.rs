@@ -41,4 +41,6 @@ pub use serve::{
     Parts, ServeError, Server, Tls, TlsError, TlsFiles, is_new, open, operator_router, router,
     serve_operators,
 };
-pub use settings::{Connections, Settings, Sockets as SocketSettings};
+pub use settings::{
+    Connections, Settings, Sockets as SocketSettings, Subscriptions as SubscriptionSettings,
+};

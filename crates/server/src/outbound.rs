@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use countersign_push::egress::{Egress, Forbidden};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
+use reqwest::{
+    Certificate, Client, Method, RequestBuilder, Response,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -43,6 +47,9 @@ pub enum OutboundError {
     /// Not 200. Redirects are not followed.
     #[error("the answer has status {0}")]
     Status(u16),
+    /// A header field cannot be sent.
+    #[error("a header field cannot be sent")]
+    Header,
     /// More than may be read.
     #[error("the answer is too long")]
     TooLong,
@@ -61,13 +68,25 @@ pub(crate) struct Outbound {
     egress: Egress,
     /// Made with the first call, since reading the system's authorities takes longer than starting the server.
     client: OnceCell<Client>,
+    /// Believes every certificate, for receivers of which an administrator has said so.
+    credulous: OnceCell<Client>,
+}
+
+/// A call with a body of its own.
+pub(crate) struct Call<'a> {
+    pub address: &'a str,
+    /// Of two of the same name the later one counts.
+    pub headers: Vec<(&'a str, &'a str)>,
+    pub body: String,
+    pub timeout: Duration,
+    pub verifies_certificate: bool,
 }
 
 impl Outbound {
     /// For a server that says that it is at `base_url`.
     pub fn new(settings: Settings, base_url: &str) -> Self {
         let egress = Egress::new(settings.private_addresses, base_url);
-        Self { settings, egress, client: OnceCell::new() }
+        Self { settings, egress, client: OnceCell::new(), credulous: OnceCell::new() }
     }
 
     /// Reads at most `max_bytes` from an address.
@@ -93,21 +112,46 @@ impl Outbound {
         Ok(response.status().as_u16())
     }
 
+    /// Whether an address may be called, as far as it tells by itself.
+    pub fn allows(&self, address: &str) -> bool {
+        Url::parse(address).is_ok_and(|url| self.egress.allows(&url))
+    }
+
+    /// Posts to an address, and tells the status of the answer. Its body is not read.
+    pub async fn post(&self, call: Call<'_>) -> Result<u16, OutboundError> {
+        let Call { address, headers, body, timeout, verifies_certificate } = call;
+        let mut fields = HeaderMap::new();
+        for (name, value) in headers {
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| OutboundError::Header)?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| OutboundError::Header)?;
+            value.set_sensitive(true);
+            fields.insert(name, value);
+        }
+        let client = if verifies_certificate { &self.client } else { &self.credulous };
+        let client = client.get_or_try_init(async || self.build(verifies_certificate)).await?;
+        let request = client.post(self.permitted(address)?).headers(fields).body(body);
+        let response = request.timeout(timeout).send().await.map_err(OutboundError::Call)?;
+        Ok(response.status().as_u16())
+    }
+
+    fn permitted(&self, address: &str) -> Result<Url, OutboundError> {
+        let url = Url::parse(address).map_err(|_| Forbidden)?;
+        if self.egress.allows(&url) { Ok(url) } else { Err(Forbidden.into()) }
+    }
+
     async fn call(
         &self,
         method: Method,
         address: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, OutboundError> {
-        let url = Url::parse(address).map_err(|_| Forbidden)?;
-        if !self.egress.allows(&url) {
-            return Err(Forbidden.into());
-        }
-        let client = self.client.get_or_try_init(async || self.build()).await?;
+        let url = self.permitted(address)?;
+        let client = self.client.get_or_try_init(async || self.build(true)).await?;
         fill(client.request(method, url)).send().await.map_err(OutboundError::Call)
     }
 
-    fn build(&self) -> Result<Client, OutboundError> {
+    fn build(&self, verifies_certificates: bool) -> Result<Client, OutboundError> {
         let authorities = Certificate::from_pem_bundle(&self.settings.authorities);
         let authorities = authorities.map_err(OutboundError::Client)?;
         Client::builder()
@@ -118,6 +162,7 @@ impl Outbound {
             .dns_resolver(self.egress)
             .pool_max_idle_per_host(0)
             .tls_certs_merge(authorities)
+            .tls_danger_accept_invalid_certs(!verifies_certificates)
             .build()
             .map_err(OutboundError::Client)
     }

@@ -169,6 +169,7 @@ impl Server {
         workers.push(tokio::spawn(worker::audit::run(Arc::clone(&app), until())));
         workers.push(tokio::spawn(worker::outbox::run(Arc::clone(&app), until())));
         workers.push(tokio::spawn(worker::challenges::run(Arc::clone(&app), until())));
+        workers.push(tokio::spawn(worker::subscription::run(Arc::clone(&app), until())));
         workers.extend(tls.clone().map(|tls| tokio::spawn(tls.watch(until()))));
         Ok(Self { app, address, stage, crowd, tls, listening, workers })
     }

@@ -65,6 +65,8 @@ pub struct Settings {
     /// The longest time between two looks for messages of other nodes, and of nodes that have died. What this node commits
     /// is sent at once.
     pub outbox_interval: Duration,
+    /// Webhooks.
+    pub subscriptions: Subscriptions,
     /// Rows that one sweep of the expiry worker deletes from one table.
     pub expiry_batch: u32,
     /// Time between two sweeps.
@@ -113,6 +115,7 @@ impl Settings {
             outbox: outbox::Rules::default(),
             outbox_concurrency: 32,
             outbox_interval: Duration::from_secs(15),
+            subscriptions: Subscriptions::default(),
             expiry_batch: 1_000,
             expiry_interval: Duration::from_secs(30),
             keys: signing_key::Rules::default(),
@@ -133,6 +136,7 @@ impl Settings {
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         self.keys.validate()?;
         self.new_passwords.validate()?;
+        self.subscriptions.validate()?;
         self.validate_outbox()
     }
 
@@ -196,6 +200,36 @@ impl Default for Connections {
             streams: 100,
             resets: 20,
         }
+    }
+}
+
+/// How webhooks are told of the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriptions {
+    /// Time between two looks at what is new, at most 60 seconds.
+    pub interval: Duration,
+    /// How long a receiver may take to answer, at most 25 seconds: a node has a webhook for itself for no longer than it knows.
+    pub timeout: Duration,
+    /// Webhooks that this node tells at once, 1 to 1,000.
+    pub concurrency: usize,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(2), timeout: Duration::from_secs(10), concurrency: 16 }
+    }
+}
+
+impl Subscriptions {
+    fn validate(&self) -> Result<(), Invalid> {
+        let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        let mut check = Check::default();
+        check.range(seconds(self.interval), "webhooks.interval_seconds", 0, 60);
+        // A lease must outlast it.
+        check.range(seconds(self.timeout), "webhooks.timeout_seconds", 0, 25);
+        let concurrency = i64::try_from(self.concurrency).unwrap_or(i64::MAX);
+        check.range(concurrency, "webhooks.concurrency", 1, 1_000);
+        check.finish()
     }
 }
 

@@ -5,3 +5,4 @@ pub(crate) mod challenges;
 pub(crate) mod expiry;
 pub(crate) mod outbox;
 pub(crate) mod rotation;
+pub(crate) mod subscription;

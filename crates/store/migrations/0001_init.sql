@@ -325,6 +325,22 @@ CREATE TABLE push_answers (
     PRIMARY KEY (minute, application_id, service)
 );
 
+CREATE TABLE subscriptions (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    enabled BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX subscriptions_by_environment ON subscriptions (environment_id, id);
+
+-- How far subscriptions were told of the audit log. Nodes change it all the time, so it is not beside what administrators set up.
+CREATE TABLE subscription_deliveries (
+    subscription_id BYTEA NOT NULL PRIMARY KEY REFERENCES subscriptions (id) ON DELETE CASCADE,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+
 -- What has changed that somebody on another node may wait for. Only the last seconds are read.
 CREATE TABLE wakes (
     at BIGINT NOT NULL,

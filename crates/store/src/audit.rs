@@ -9,10 +9,11 @@ use countersign_domain::{
 
 use crate::{Row, StoreError, Tx, document};
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BACKWARDS, LIST_SIGN_ONS, DELETE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LOAD, LIST, LIST_BACKWARDS, LIST_SIGN_ONS, DELETE];
 
 pub(crate) const INSERT: &str =
     "INSERT INTO audit_records (id, environment_id, sign_on_user_id, data) VALUES ($1, $2, $3, $4)";
+const LOAD: &str = "SELECT id, data FROM audit_records WHERE environment_id = $1 AND id = $2";
 const LIST: &str = "SELECT id, data FROM audit_records \
      WHERE environment_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4";
 const LIST_BACKWARDS: &str = "SELECT id, data FROM audit_records \
@@ -42,6 +43,16 @@ pub async fn insert(tx: &mut Tx<'_>, record: &Record) -> Result<(), StoreError> 
     let user = event.sign_on_of();
     let row = [record.id.into(), record.environment.into(), user.into(), data.into()];
     tx.execute(INSERT, &row).await.map(drop)
+}
+
+/// The record of this id in this environment.
+pub async fn load(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    id: Id<Record>,
+) -> Result<Option<Record>, StoreError> {
+    let row = tx.query_one(LOAD, &[environment.into(), id.into()]).await?;
+    row.map(|row| read(environment, &stored(&row)?)).transpose()
 }
 
 /// A page of the records of an environment, oldest first, from behind `after` to `through`.

@@ -60,6 +60,7 @@ pub mod signing_key;
 pub mod spent_jwt;
 pub mod spent_proof;
 mod sqlite;
+pub mod subscription;
 mod tally;
 mod tx;
 pub mod unaudited;
@@ -122,6 +123,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     signing_key::STATEMENTS,
     spent_jwt::STATEMENTS,
     spent_proof::STATEMENTS,
+    subscription::STATEMENTS,
     user::STATEMENTS,
     wakes::STATEMENTS,
 ];

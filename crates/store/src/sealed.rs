@@ -20,11 +20,20 @@ pub(crate) const STATEMENTS: &[&str] = &[
     ENVIRONMENT_KEYS.swap,
     PUSH_CREDENTIALS.list,
     PUSH_CREDENTIALS.swap,
+    SUBSCRIPTIONS.list,
+    SUBSCRIPTIONS.swap,
 ];
 
 /// All of them.
-pub const COLUMNS: [Column; 6] =
-    [DEVICES, APPLICATIONS, PREVIOUS_SECRETS, SIGNING_KEYS, ENVIRONMENT_KEYS, PUSH_CREDENTIALS];
+pub const COLUMNS: [Column; 7] = [
+    DEVICES,
+    APPLICATIONS,
+    PREVIOUS_SECRETS,
+    SIGNING_KEYS,
+    ENVIRONMENT_KEYS,
+    PUSH_CREDENTIALS,
+    SUBSCRIPTIONS,
+];
 
 const DEVICES: Column = Column {
     name: "devices.seed",
@@ -59,6 +68,13 @@ const PUSH_CREDENTIALS: Column = Column {
     member: Some("/secret"),
     list: "SELECT id, data FROM push_credentials WHERE id > $1 ORDER BY id LIMIT $2",
     swap: "UPDATE push_credentials SET data = $3 WHERE id = $1 AND data = $2",
+};
+
+const SUBSCRIPTIONS: Column = Column {
+    name: "subscriptions.headers",
+    member: Some("/headers"),
+    list: "SELECT id, data FROM subscriptions WHERE id > $1 ORDER BY id LIMIT $2",
+    swap: "UPDATE subscriptions SET data = $3 WHERE id = $1 AND data = $2",
 };
 
 const ENVIRONMENT_KEYS: Column = Column {

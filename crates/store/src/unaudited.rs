@@ -18,6 +18,7 @@ pub(crate) const PASSING: &[&str] = &[
     "push_answers",
     "push_health",
     "wakes",
+    "subscription_deliveries",
     "sessions",
     "grants",
     "lasting_grants",

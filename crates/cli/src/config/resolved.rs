@@ -62,6 +62,7 @@ impl Resolved {
         config.outbound.apply(&mut settings, around)?;
         config.push.apply(&mut settings, around)?;
         config.outbox.apply(&mut settings)?;
+        config.webhooks.apply(&mut settings)?;
         config.audit.apply(&mut settings)?;
         config.expiry.apply(&mut settings)?;
         let mut store = config.database.resolve(&data, around)?;

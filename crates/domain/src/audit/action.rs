@@ -167,6 +167,10 @@ actions! {
     KeyRotated = "KEY.ROTATED", Success,
         "A signing key signs from now on, in place of the one before.";
     KeyDeleted = "KEY.DELETED", Success, "A signing key is no longer published.";
+    SubscriptionCreated = "SUBSCRIPTION.CREATED", Success, "A webhook was made.";
+    SubscriptionUpdated = "SUBSCRIPTION.UPDATED", Success,
+        "A webhook was changed, or is told once more of what has happened since a time.";
+    SubscriptionDeleted = "SUBSCRIPTION.DELETED", Success, "A webhook was deleted.";
     AuditRecordsDeleted = "AUDIT_RECORDS.DELETED", Success,
         "Sealed audit records older than the retention began to be deleted.";
 }

@@ -8,7 +8,7 @@ use crate::{
     application::Application, device::Device, environment::Environment, group::Group, id::Id,
     mfa_policy::MfaPolicy, population::Population, push_credentials::PushCredentials,
     role::RoleAssignment, sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment,
-    user::User,
+    subscription::Subscription, user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -108,6 +108,8 @@ pub enum Kind {
     PushCredentials,
     /// A role that somebody has.
     RoleAssignment,
+    /// A webhook.
+    Subscription,
     /// A user.
     User,
     /// A device.
@@ -159,6 +161,7 @@ resources! {
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     PushCredentials as PushCredentials, |of| None;
     MfaPolicy as DeviceAuthenticationPolicy, |of| Some(&of.name);
+    Subscription as Subscription, |of| Some(&of.name);
 }
 
 /// On whose behalf something was done that those it is about did not do themselves.

@@ -4,6 +4,7 @@ use countersign_domain::{
     application::Application,
     audit::{Action, Record, Resource},
     environment::Environment,
+    filter::{Filter, Operator},
     id::Id,
     user::User,
 };
@@ -15,7 +16,7 @@ use countersign_store::{
 
 use serde_json::json;
 
-use super::{App, Fault};
+use super::{Activity, App, Fault};
 
 /// Which records are wanted. All that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct AuditQuery {
     pub resource: Option<Id<Resource>>,
     /// The name of the request.
     pub correlation: Option<String>,
+    /// What else must hold of a record as [`Activity`] tells it.
+    pub filter: Option<Filter>,
     /// Newest first.
     pub newest_first: bool,
     /// Where the last page ended.
@@ -80,11 +83,98 @@ impl App {
         query: AuditQuery,
     ) -> Result<AuditPage, Fault> {
         let query = AuditQuery { limit: query.limit.clamp(1, PAGE), ..query };
-        Ok(self.store.read(Search { environment, query }).await?)
+        let base_url = self.settings.base_url.clone();
+        Ok(self.store.read(Search { environment, query, base_url }).await?)
+    }
+
+    /// One record of the audit log.
+    pub async fn read_audit(
+        &self,
+        environment: Id<Environment>,
+        id: Id<Record>,
+    ) -> Result<Option<Record>, Fault> {
+        Ok(self.store.read(Read { environment, id }).await?)
     }
 }
 
+struct Read {
+    environment: Id<Environment>,
+    id: Id<Record>,
+}
+
+impl Work for Read {
+    type Output = Option<Record>;
+    type Error = StoreError;
+    const IS_BRIEF: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Record>, StoreError> {
+        audit::load(tx, self.environment, self.id).await
+    }
+}
+
+/// A filter compares a time with something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a time must be written as 2026-01-05T09:00:00Z")]
+pub struct FilterTimeError;
+
 impl AuditQuery {
+    /// The records of which a filter holds. What it demands of times, actions, actors, resources and requests narrows the search.
+    pub fn with(mut self, filter: Filter) -> Result<Self, FilterTimeError> {
+        let filter = with_times(filter)?;
+        self.narrow(&filter);
+        Ok(Self { filter: Some(filter), ..self })
+    }
+
+    fn narrow(&mut self, filter: &Filter) {
+        match filter {
+            Filter::And(one, other) => {
+                self.narrow(one);
+                self.narrow(other);
+            }
+            Filter::Or(..) => {
+                let mut actions = Vec::new();
+                if self.actions.is_empty() && only_actions(filter, &mut actions) {
+                    self.actions = actions;
+                }
+            }
+            Filter::Compare { attribute, operator, value } => {
+                let Some(value) = value.as_str() else { return };
+                if is_time(attribute) {
+                    self.narrow_time(*operator, value);
+                } else if *operator == Operator::Equal {
+                    self.narrow_equal(attribute, value);
+                }
+            }
+            Filter::Not(_) | Filter::Present { .. } => {}
+        }
+    }
+
+    fn narrow_time(&mut self, operator: Operator, value: &str) {
+        let Some(at) = Timestamp::parse_rfc3339(value) else { return };
+        match operator {
+            Operator::Greater | Operator::GreaterOrEqual => {
+                self.since = self.since.max(Some(at));
+            }
+            Operator::Less | Operator::LessOrEqual => {
+                // The place of a record may be a little behind its time.
+                let until = at.plus_seconds(1);
+                self.until = Some(self.until.map_or(until, |known| known.min(until)));
+            }
+            _ => {}
+        }
+    }
+
+    fn narrow_equal(&mut self, attribute: &str, value: &str) {
+        match attribute.to_ascii_lowercase().as_str() {
+            "action.type" if self.actions.is_empty() => {
+                self.actions.extend(named_action(value));
+            }
+            "actors.user.id" => self.user = self.user.or(value.parse().ok()),
+            "actors.client.id" => self.client = self.client.or(value.parse().ok()),
+            "resources.id" => self.resource = self.resource.or(value.parse().ok()),
+            _ => {}
+        }
+    }
     /// The ids between which the page lies: behind the first, and up to the second or before it.
     fn range(&self) -> (Id<Record>, Id<Record>) {
         let mut after = self.since.map_or(ENDS.0, Id::before);
@@ -113,7 +203,7 @@ impl AuditQuery {
         [action, client, user, resource, correlation].into_iter().flatten().collect()
     }
 
-    fn wants(&self, record: &Record) -> bool {
+    fn wants(&self, record: &Record, base_url: &str) -> bool {
         let actors = record.actors();
         let is = |wanted: Option<Id<Resource>>, found: Option<Id<Resource>>| {
             wanted.is_none() || wanted == found
@@ -125,12 +215,60 @@ impl AuditQuery {
                 record.resources().iter().any(|resource| resource.id == wanted)
             })
             && self.correlation.as_ref().is_none_or(|wanted| *wanted == record.correlation)
+            && self.filter.as_ref().is_none_or(|filter| {
+                let told = serde_json::to_value(Activity::of(record, base_url));
+                told.is_ok_and(|told| filter.matches(&told))
+            })
     }
+}
+
+fn is_time(attribute: &str) -> bool {
+    ["recordedat", "createdat"].contains(&attribute.to_ascii_lowercase().as_str())
+}
+
+/// The same filter, with times as they are told: so they compare as texts do.
+fn with_times(filter: Filter) -> Result<Filter, FilterTimeError> {
+    let both =
+        |one: Filter, other: Filter| Ok((Box::new(with_times(one)?), Box::new(with_times(other)?)));
+    Ok(match filter {
+        Filter::And(one, other) => {
+            let (one, other) = both(*one, *other)?;
+            Filter::And(one, other)
+        }
+        Filter::Or(one, other) => {
+            let (one, other) = both(*one, *other)?;
+            Filter::Or(one, other)
+        }
+        Filter::Not(inner) => Filter::Not(Box::new(with_times(*inner)?)),
+        Filter::Compare { attribute, operator, value } if is_time(&attribute) => {
+            let at = value.as_str().and_then(Timestamp::parse_rfc3339).ok_or(FilterTimeError)?;
+            Filter::Compare { attribute, operator, value: json!(at.to_rfc3339_millis()) }
+        }
+        filter @ (Filter::Present { .. } | Filter::Compare { .. }) => filter,
+    })
+}
+
+/// Whether a filter is but a choice of actions, which are added to these.
+fn only_actions(filter: &Filter, actions: &mut Vec<Action>) -> bool {
+    match filter {
+        Filter::Or(one, other) => only_actions(one, actions) && only_actions(other, actions),
+        Filter::Compare { attribute, operator: Operator::Equal, value } => {
+            let named = value.as_str().and_then(named_action);
+            actions.extend(named);
+            attribute.eq_ignore_ascii_case("action.type") && named.is_some()
+        }
+        _ => false,
+    }
+}
+
+fn named_action(value: &str) -> Option<Action> {
+    Action::named(&value.to_ascii_uppercase())
 }
 
 struct Search {
     environment: Id<Environment>,
     query: AuditQuery,
+    base_url: String,
 }
 
 impl Work for Search {
@@ -138,7 +276,7 @@ impl Work for Search {
     type Error = StoreError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<AuditPage, StoreError> {
-        let Self { environment, query } = self;
+        let Self { environment, query, base_url } = self;
         let needles = query.needles();
         let (mut after, mut before) = query.range();
         let (mut records, mut seen) = (Vec::new(), 0);
@@ -160,7 +298,7 @@ impl Work for Search {
                     continue;
                 }
                 let record = audit::read(*environment, stored)?;
-                if query.wants(&record) {
+                if query.wants(&record, base_url) {
                     records.push(record);
                 }
                 if records.len() >= query.limit as usize {

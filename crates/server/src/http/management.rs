@@ -3,6 +3,7 @@
 //! Every route is declared here with the permission that it demands; the document at `/openapi.json` is made of the same
 //! declarations.
 
+mod activity;
 mod administrator;
 mod api;
 mod application;
@@ -23,6 +24,7 @@ mod refusal;
 mod resource;
 mod role;
 mod sign_on_policy;
+mod subscription;
 mod user;
 mod user_password;
 
@@ -41,6 +43,7 @@ use countersign_domain::{
     push_credentials::PushCredentials,
     role::{Area, Permission},
     sign_on_policy::{SignOnPolicy, SignOnPolicyAssignment},
+    subscription::Subscription,
     user::User,
 };
 
@@ -49,7 +52,7 @@ use self::{
     hal::{Collection, Reference, Shown},
 };
 use super::caller::Anyone;
-use crate::app::App;
+use crate::app::{Activity, App};
 
 /// A route of the management API, as tests and documents see it.
 #[derive(Clone, Debug)]
@@ -89,7 +92,8 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations/{id}",
     );
     let api = groups(users(environments(api)));
-    sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))))
+    let api = sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))));
+    subscriptions(activities(api))
 }
 
 fn mfa_settings(api: Api) -> Api {
@@ -184,6 +188,61 @@ fn applications(api: Api) -> Api {
             .answers_nothing(),
         application_secret::forget_previous,
     )
+}
+
+fn subscriptions(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/subscriptions";
+    const ONE: &str = "/v1/environments/{environment}/subscriptions/{id}";
+    const SECRET: &str = "/v1/environments/{environment}/subscriptions/{id}/secret";
+    let (read, manage) =
+        (Permission::read(Area::Subscriptions), Permission::manage(Area::Subscriptions));
+    let change = |method, path, summary| Operation::get(path, manage, summary).by(method);
+    let list = Operation { is_list: true, ..Operation::get(ALL, read, "List webhooks") };
+    let create = change(Method::POST, ALL, "Create a webhook");
+    let replace = change(Method::PUT, ONE, "Replace a webhook");
+    let replay = change(Method::POST, ONE, "Tell a webhook once more");
+    let secret = Operation::get(SECRET, manage, "Read the key that a receiver verifies with");
+    api.route(list.answers::<Collection<Subscription>>(OK), subscription::list)
+        .route(
+            create.takes::<subscription::Body>(JSON).answers::<Shown<subscription::Body>>(CREATED),
+            subscription::create,
+        )
+        .route(
+            Operation::get(ONE, read, "Read a webhook").answers::<subscription::WithDelivery>(OK),
+            subscription::read,
+        )
+        .route(
+            replace.takes::<subscription::Body>(JSON).answers::<Shown<subscription::Body>>(OK),
+            subscription::replace,
+        )
+        .route(
+            replay
+                .takes::<subscription::Replay>(subscription::REPLAY)
+                .answers::<subscription::WithDelivery>(OK),
+            subscription::act,
+        )
+        .route(
+            change(Method::DELETE, ONE, "Delete a webhook").answers_nothing(),
+            resource::delete::<Subscription>,
+        )
+        .route(secret.answers::<subscription::SecretView>(OK), subscription::read_secret)
+}
+
+fn activities(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/activities";
+    const ONE: &str = "/v1/environments/{environment}/activities/{id}";
+    let read = Permission::read(Area::Audit);
+    let list = Operation { is_list: true, ..Operation::get(ALL, read, "Read the audit log") };
+    let search = Operation::get(ALL, read, "Search the audit log").by(Method::POST);
+    api.route(list.answers::<activity::Part>(OK), activity::list)
+        .route(
+            search.takes::<activity::Search>(JSON).answers::<activity::Part>(OK),
+            activity::search,
+        )
+        .route(
+            Operation::get(ONE, read, "Read a record of the audit log").answers::<Activity>(OK),
+            activity::read,
+        )
 }
 
 fn environments(api: Api) -> Api {

@@ -1,5 +1,6 @@
 //! The management API: what administrators set up.
 
+mod activities;
 mod applications;
 mod attributes;
 mod environments;
@@ -10,4 +11,5 @@ mod populations;
 mod push_credentials;
 mod roles;
 mod sign_on_policies;
+mod subscriptions;
 mod users;

@@ -9,6 +9,7 @@ mod chromium;
 mod client;
 #[macro_use]
 mod engines;
+mod hook;
 mod pairing_key;
 mod phone;
 mod push_service;
@@ -47,6 +48,7 @@ pub use self::{
     browser::{Browser, Page},
     chromium::Chromium,
     client::{Client, NATIVE_ADDRESS, SignOn, Tokens, basic, claims},
+    hook::{Hook, Told},
     phone::{Phone, WithoutPerson},
     push_service::PushWorld,
     receiver::{Behaviour, Receiver},

@@ -202,28 +202,46 @@ pub(super) async fn list<T: Resource>(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
-    let owner = administrator.id(T::OWNER)?;
     let address = administrator.address();
-    let listed = match &wanted.filter {
-        None => {
-            let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-            app.list::<T>(owner, range).await?
-        }
-        Some(filter) => filtered::<T>(&app, owner, &wanted, filter).await?,
-    };
+    let listed = listed::<T>(&app, administrator.id(T::OWNER)?, &wanted).await?;
     // What is listed under an owner lives where the owner does.
     let environment = administrator.environment()?;
     if listed.items.iter().any(|item| item.environment() != environment) {
         return Err(AdministerError::NotFound.into());
     }
+    let items = listed.items.iter().map(|item| show(item, address)).collect();
+    Ok(part(&listed, items, &wanted, address))
+}
+
+/// The part of a list that a request wants.
+pub(super) async fn listed<T: Resource>(
+    app: &App,
+    owner: Id<T::Owner>,
+    wanted: &Wanted,
+) -> Result<Listed<T>, Refusal> {
+    match &wanted.filter {
+        None => {
+            let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
+            Ok(app.list::<T>(owner, range).await?)
+        }
+        Some(filter) => filtered::<T>(app, owner, wanted, filter).await,
+    }
+}
+
+/// A part of a list as it is answered, with its entries as they are shown.
+pub(super) fn part<T: Resource>(
+    listed: &Listed<T>,
+    items: Vec<Shown<Value>>,
+    wanted: &Wanted,
+    address: &Address,
+) -> Response {
     let mut links = Links::from([link("self", address.list.clone())]);
     if let Some(last) = listed.next {
         links.extend([link("next", wanted.next(&address.list, last))]);
     }
-    let items: Vec<_> = listed.items.iter().map(|item| show(item, address)).collect();
     let size = items.len();
     let embedded = [(T::COLLECTION, items)].into();
-    Ok(Json(Page { links, embedded, count: listed.total, size }).into_response())
+    Json(Page { links, embedded, count: listed.total, size }).into_response()
 }
 
 /// What a filter leaves of a list. An environment has few of each kind that is set up, and all are looked at.

@@ -1,18 +1,20 @@
 //! An application on this machine that is told when sessions end.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
 use countersign_domain::application::{Application, GrantType};
+use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use url::form_urlencoded;
 
@@ -24,6 +26,8 @@ pub enum Behaviour {
     Redirect,
     /// It takes the call and says nothing.
     Silence,
+    /// It takes the call and never stops talking.
+    Flood,
 }
 
 /// The place where it is told.
@@ -83,13 +87,17 @@ impl Receiver {
 }
 
 impl Behaviour {
-    async fn response(self) -> Response {
+    pub(super) async fn response(self) -> Response {
         match self {
             Self::Answer(status) => StatusCode::from_u16(status).unwrap().into_response(),
             Self::Redirect => {
                 (StatusCode::TEMPORARY_REDIRECT, [("location", "/elsewhere")]).into_response()
             }
             Self::Silence => std::future::pending().await,
+            Self::Flood => {
+                let chunk = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024]));
+                Body::from_stream(stream::repeat_with(chunk)).into_response()
+            }
         }
     }
 }
