@@ -91,6 +91,7 @@ pub(super) struct Body {
 }
 
 /// Rules of the protocol.
+#[expect(clippy::struct_excessive_bools, reason = "as they are on the wire")]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Rules {
@@ -131,6 +132,7 @@ struct Rules {
 }
 
 /// What the vendor's clients do not know.
+#[expect(clippy::option_option, reason = "null clears, and what is absent stays")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Own {
@@ -154,6 +156,7 @@ struct Own {
 }
 
 /// Tells a member that is null from one that is absent.
+#[expect(clippy::option_option, reason = "null clears, and what is absent stays")]
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -307,7 +310,10 @@ impl Resource for Application {
         body.rules.put(self)?;
         body.own.put(self)?;
         let old = self.mobile.take();
-        self.mobile = body.mobile.map(|mobile| mobile.put(old.unwrap_or_default())).transpose()?;
+        self.mobile = body
+            .mobile
+            .map(|mobile| mobile.put(old.as_ref().unwrap_or(&Mobile::default())))
+            .transpose()?;
         Ok(())
     }
 
@@ -404,6 +410,6 @@ pub(super) async fn replace(
         equip(&mut old, spare.clone());
         Ok(old)
     };
-    let replaced = administrator.act(app.replace(environment, id, edit)).await?;
+    let replaced = Box::pin(administrator.act(app.replace(environment, id, edit))).await?;
     Ok(Json(resource::show(&replaced, administrator.address())).into_response())
 }

@@ -220,7 +220,7 @@ impl MobileBody {
     }
 
     /// What it says, in place of what was there. A number that is far too large stays too large, so that its range is told.
-    pub fn put(self, old: Mobile) -> Result<Mobile, Invalid> {
+    pub fn put(self, old: &Mobile) -> Result<Mobile, Invalid> {
         self.integrity_detection.validate()?;
         let seconds = self.passcode_refresh_duration.duration;
         Ok(Mobile {
