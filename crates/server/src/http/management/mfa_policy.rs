@@ -5,12 +5,7 @@ mod mobile;
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, header},
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, response::Response};
 use countersign_domain::{
     id::Id,
     invalid::{Check, Rule},
@@ -30,6 +25,7 @@ use super::{
     administrator::Administrator,
     duration::Duration,
     hal::Reference,
+    media::Media,
     refusal::Refusal,
     resource::{self, New, Resource},
 };
@@ -270,19 +266,17 @@ impl Resource for MfaPolicy {
     }
 }
 
-/// The media type of the move to FIDO2 policies.
-pub(super) const MIGRATE: &str =
-    "application/vnd.pingidentity.deviceAuthenticationPolicy.fido2.migrate+json";
+/// What the media type says that moves policies to FIDO2 policies.
+const MIGRATE: &str = "deviceAuthenticationPolicy.fido2.migrate";
 
 /// `POST .../deviceAuthenticationPolicies`
 pub(super) async fn create(
     app: State<Arc<App>>,
     administrator: Administrator,
-    headers: HeaderMap,
+    media: Media,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if media_type.is_some_and(|media_type| media_type.starts_with(MIGRATE)) {
+    if media.is(&[MIGRATE]).is_ok_and(|action| action.is_some()) {
         let message = "there is nothing to migrate: MFA policies name their FIDO2 policies from the beginning";
         return Err(Refusal::invalid_request(message));
     }
