@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// `deviceAuthenticationPolicies` on the wire.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MfaPolicy {
     /// Its id.

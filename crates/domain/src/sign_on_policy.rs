@@ -178,9 +178,9 @@ mod tests {
     use super::*;
     use crate::fixture::{assert_told, id, sign_on_policy};
 
-    fn about_user() -> Option<Condition> {
+    fn about_user() -> Condition {
         let condition = serde_json::json!({ "value": "${user.username}", "equals": "ann" });
-        Some(Condition::parse(&condition).unwrap())
+        Condition::parse(&condition).unwrap()
     }
 
     fn logins(priorities: impl IntoIterator<Item = u16>) -> Vec<Action> {
@@ -216,10 +216,10 @@ mod tests {
                 ),
                 (|s| (s.actions, s.default) = (Vec::new(), false), ""),
                 (
-                    |s| s.actions[0].condition = about_user(),
+                    |s| s.actions[0].condition = Some(about_user()),
                     "actions.condition must be without the user in the first action",
                 ),
-                (|s| s.actions[1].condition = about_user(), ""),
+                (|s| s.actions[1].condition = Some(about_user()), ""),
                 (
                     |s| s.actions[1].told = Some("x".repeat(8 * 1_024 + 1)),
                     "actions must have at most 8192 characters",

@@ -1,3 +1,5 @@
+//! Conditions: what each form means, what is none, and that each is answered as it was written.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -342,7 +342,7 @@ fn shown(step: usize, code: Id<AuthenticationCode>) -> Step {
 fn code_approved(plan: Plan<'_>, step: usize, by: Candidate, now: Timestamp) -> Step {
     let identity = Identity::named(by.user).proved(Method::Swk, now).proved(Method::User, now);
     let (scanned, signed_on_at) = (Some(by.device), Some(now));
-    let identity = Identity { scanned, signed_on_at, ..identity };
+    let identity = Identity { signed_on_at, scanned, ..identity };
     next(plan, step, identity)
 }
 

@@ -11,7 +11,7 @@ pub enum Method {
     Voice,
     /// Passcodes by mail.
     Email,
-    /// Passcodes by WhatsApp.
+    /// Passcodes by `WhatsApp`.
     WhatsApp,
     /// Authenticator apps (RFC 6238).
     Totp,

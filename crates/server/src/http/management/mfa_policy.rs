@@ -61,7 +61,7 @@ pub(super) struct Body {
     voice: Message,
     /// Kept for others. Passcodes by mail; the platform sends none.
     email: Message,
-    /// Kept for others. Passcodes by WhatsApp; the platform sends none.
+    /// Kept for others. Passcodes by `WhatsApp`; the platform sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
     whats_app: Option<Message>,
     /// Kept for others. Authenticator apps; the platform pairs none.

@@ -249,8 +249,8 @@ async fn assignments_order_the_policies_of_an_application() {
     let list = admin.get(&of_site).await.must_be(200).json();
     let others = &list["_embedded"]["signOnPolicyAssignments"];
     let plain = others.as_array().unwrap().iter().find(|entry| entry["id"] != made["id"]).unwrap();
-    let last = json!({ "signOnPolicy": { "id": id }, "priority": 3 });
-    admin.put(&url(plain), &last).await.must_be(200);
+    let behind = json!({ "signOnPolicy": { "id": id }, "priority": 3 });
+    admin.put(&url(plain), &behind).await.must_be(200);
     let tokens = after_password(&w).await.tokens().await;
     assert_eq!(tokens.id_claims()["acr"], "Trusted_Phone");
     // Under another application it is not found.

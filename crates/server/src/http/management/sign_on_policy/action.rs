@@ -187,9 +187,10 @@ async fn found(
     let unnamed = |action: &Action| {
         matches!(action.kind, ActionKind::MultiFactorAuthentication { mfa_policy: None, .. })
     };
-    let default = match policy.actions.iter().any(unnamed) {
-        true => app.default_mfa_policy(environment).await?,
-        false => None,
+    let default = if policy.actions.iter().any(unnamed) {
+        app.default_mfa_policy(environment).await?
+    } else {
+        None
     };
     Ok((policy, default))
 }
