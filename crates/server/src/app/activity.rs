@@ -31,8 +31,8 @@ pub struct Activity {
     result: ResultView,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<SourceView>,
-    #[serde(skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Tags>,
     /// What a service outside has answered, word for word.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
@@ -132,12 +132,6 @@ struct Tags {
     admin_identity_event: bool,
 }
 
-impl Tags {
-    const fn is_empty(&self) -> bool {
-        !self.admin_identity_event
-    }
-}
-
 impl Activity {
     /// A record as it is told by a platform at this address.
     #[must_use]
@@ -173,7 +167,9 @@ impl Activity {
                 ip_address: source.address.map(|address| address.to_string()),
                 user_agent: source.user_agent.clone(),
             }),
-            tags: Tags { admin_identity_event: Tag::AdminIdentityEvent.marks(event.action) },
+            tags: Tag::AdminIdentityEvent
+                .marks(event.action)
+                .then_some(Tags { admin_identity_event: true }),
             answer: event.said.clone(),
         }
     }

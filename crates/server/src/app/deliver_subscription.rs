@@ -455,15 +455,17 @@ impl Look {
         let sweep = sweep.max(delivery.position);
         let front = front.filter(|_| is_of_round).unwrap_or(self.horizon);
         let front = front.max(self.horizon).max(delivery.position);
-        let swept = match (self.sweeps || !is_of_round) && sweep < self.horizon {
-            true => self.list(tx, (sweep, self.horizon)).await?,
-            false => vec![],
+        let swept = if (self.sweeps || !is_of_round) && sweep < self.horizon {
+            self.list(tx, (sweep, self.horizon)).await?
+        } else {
+            vec![]
         };
         // What is older comes first.
         let is_behind = swept.len() >= CHUNK as usize;
-        let fresh = match is_behind || self.is_front_full {
-            true => vec![],
-            false => self.list(tx, (front, ENDS.1)).await?,
+        let fresh = if is_behind || self.is_front_full {
+            vec![]
+        } else {
+            self.list(tx, (front, ENDS.1)).await?
         };
         Ok((swept, fresh))
     }

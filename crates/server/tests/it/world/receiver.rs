@@ -95,7 +95,7 @@ impl Behaviour {
             }
             Self::Silence => std::future::pending().await,
             Self::Flood => {
-                let chunk = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024]));
+                let chunk = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 4 * 1024]));
                 Body::from_stream(stream::repeat_with(chunk)).into_response()
             }
         }
