@@ -68,7 +68,7 @@ impl Database {
         let mut given = given.iter().filter(|(given, _)| *given);
         if let (Some(_), Some((_, second))) = (given.next(), given.next()) {
             let rule = "may not be given beside another of url, url_file and url_env";
-            return Err(Flaw::new(SECTION, second, rule));
+            return Err(Flaw::new(SECTION, *second, rule));
         }
         if let Some(url) = &self.url {
             if has_password(url) {

@@ -12,13 +12,13 @@ use toml::de::DeTable;
 #[derive(Debug)]
 pub(super) struct Flaw {
     section: &'static str,
-    key: &'static str,
+    key: String,
     rule: String,
 }
 
 impl Flaw {
-    pub fn new(section: &'static str, key: &'static str, rule: impl Into<String>) -> Self {
-        Self { section, key, rule: rule.into() }
+    pub fn new(section: &'static str, key: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self { section, key: key.into(), rule: rule.into() }
     }
 
     /// The error when nothing was written and a default is at fault.
@@ -37,7 +37,9 @@ impl Flaw {
         let (name, section) =
             document.get_ref().iter().find(|(name, _)| name.get_ref() == self.section)?;
         let keys = section.get_ref().as_table();
-        let key = keys.and_then(|keys| keys.iter().find(|(key, _)| key.get_ref() == self.key));
+        let key = keys.and_then(|keys| {
+            keys.iter().find(|(key, _)| key.get_ref().as_ref() == self.key.as_str())
+        });
         Some(line_of(text, key.map_or(name.span(), |(key, _)| key.span()).start))
     }
 }

@@ -35,8 +35,8 @@ impl Keys {
         rules.publish_seconds = self.publish_seconds;
         rules.retired_seconds = self.retired_seconds;
         rules.validate().map_err(|invalid| {
-            let target = invalid.violations().first().map_or("", |violation| violation.target);
-            let key = target.rsplit('.').next().unwrap_or_default();
+            let target = invalid.violations().first().map(|violation| violation.target.as_ref());
+            let key = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
             Flaw::new("keys", key, invalid.to_string())
         })?;
         let interval = range(("keys", "interval_seconds"), self.interval_seconds, 1, 3_600)?;

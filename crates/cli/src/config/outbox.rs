@@ -44,8 +44,8 @@ impl Outbox {
         let interval = range(at("interval_seconds"), self.interval_seconds, 1, 3_600)?;
         settings.outbox_interval = Duration::from_secs(interval);
         settings.validate_outbox().map_err(|invalid| {
-            let target = invalid.violations().first().map_or("", |violation| violation.target);
-            let key = target.rsplit('.').next().unwrap_or_default();
+            let target = invalid.violations().first().map(|violation| violation.target.as_ref());
+            let key = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
             Flaw::new("outbox", key, invalid.to_string())
         })
     }
