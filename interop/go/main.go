@@ -117,7 +117,7 @@ func (s *session) walk() {
 	application := s.application()
 	role, err := s.role(management.ENUMROLENAME_IDENTITY_DATA_ADMIN)
 	s.tell("a role is found by its name", err)
-	s.roleAssignment(application, role)
+	s.roleAssignment(s.WorkerClientID, role)
 	s.pushCredential(application)
 	s.attributeMapping(application)
 	deviceAuthenticationPolicy := s.deviceAuthenticationPolicy(application)
@@ -125,8 +125,6 @@ func (s *session) walk() {
 	s.tell("an action with a password is made", s.passwordAction(signOnPolicy))
 	s.signOnPolicyAction(signOnPolicy, deviceAuthenticationPolicy)
 	s.signOnPolicyAssignment(application, signOnPolicy)
-	resource := s.resource()
-	s.grant(application, resource, s.scope(resource))
 	s.subscription()
 	s.tell("the MFA settings are changed and reset", s.mfaSettings())
 }

@@ -23,6 +23,15 @@ enum Path {
     GivenName,
     FamilyName,
     FormattedName,
+    Nickname,
+    Title,
+    Kind,
+    Locale,
+    PreferredLanguage,
+    Timezone,
+    PrimaryPhone,
+    MobilePhone,
+    ExternalId,
     Population,
     Environment,
     CreatedAt,
@@ -30,13 +39,22 @@ enum Path {
 }
 
 impl Path {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 19] = [
         Self::Id,
         Self::Username,
         Self::Email,
         Self::GivenName,
         Self::FamilyName,
         Self::FormattedName,
+        Self::Nickname,
+        Self::Title,
+        Self::Kind,
+        Self::Locale,
+        Self::PreferredLanguage,
+        Self::Timezone,
+        Self::PrimaryPhone,
+        Self::MobilePhone,
+        Self::ExternalId,
         Self::Population,
         Self::Environment,
         Self::CreatedAt,
@@ -51,6 +69,15 @@ impl Path {
             Self::GivenName => "user.name.given",
             Self::FamilyName => "user.name.family",
             Self::FormattedName => "user.name.formatted",
+            Self::Nickname => "user.nickname",
+            Self::Title => "user.title",
+            Self::Kind => "user.type",
+            Self::Locale => "user.locale",
+            Self::PreferredLanguage => "user.preferredLanguage",
+            Self::Timezone => "user.timezone",
+            Self::PrimaryPhone => "user.primaryPhone",
+            Self::MobilePhone => "user.mobilePhone",
+            Self::ExternalId => "user.externalId",
             Self::Population => "user.population.id",
             Self::Environment => "user.environment.id",
             Self::CreatedAt => "user.createdAt",
@@ -66,6 +93,15 @@ impl Path {
             Self::GivenName => user.name.given.clone(),
             Self::FamilyName => user.name.family.clone(),
             Self::FormattedName => user.name.whole(),
+            Self::Nickname => user.profile.texts.nickname.clone(),
+            Self::Title => user.profile.texts.title.clone(),
+            Self::Kind => user.profile.texts.kind.clone(),
+            Self::Locale => user.profile.texts.locale.clone(),
+            Self::PreferredLanguage => user.profile.texts.preferred_language.clone(),
+            Self::Timezone => user.profile.texts.timezone.clone(),
+            Self::PrimaryPhone => user.profile.texts.primary_phone.clone(),
+            Self::MobilePhone => user.profile.texts.mobile_phone.clone(),
+            Self::ExternalId => user.profile.texts.external_id.clone(),
             Self::Population => Some(user.population.to_string()),
             Self::Environment => Some(user.environment.to_string()),
             Self::CreatedAt => Some(Timestamp::to_rfc3339_millis(user.created_at)),
@@ -79,7 +115,7 @@ impl Path {
 pub struct NotAnExpression;
 
 /// What an expression must be, in words.
-pub const FORM: &str = "text with references among ${user.id}, ${user.username}, ${user.email}, ${user.name.given}, ${user.name.family}, ${user.name.formatted}, ${user.population.id}, ${user.environment.id}, ${user.createdAt} and ${user.updatedAt}";
+pub const FORM: &str = "text with references among ${user.id}, ${user.username}, ${user.email}, ${user.name.given}, ${user.name.family}, ${user.name.formatted}, ${user.nickname}, ${user.title}, ${user.type}, ${user.locale}, ${user.preferredLanguage}, ${user.timezone}, ${user.primaryPhone}, ${user.mobilePhone}, ${user.externalId}, ${user.population.id}, ${user.environment.id}, ${user.createdAt} and ${user.updatedAt}";
 
 impl<'a> Expression<'a> {
     /// Reads a text. A `$` without a brace after it stands for itself.

@@ -441,7 +441,7 @@ mod tests {
                 ),
                 (
                     |a| a.oidc.attributes = vec![saying("tier", "${user.tier}")],
-                    "oidc.attributes.value must be text with references among ${user.id}, ${user.username}, ${user.email}, ${user.name.given}, ${user.name.family}, ${user.name.formatted}, ${user.population.id}, ${user.environment.id}, ${user.createdAt} and ${user.updatedAt}",
+                    "oidc.attributes.value must be text with references among ${user.id}, ${user.username}, ${user.email}, ${user.name.given}, ${user.name.family}, ${user.name.formatted}, ${user.nickname}, ${user.title}, ${user.type}, ${user.locale}, ${user.preferredLanguage}, ${user.timezone}, ${user.primaryPhone}, ${user.mobilePhone}, ${user.externalId}, ${user.population.id}, ${user.environment.id}, ${user.createdAt} and ${user.updatedAt}",
                 ),
                 (
                     |a| a.oidc.attributes = vec![saying("sub", "${user.email}")],

@@ -247,7 +247,10 @@ impl IntegrityDetection {
         let target = "mobile.integrity_detection.excluded_platforms";
         check.require(excluded.len() <= 1, target, Rule::Form { form });
         let target = "mobile.integrity_detection.cache_duration";
-        let is_given = self.mode == Mode::Disabled || self.kept.cache_duration.is_some();
+        // Only Google's verdicts are kept for a while.
+        let asks_google = !excluded.iter().any(|platform| matches!(platform, Platform::Google));
+        let is_needed = self.mode == Mode::Enabled && asks_google;
+        let is_given = !is_needed || self.kept.cache_duration.is_some();
         check.require(is_given, target, Rule::Required);
         if let Some(CacheDuration { amount, units }) = self.kept.cache_duration {
             let max = match units {
