@@ -47,6 +47,11 @@ use countersign_protocol::{
     time::Timestamp,
 };
 
+#[path = "fixture/named.rs"]
+mod named;
+
+pub use self::named::Named;
+
 /// 2026-01-05T09:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_603_600);
 
@@ -537,114 +542,6 @@ pub fn message() -> Message {
         correlation: "correlation".to_owned(),
         created_at: NOW,
         content,
-    }
-}
-
-/// An enum whose variants are known by name, so that a list of values can be held against them.
-pub trait Named {
-    const NAMES: &[&str];
-
-    fn name(&self) -> &'static str;
-}
-
-/// Names the variants of an enum. Does not compile while one is missing.
-macro_rules! named {
-    ($($enum:ty { $($variant:ident),+ $(,)? })+) => { $(
-        impl Named for $enum {
-            const NAMES: &[&str] = &[$(stringify!($variant)),+];
-
-            fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$variant { .. } => stringify!($variant),)+
-                }
-            }
-        }
-    )+ };
-}
-
-named! {
-    Kind { Web, Native, SinglePage, Worker }
-    TokenEndpointAuthMethod {
-        None, ClientSecretBasic, ClientSecretPost, ClientSecretJwt, PrivateKeyJwt,
-    }
-    Pkce { Optional, Required, S256Required }
-    ResponseType { Code, Token, IdToken }
-    GrantType { AuthorizationCode, Implicit, RefreshToken, ClientCredentials, DeviceCode }
-    Answer { Query, FormPost, Fragment, Flow, Device, Worker, Account }
-    Prompt { AsNeeded, None, Login }
-    DeviceSelection { DefaultToFirst, PromptToSelect, AlwaysDisplayDevices }
-    ExtraVerification { Permissive, Restrictive }
-    ActionKind { Login, IdentifierFirst, MultiFactorAuthentication }
-    NoDevicesMode { Block, Bypass }
-    Role {
-        OrganizationAdmin, EnvironmentAdmin, IdentityDataAdmin, IdentityDataReadOnly,
-        ClientApplicationDeveloper, ConfigurationReadOnly,
-    }
-    Method { Pwd, Otp, Swk, Mca, User, Fpt, Face, Pin, Mfa }
-    flow::State {
-        Identifier, Login, Password, AuthenticationCode, PasswordChange, Deciding, DeviceSelection, Passcode, Verification, Push,
-        PushTimedOut, Completed, Failed
-    }
-    flow::Event {
-        Identified, PasswordAccepted, CodeShown, CodeApproved, PasswordChanged, Decided, DeviceChosen, AnotherDevice, PasscodeAccepted, DeviceLost, Answered,
-        Reset, Cancelled
-    }
-    flow::Effect { Audit, IssueGrant, Ask, Withdraw, WithdrawCode }
-    flow::Ask { Passcode, Push }
-    flow::Refusal { NotNow, OtherUser }
-    flow::Notice { DeviceGone }
-    Failure { Mfa, Cancelled, OtherUser, NoSteps, MissingClaim }
-    mfa::Decision { Continue, Authorize, Bypass, Verify, Push, Passcode, Select, Block }
-    mfa::Verification { NotAsked, Impossible, Acknowledged, Unanswered }
-    Reason {
-        NoUsableDevice, DeviceBlocked, DeviceLocked, UserLocked, MfaDisabled, Compromised,
-        ExtraVerificationFailed, PushDenied, PushesStopped,
-    }
-    authentication_code::State { Unclaimed, Claimed, Completed, Denied, Expired }
-    authentication_code::Event { Claim, Approve, Deny, Withdraw, Tick }
-    authentication_code::Effect { Audit, TellFlow }
-    authentication_code::Refusal {
-        Expired, Claimed, Ended, OtherInstallation, UnknownUser, NumberRequired,
-    }
-    challenge::State { Pending, Acknowledged, Approved, Denied, TimedOut, Cancelled }
-    challenge::Event { Acknowledge, Approve, Deny, Tick, Cancel }
-    challenge::Effect { Audit, TellFlow, TellPhone, CountAgainstPushes, CountUserFailure, ClearCounts }
-    challenge::Refusal { Expired, Cancelled, Answered, OtherQuestion, NumberRequired }
-    challenge::Outcome { Acknowledged, Approved, Denied, Unanswered, Undeliverable, DeviceGone }
-    challenge::Denial { ByUser, Fraud, BiometricsRejected, WrongNumber }
-    challenge::Cancellation { Withdrawn, Superseded, Undeliverable, DeviceGone }
-    device::State { Active, Blocked, Locked, Removed }
-    device::Event { PasscodeMatched, PasscodeWrong, Block, Unblock, Unlock, Remove, Unpair }
-    device::Effect { Audit, CountUserFailure, Delete }
-    device::Refusal { Blocked, Locked, Removed, PasscodeSpent }
-    device_code::State { Pending, Approved, Denied, Redeemed }
-    device_code::Event { Poll, Approve, Deny }
-    device_code::Effect { IssueTokens, TellPending, TellSlowDown, Audit }
-    device_code::Refusal { OtherApplication, Expired, Denied, Spent, Answered }
-    pairing::State { Open, Claimed, Denied, Expired }
-    pairing::Event { Approve, Deny, Tick }
-    pairing::Effect { CreateDevice, Audit }
-    pairing_key::State { Unclaimed, Claimed, Expired }
-    pairing_key::Event { Claim, Refuse, Tick }
-    pairing_key::Effect { CreateDevice, Audit }
-    pairing_key::Refusal { Expired, Claimed, OtherApplication }
-    pairing::Refusal { OtherInstallation, Expired, Spent }
-    pairing::NoOffer { AlreadyPaired, Disabled, Compromised, LimitReached }
-    Content { LogoutToken, Challenge, Cancellation, Unpairing, Unpairings }
-    session::State { Active, Ended }
-    session::Event { SignedOn, End }
-    session::Effect { Audit, EndParticipation }
-    session::Refusal { Ended, OtherUser }
-    signing_key::State { Next, Current, Retired, Removed }
-    signing_key::Event { Activate, Retire, Withdraw, Tick }
-    signing_key::Effect { Delete, Audit }
-    signing_key::Refusal { Unused, Forgotten }
-    grant::State { Issued, Answered, Redeemed, Refreshable, Revoked }
-    grant::Event { Answer, Redeem, Refresh, Revoke }
-    grant::Effect { IssueTokens, Audit }
-    grant::Refusal {
-        OtherKey, CodeExpired, OtherApplication, OtherRedirectUri, Answered, WrongVerifier, RefreshExpired, NotNewest,
-        Revoked,
     }
 }
 

@@ -47,7 +47,7 @@ fn shown(answer: &Answer, name: &str, own: &[&str]) -> (u16, Vec<(String, String
 
 #[tokio::test]
 async fn the_flow_api_answers_alike_to_the_seventh_wrong_password_whoever_is_named() {
-    let w = everybody().await;
+    let w = Box::pin(everybody()).await;
     let mut seen = Vec::new();
     for name in NAMES {
         let mut answers = Vec::new();
@@ -66,7 +66,7 @@ async fn the_flow_api_answers_alike_to_the_seventh_wrong_password_whoever_is_nam
 
 #[tokio::test]
 async fn the_right_password_of_a_user_who_may_not_sign_in_is_a_wrong_one() {
-    let w = everybody().await;
+    let w = Box::pin(everybody()).await;
     let mut seen = Vec::new();
     for name in ["ann", "zed"] {
         let mut sign_on = w.app().begin().await;
@@ -77,7 +77,7 @@ async fn the_right_password_of_a_user_who_may_not_sign_in_is_a_wrong_one() {
 
 #[tokio::test]
 async fn while_a_name_is_locked_the_right_password_is_answered_like_any_other() {
-    let w = everybody().await;
+    let w = Box::pin(everybody()).await;
     let mut seen = Vec::new();
     for (name, password) in [("bob", PASSWORD), ("ann", PASSWORD), ("zed", "wrong")] {
         let mut sign_on = w.app().begin().await;
@@ -92,7 +92,7 @@ async fn while_a_name_is_locked_the_right_password_is_answered_like_any_other() 
 
 #[tokio::test]
 async fn the_pages_look_alike_whoever_is_named() {
-    let mut w = everybody().await;
+    let mut w = Box::pin(everybody()).await;
     for step in [Step::Login, Step::IdentifierFirst] {
         w.bank.require(&w.server, &[step]).await;
         // Counted under the name, whatever the policy: so that both policies see each number of wrong passwords.

@@ -58,26 +58,26 @@ async fn a_phone_alone_passes_where_the_policy_asks_for_nothing_else() {
 #[tokio::test]
 async fn where_it_is_off_the_person_is_asked() {
     let off = |policy: &mut MfaPolicy| policy.mobile.applications[0].device_authorization = None;
-    let (_w, sign_on) = sign_on_under(off).await;
+    let (_w, sign_on) = Box::pin(sign_on_under(off)).await;
     assert_eq!(sign_on.status(), "OTP_REQUIRED");
 }
 
 #[tokio::test]
 async fn permissive_verification_passes_a_phone_that_no_push_reaches() {
-    let (_w, sign_on) = sign_on_under(|policy| {
+    let (_w, sign_on) = Box::pin(sign_on_under(|policy| {
         let permissive = Some(ExtraVerification::Permissive);
         policy.mobile.applications[0].device_authorization = Some(extra(permissive));
-    })
+    }))
     .await;
     assert_eq!(sign_on.tokens().await.id_claims()["amr"], json!(["pwd", "swk", "mfa"]));
 }
 
 #[tokio::test]
 async fn restrictive_verification_fails_a_phone_that_no_push_reaches() {
-    let (_w, sign_on) = sign_on_under(|policy| {
+    let (_w, sign_on) = Box::pin(sign_on_under(|policy| {
         let restrictive = Some(ExtraVerification::Restrictive);
         policy.mobile.applications[0].device_authorization = Some(extra(restrictive));
-    })
+    }))
     .await;
     assert_eq!(sign_on.status(), "FAILED");
     assert_eq!(sign_on.response("error_description"), "the device could not be verified");

@@ -212,6 +212,7 @@ async fn a_disabled_application_signs_nobody_in() {
     client.authorize(&request).await.must_be(400);
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn each_limit_is_told_by_the_name_that_the_member_has_on_the_wire() {
     let w = World::new().await;

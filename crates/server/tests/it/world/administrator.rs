@@ -56,10 +56,8 @@ impl Administrator {
         media_type: &str,
         body: Option<&Value>,
     ) -> Answer {
-        let url = match path.starts_with("https://") {
-            true => path.to_owned(),
-            false => format!("{}{path}", self.environment),
-        };
+        let is_whole = path.starts_with("https://");
+        let url = if is_whole { path.to_owned() } else { format!("{}{path}", self.environment) };
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = request(method, &url).map(|_| body.into());
         let request = with(request, "authorization", &format!("Bearer {}", self.token));

@@ -321,11 +321,14 @@ async fn with_limit(limit: Value, format: &str) -> Vec<Told> {
 
 #[tokio::test]
 async fn calls_are_no_larger_than_the_receiver_takes() {
-    let told = with_limit(json!({ "type": "EVENTS_PER_PAYLOAD", "size": 2 }), "JSON_ARRAY").await;
+    let told =
+        Box::pin(with_limit(json!({ "type": "EVENTS_PER_PAYLOAD", "size": 2 }), "JSON_ARRAY"))
+            .await;
     let counts: Vec<_> = told.iter().map(|it| it.records().len()).collect();
     assert_eq!(counts, [2, 2, 1]);
     assert!(told[0].body.contains("\n  \"action\""), "pretty: {}", told[0].body);
-    let told = with_limit(json!({ "type": "KB_PER_PAYLOAD", "size": 2 }), "ND_JSON").await;
+    let told =
+        Box::pin(with_limit(json!({ "type": "KB_PER_PAYLOAD", "size": 2 }), "ND_JSON")).await;
     assert!(told.len() > 1 && told.iter().all(|it| it.body.len() <= 2_048), "{}", told.len());
     let mut names = Vec::new();
     for told in &told {
