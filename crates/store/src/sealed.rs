@@ -12,8 +12,6 @@ pub(crate) const STATEMENTS: &[&str] = &[
     DEVICES.swap,
     APPLICATIONS.list,
     APPLICATIONS.swap,
-    PREVIOUS_SECRETS.list,
-    PREVIOUS_SECRETS.swap,
     SIGNING_KEYS.list,
     SIGNING_KEYS.swap,
     ENVIRONMENT_KEYS.list,

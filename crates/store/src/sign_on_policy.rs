@@ -18,19 +18,7 @@ use crate::{
 pub(crate) const STATEMENTS: &[&str] = &{
     let [insert, load, swap, delete, list, count] = SignOnPolicy::TABLE.statements();
     let default = SignOnPolicy::LOAD_DEFAULT;
-    [
-        insert,
-        load,
-        swap,
-        delete,
-        list,
-        count,
-        default,
-        LOAD_ASSIGNED,
-        FIND_ASSIGNED,
-        IS_ASSIGNED,
-        FORGET,
-    ]
+    [insert, load, swap, delete, list, count, default, LOAD_ASSIGNED, FIND_ASSIGNED, IS_ASSIGNED]
 };
 
 const IS_ASSIGNED: &str =
@@ -42,8 +30,6 @@ const LOAD_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assign
 const FIND_ASSIGNED: &str = "SELECT p.data, p.version FROM sign_on_policy_assignments a \
      JOIN sign_on_policies p ON p.id = a.sign_on_policy_id \
      WHERE a.application_id = $1 AND p.name = $2";
-
-const FORGET: &str = "DELETE FROM sign_on_policy_assignments WHERE application_id = $1";
 
 impl Configured for SignOnPolicy {
     const TABLE: Table = configured_table!("sign_on_policies", name = "$4", is_default = "$5");
@@ -97,14 +83,6 @@ pub async fn uses_mfa_policy(
         let Some(last) = part.last() else { return Ok(false) };
         after = Some(last.id);
     }
-}
-
-/// Takes all policies from an application that is to be deleted.
-pub async fn forget_application(
-    tx: &mut Tx<'_>,
-    application: Id<Application>,
-) -> Result<(), StoreError> {
-    tx.execute(FORGET, &[application.into()]).await.map(drop)
 }
 
 /// The first policy assigned to an application.

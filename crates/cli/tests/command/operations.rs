@@ -44,7 +44,8 @@ impl Scene {
     fn administrators(&self) -> (i64, i64) {
         let connection = Connection::open(self.data().join("countersign.db")).unwrap();
         let count = |sql| connection.query_row(sql, [], |row| row.get(0)).unwrap();
-        let users = "SELECT COUNT(*) FROM role_assignments WHERE data LIKE '%\"Organization Admin\"%'";
+        let users =
+            "SELECT COUNT(*) FROM role_assignments WHERE data LIKE '%\"Organization Admin\"%'";
         let passwords = "SELECT COUNT(*) FROM passwords WHERE data LIKE '%\"must_change\":true%'";
         (count(users), count(passwords))
     }

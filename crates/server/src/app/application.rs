@@ -16,7 +16,7 @@ use countersign_protocol::time::Timestamp;
 use countersign_store::{
     Tx, Versioned, Work, application,
     configured::{self, Configured, Range},
-    device, push_credentials, push_health, role_assignment, sign_on_policy,
+    device, push_credentials, push_health, role_assignment, sign_on_policy_assignment,
 };
 
 use super::{
@@ -77,7 +77,7 @@ impl Administered for Application {
             return Err(AdministerError::InUse { by });
         }
         role_assignment::forget(tx, Holder::Application(self.id)).await?;
-        sign_on_policy::forget_application(tx, self.id).await?;
+        sign_on_policy_assignment::forget(tx, self.id).await?;
         push_credentials::forget_application(tx, self.id).await?;
         Ok(push_health::forget_application(tx, self.id).await?)
     }
