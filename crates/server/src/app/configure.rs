@@ -92,13 +92,14 @@ pub struct Listed<T> {
 pub const MAX_COUNT: u32 = 10_000;
 
 impl App {
-    /// A part of what is listed under an owner.
+    /// A part of what is listed under an owner, which lives in this environment.
     pub async fn list<T: Administered>(
         &self,
+        environment: Id<Environment>,
         owner: Id<T::Owner>,
         range: Range<T>,
     ) -> Result<Listed<T>, AdministerError> {
-        self.store.read(List { owner, range }).await
+        self.store.read(List { environment, owner, range }).await
     }
 
     /// The one of this id in an environment.
@@ -141,6 +142,7 @@ impl App {
 }
 
 struct List<T: Administered> {
+    environment: Id<Environment>,
     owner: Id<T::Owner>,
     range: Range<T>,
 }
@@ -151,7 +153,11 @@ impl<T: Administered> Work for List<T> {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, AdministerError> {
         let range = Range { limit: self.range.limit.saturating_add(1), ..self.range };
-        let found = configured::list(tx, self.owner, range).await?;
+        let found = configured::list::<T>(tx, self.owner, range).await?;
+        // What is listed under an owner lives where the owner does.
+        if found.iter().any(|one| one.environment() != self.environment) {
+            return Err(AdministerError::NotFound);
+        }
         let total = configured::count::<T>(tx, self.owner, MAX_COUNT).await?;
         let mut items: Vec<T> = found.into_iter().map(Versioned::into_value).collect();
         let limit = usize::from(self.range.limit);

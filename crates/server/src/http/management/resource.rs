@@ -203,12 +203,7 @@ pub(super) async fn list<T: Resource>(
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
     let address = administrator.address();
-    let listed = listed::<T>(&app, administrator.id(T::OWNER)?, &wanted).await?;
-    // What is listed under an owner lives where the owner does.
-    let environment = administrator.environment()?;
-    if listed.items.iter().any(|item| item.environment() != environment) {
-        return Err(AdministerError::NotFound.into());
-    }
+    let listed = listed::<T>(&app, &administrator, &wanted).await?;
     let items = listed.items.iter().map(|item| show(item, address)).collect();
     Ok(part(&listed, items, &wanted, address))
 }
@@ -216,15 +211,16 @@ pub(super) async fn list<T: Resource>(
 /// The part of a list that a request wants.
 pub(super) async fn listed<T: Resource>(
     app: &App,
-    owner: Id<T::Owner>,
+    administrator: &Administrator,
     wanted: &Wanted,
 ) -> Result<Listed<T>, Refusal> {
+    let (environment, owner) = (administrator.environment()?, administrator.id(T::OWNER)?);
     match &wanted.filter {
         None => {
             let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-            Ok(app.list::<T>(owner, range).await?)
+            Ok(app.list::<T>(environment, owner, range).await?)
         }
-        Some(filter) => filtered::<T>(app, owner, wanted, filter).await,
+        Some(filter) => filtered::<T>(app, (environment, owner), wanted, filter).await,
     }
 }
 
@@ -247,7 +243,7 @@ pub(super) fn part<T: Resource>(
 /// What a filter leaves of a list. An environment has few of each kind that is set up, and all are looked at.
 async fn filtered<T: Resource>(
     app: &App,
-    owner: Id<T::Owner>,
+    (environment, owner): (Id<Environment>, Id<T::Owner>),
     wanted: &Wanted,
     filter: &str,
 ) -> Result<Listed<T>, Refusal> {
@@ -259,7 +255,7 @@ async fn filtered<T: Resource>(
     let mut after = None;
     // As far as lists are counted.
     for _ in 0..=MAX_COUNT / 1_000 {
-        let part = app.list::<T>(owner, Range { after, limit: 1_000 }).await?;
+        let part = app.list::<T>(environment, owner, Range { after, limit: 1_000 }).await?;
         found.extend(part.items.into_iter().filter(|item| {
             let address = Address { base: String::new(), list: String::new() };
             serde_json::to_value(show(item, &address)).is_ok_and(|entry| filter.matches(&entry))

@@ -181,7 +181,7 @@ pub(super) async fn list_assignments(
     let wanted = Wanted::parse(query.as_deref())?;
     let holder = holder(&administrator)?.id();
     let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-    let listed = app.list::<RoleAssignment>(holder, range).await?;
+    let listed = app.list::<RoleAssignment>(administrator.environment()?, holder, range).await?;
     let address = administrator.address();
     let mut links = Links::from([link("self", address.list.clone())]);
     if let Some(last) = listed.next {

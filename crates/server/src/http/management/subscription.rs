@@ -427,7 +427,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
-    let listed = listed::<Subscription>(&app, administrator.environment()?, &wanted).await?;
+    let listed = listed::<Subscription>(&app, &administrator, &wanted).await?;
     let shown = listed.items.iter().map(|item| shown(&app, &administrator, item));
     let shown = shown.collect::<Result<_, _>>()?;
     Ok(part::<Subscription>(&listed, shown, &wanted, administrator.address()))

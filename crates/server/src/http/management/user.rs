@@ -343,7 +343,7 @@ pub(super) async fn list(
     let environment = administrator.environment()?;
     let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
     let listed = match &wanted.filter {
-        None => app.list::<User>(environment, range).await?,
+        None => app.list::<User>(environment, environment, range).await?,
         Some(filter) => {
             let filter = Filter::parse(filter)
                 .map_err(|error| Refusal::invalid_request(format!("filter: {error}")))?;

@@ -131,6 +131,22 @@ async fn nobody_gives_or_takes_more_than_they_have() {
 }
 
 #[tokio::test]
+async fn who_has_which_role_is_told_where_the_holder_lives_and_nowhere_else() {
+    let w = World::new().await;
+    let strong = w.administrator().await;
+    let worker = w.worker().await;
+    let scope = json!({ "id": w.bank.environment.id, "type": "ENVIRONMENT" });
+    let body = json!({ "role": { "id": Role::EnvironmentAdmin.id() }, "scope": scope });
+    let roles = format!("/applications/{}/roleAssignments", worker.id);
+    strong.make(&roles, &body).await;
+    let other = w.server.create_environment("Other").await.unwrap().id;
+    let elsewhere = Scope::Environment(other);
+    let admin = w.administrator_with(&[(Role::EnvironmentAdmin, elsewhere)]).await;
+    admin.get(&format!("{}{roles}", w.environment_url(other))).await.must_be(404);
+    strong.get(&roles).await.must_be(200);
+}
+
+#[tokio::test]
 async fn the_roles_are_listed_with_what_they_allow() {
     let w = World::new().await;
     let admin = w.administrator().await;
