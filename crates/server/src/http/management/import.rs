@@ -71,10 +71,11 @@ impl Import {
             // Who sends has gone: what was answered is done.
             let Ok(chunk) = chunk else { return };
             rest.extend_from_slice(&chunk);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
+            let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let lines: Vec<u8> = rest.drain(..whole).collect();
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
                 number += 1;
-                portion.extend(read(number, &line));
+                portion.extend(read(number, line));
                 if portion.len() >= PORTION && !self.make(std::mem::take(&mut portion)).await {
                     return;
                 }
