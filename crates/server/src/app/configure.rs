@@ -74,7 +74,10 @@ pub struct Events {
 /// One of its kind is the default of its environment.
 pub(super) trait HasDefault: Administered + Defaulted {
     /// Whether it is the default.
-    fn default_mut(&mut self) -> &mut bool;
+    fn is_default(&self) -> bool;
+
+    /// Makes it the default, or not.
+    fn set_default(&mut self, is_default: bool);
 }
 
 /// A part of a list.
@@ -86,6 +89,17 @@ pub struct Listed<T> {
     pub next: Option<Id<T>>,
     /// How many there are in all, as far as [`MAX_COUNT`].
     pub total: i64,
+}
+
+impl<T: Administered> Listed<T> {
+    /// The first so many of what was found, where one more was looked for.
+    pub fn cut(mut items: Vec<T>, limit: u16, total: i64) -> Self {
+        let limit = usize::from(limit);
+        let is_cut = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| is_cut).map(Configured::id);
+        Self { items, next, total }
+    }
 }
 
 /// As far as lists are counted: a list of a million costs no more than this.
@@ -159,12 +173,8 @@ impl<T: Administered> Work for List<T> {
             return Err(AdministerError::NotFound);
         }
         let total = configured::count::<T>(tx, self.owner, MAX_COUNT).await?;
-        let mut items: Vec<T> = found.into_iter().map(Versioned::into_value).collect();
-        let limit = usize::from(self.range.limit);
-        let is_cut = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| is_cut).map(Configured::id);
-        Ok(Listed { items, next, total })
+        let items = found.into_iter().map(Versioned::into_value).collect();
+        Ok(Listed::cut(items, self.range.limit, total))
     }
 }
 
@@ -254,9 +264,7 @@ pub(super) async fn settle_default<T: HasDefault>(
     old: Option<&T>,
     tx: &mut Tx<'_>,
 ) -> Result<(), AdministerError> {
-    let is_default = *new.clone().default_mut();
-    let was_default = old.is_some_and(|old| *old.clone().default_mut());
-    match (was_default, is_default) {
+    match (old.is_some_and(T::is_default), new.is_default()) {
         (true, false) => {
             let rule = Rule::Form { form: "true until another one is the default" };
             Err(Invalid::new("default", rule).into())
@@ -266,7 +274,7 @@ pub(super) async fn settle_default<T: HasDefault>(
                 return Ok(());
             };
             let mut without = (*before).clone();
-            *without.default_mut() = false;
+            without.set_default(false);
             Ok(configured::swap(tx, &before, &without).await?)
         }
         (true, true) | (false, false) => Ok(()),
@@ -275,8 +283,7 @@ pub(super) async fn settle_default<T: HasDefault>(
 
 /// The default of an environment is deleted only with it.
 pub(super) fn keep_default<T: HasDefault>(old: &T) -> Result<(), AdministerError> {
-    let is_default = *old.clone().default_mut();
-    if is_default {
+    if old.is_default() {
         Err(AdministerError::InUse { by: "the environment, as its default" })
     } else {
         Ok(())

@@ -156,12 +156,8 @@ impl Work for OfUser {
         let user = find_user(tx, self.environment, self.user).await?;
         let range = Range { limit: self.range.limit.saturating_add(1), ..self.range };
         let found = group::of_user(tx, user.id, range).await?;
-        let mut items: Vec<Group> = found.into_iter().map(Versioned::into_value).collect();
-        let limit = usize::from(self.range.limit);
-        let is_cut = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| is_cut).map(|last| last.id);
-        let total = i64::try_from(items.len()).unwrap_or(i64::MAX);
-        Ok(Listed { items, next, total })
+        let items: Vec<Group> = found.into_iter().map(Versioned::into_value).collect();
+        let total = items.len().min(self.range.limit.into());
+        Ok(Listed::cut(items, self.range.limit, i64::try_from(total).unwrap_or(i64::MAX)))
     }
 }

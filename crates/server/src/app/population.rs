@@ -46,7 +46,11 @@ impl Administered for Population {
 }
 
 impl HasDefault for Population {
-    fn default_mut(&mut self) -> &mut bool {
-        &mut self.default
+    fn is_default(&self) -> bool {
+        self.default
+    }
+
+    fn set_default(&mut self, is_default: bool) {
+        self.default = is_default;
     }
 }

@@ -132,8 +132,12 @@ impl Administered for SignOnPolicy {
 }
 
 impl HasDefault for SignOnPolicy {
-    fn default_mut(&mut self) -> &mut bool {
-        &mut self.default
+    fn is_default(&self) -> bool {
+        self.default
+    }
+
+    fn set_default(&mut self, is_default: bool) {
+        self.default = is_default;
     }
 }
 

@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    filter::Filter,
     id::Id,
     invalid::{Invalid, Rule},
 };
@@ -103,9 +102,13 @@ async fn answer(
         limit: wanted.limit.into(),
         ..AuditQuery::default()
     };
-    if let Some(text) = &wanted.filter {
+    let length = wanted.filter.as_deref().map_or(0, |text| text.chars().count());
+    if length > MAX_FILTER_CHARACTERS {
+        return Err(Invalid::new("filter", Rule::TooLong { max: MAX_FILTER_CHARACTERS }).into());
+    }
+    if let Some(filter) = wanted.filter()? {
         query = query
-            .with(read_filter(text)?)
+            .with(filter)
             .map_err(|error| Refusal::invalid_request(format!("filter: {error}")))?;
     }
     let page = app.search_audit(administrator.environment()?, query).await?;
@@ -120,13 +123,6 @@ async fn answer(
     let told: Vec<_> = page.records.iter().map(|it| Activity::of(it, base_url)).collect();
     let size = told.len();
     Ok(Json(Part { links, embedded: [("activities", told)].into(), size }).into_response())
-}
-
-fn read_filter(text: &str) -> Result<Filter, Refusal> {
-    if text.chars().count() > MAX_FILTER_CHARACTERS {
-        return Err(Invalid::new("filter", Rule::TooLong { max: MAX_FILTER_CHARACTERS }).into());
-    }
-    Filter::parse(text).map_err(|error| Refusal::invalid_request(format!("filter: {error}")))
 }
 
 /// `GET .../activities/{id}`

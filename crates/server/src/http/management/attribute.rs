@@ -176,11 +176,9 @@ async fn change(
 /// `GET .../attributes`: all of them, since there are at most 101.
 pub(super) async fn list(State(app): State<Arc<App>>, administrator: Administrator) -> Answer {
     let application = application(&app, &administrator).await?;
-    let links = Links::from([link("self", administrator.address().list.clone())]);
-    let items: Vec<_> =
+    let items =
         all(&application).map(|mapping| shown(&administrator, mapping, &application)).collect();
-    let (count, size) = (i64::try_from(items.len()).unwrap_or_default(), items.len());
-    Ok(Json(Page { links, embedded: [("attributes", items)].into(), count, size }).into_response())
+    Ok(Page::whole("attributes", items, administrator.address()).into_response())
 }
 
 /// `GET .../attributes/{id}`

@@ -11,11 +11,9 @@ use axum::{
 };
 use countersign_domain::{
     environment::{Environment, Kind},
-    filter::Filter,
     id::Id,
     invalid::{Invalid, Rule},
 };
-use countersign_store::configured::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,6 +62,24 @@ enum KindBody {
     #[default]
     Production,
     Sandbox,
+}
+
+impl From<KindBody> for Kind {
+    fn from(body: KindBody) -> Self {
+        match body {
+            KindBody::Production => Self::Production,
+            KindBody::Sandbox => Self::Sandbox,
+        }
+    }
+}
+
+impl From<Kind> for KindBody {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Production => Self::Production,
+            Kind::Sandbox => Self::Sandbox,
+        }
+    }
 }
 
 /// The services of an environment. They are kept for those who ask; all that the platform has is there in any case.
@@ -129,10 +145,7 @@ fn put(mut environment: Environment, body: &Body) -> Result<Environment, Adminis
     environment.told = Some(serde_json::to_string(&body).unwrap_or_default());
     environment.name = body.name;
     environment.description = body.description;
-    environment.kind = match body.kind {
-        KindBody::Production => Kind::Production,
-        KindBody::Sandbox => Kind::Sandbox,
-    };
+    environment.kind = body.kind.into();
     Ok(environment)
 }
 
@@ -148,14 +161,10 @@ fn view(environment: &Environment, base: &str) -> Value {
         links.extend([link(part, format!("{own}/{part}"))]);
     }
     let kept = Kept::of(environment);
-    let kind = match environment.kind {
-        Kind::Production => KindBody::Production,
-        Kind::Sandbox => KindBody::Sandbox,
-    };
     let body = Body {
         name: environment.name.clone(),
         description: environment.description.clone(),
-        kind,
+        kind: environment.kind.into(),
         region: Some(kept.region.unwrap_or_else(|| "EU".to_owned())),
         icon: kept.icon,
         license: Some(LICENSE.into()),
@@ -190,20 +199,11 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
-    let filter = wanted.filter.as_deref().map(Filter::parse).transpose();
-    let filter = filter.map_err(|error| Refusal::invalid_request(format!("filter: {error}")))?;
-    let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
     let by = administrator.worker.authority.clone();
-    let listed = app.visible_environments(by, range, filter, seen).await?;
+    let listed = app.visible_environments(by, wanted.range(), wanted.filter()?, seen).await?;
     let address = administrator.address();
-    let mut links = Links::from([link("self", address.list.clone())]);
-    if let Some(last) = listed.next {
-        links.extend([link("next", wanted.next(&address.list, last))]);
-    }
-    let items: Vec<_> = listed.items.iter().map(|item| view(item, &address.base)).collect();
-    let size = items.len();
-    let embedded = [("environments", items)].into();
-    Ok(Json(Page { links, embedded, count: listed.total, size }).into_response())
+    let items = listed.items.iter().map(|item| view(item, &address.base)).collect();
+    Ok(Page::part("environments", items, &listed, &wanted, address).into_response())
 }
 
 /// `POST /v1/environments`
@@ -260,10 +260,7 @@ pub(super) async fn replace_type(
     body: Bytes,
 ) -> Answer {
     let TypeBody { kind } = parse(&body)?;
-    let kind = match kind {
-        KindBody::Production => Kind::Production,
-        KindBody::Sandbox => Kind::Sandbox,
-    };
+    let kind = kind.into();
     change(&app, &administrator, move |old| Ok(Environment { kind, ..old })).await
 }
 
@@ -361,9 +358,7 @@ fn license(base: &str) -> Value {
 }
 
 fn only(administrator: &Administrator, collection: &'static str, item: Value) -> Response {
-    let links = Links::from([link("self", administrator.address().list.clone())]);
-    Json(Page { links, embedded: [(collection, vec![item])].into(), count: 1, size: 1 })
-        .into_response()
+    Page::whole(collection, vec![item], administrator.address()).into_response()
 }
 
 /// `GET /v1/organizations`

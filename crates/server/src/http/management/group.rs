@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     administrator::Administrator,
-    hal::{Address, Links, Page, Reference, Wanted, link},
+    hal::{Address, Page, Reference, Wanted},
     refusal::{Refusal, not_found, parse},
     resource::{New, Resource, id_in, kept, show},
 };
@@ -123,19 +123,12 @@ pub(super) async fn of_user(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
-    let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
     let user = administrator.id::<User>("user")?;
-    let listed = app.groups_of(administrator.environment()?, user, range).await?;
-    let list = &administrator.address().list;
-    let mut links = Links::from([link("self", list.clone())]);
-    if let Some(last) = listed.next {
-        links.extend([link("next", wanted.next(list, last))]);
-    }
+    let listed = app.groups_of(administrator.environment()?, user, wanted.range()).await?;
     let address = groups(&administrator)?;
-    let items: Vec<_> = listed.items.iter().map(|group| show(group, &address)).collect();
-    let size = items.len();
-    let embedded = [("groupMemberships", items)].into();
-    Ok(Json(Page { links, embedded, count: listed.total, size }).into_response())
+    let items = listed.items.iter().map(|group| show(group, &address)).collect();
+    let list = administrator.address();
+    Ok(Page::part("groupMemberships", items, &listed, &wanted, list).into_response())
 }
 
 /// `POST .../users/{user}/memberOfGroups`

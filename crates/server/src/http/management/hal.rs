@@ -2,13 +2,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use countersign_domain::{environment::Environment, id::Id};
+use axum::Json;
+use countersign_domain::{environment::Environment, filter::Filter, id::Id};
 use countersign_protocol::{encoding, time::Timestamp};
+use countersign_store::configured::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{refusal::Refusal, resource::Resource};
-use crate::http::form::Members;
+use crate::{app::Listed, http::form::Members};
 
 /// Where something is.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +68,31 @@ pub(super) struct Page<T> {
     pub count: i64,
     /// How many are in this part.
     pub size: usize,
+}
+
+impl<T: Serialize> Page<T> {
+    /// A part of a list, with its entries as they are shown.
+    pub fn part<L>(
+        collection: &'static str,
+        items: Vec<T>,
+        listed: &Listed<L>,
+        wanted: &Wanted,
+        address: &Address,
+    ) -> Json<Self> {
+        let Json(mut page) = Self::whole(collection, items, address);
+        page.count = listed.total;
+        if let Some(last) = listed.next {
+            page.links.extend([link("next", wanted.next(&address.list, last))]);
+        }
+        Json(page)
+    }
+
+    /// A list that comes whole, since it is short.
+    pub fn whole(collection: &'static str, items: Vec<T>, address: &Address) -> Json<Self> {
+        let links = Links::from([link("self", address.list.clone())]);
+        let (count, size) = (i64::try_from(items.len()).unwrap_or(i64::MAX), items.len());
+        Json(Self { links, embedded: [(collection, items)].into(), count, size })
+    }
 }
 
 /// The schema of a [`Page`] of a resource.
@@ -157,6 +184,17 @@ impl Wanted {
             Some(text) => Some(read(text).ok_or_else(Refusal::not_a_cursor)?),
         };
         Ok(Self { limit, cursor, filter: members.text("filter") })
+    }
+
+    /// The part of a list that it is.
+    pub fn range<T>(&self) -> Range<T> {
+        Range { after: self.cursor.map(Id::from_bytes), limit: self.limit }
+    }
+
+    /// What must hold of the entries, if it says so.
+    pub fn filter(&self) -> Result<Option<Filter>, Refusal> {
+        let filter = self.filter.as_deref().map(Filter::parse).transpose();
+        filter.map_err(|error| Refusal::invalid_request(format!("filter: {error}")))
     }
 
     /// The address of the part behind an entry.

@@ -17,7 +17,7 @@ use countersign_domain::{
     role::Area,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::configured::{Configured, Range};
+use countersign_store::configured::Range;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -98,9 +98,18 @@ pub(super) fn show<T: Resource>(shown: &T, address: &Address) -> Shown<Value> {
         link("environment", address.environment(shown.environment())),
     ]);
     links.extend(shown.links(address));
+    Shown { links, ..without_links(shown) }
+}
+
+/// A resource as filters see it, which can name no link.
+pub(super) fn seen<T: Resource>(shown: &T) -> Value {
+    serde_json::to_value(without_links(shown)).unwrap_or_default()
+}
+
+fn without_links<T: Resource>(shown: &T) -> Shown<Value> {
     let (created_at, updated_at) = shown.times();
     Shown {
-        links,
+        links: Links::new(),
         id: shown.id().to_string(),
         environment: shown.environment().into(),
         body: presented(shown),
@@ -205,7 +214,7 @@ pub(super) async fn list<T: Resource>(
     let address = administrator.address();
     let listed = listed::<T>(&app, &administrator, &wanted).await?;
     let items = listed.items.iter().map(|item| show(item, address)).collect();
-    Ok(part(&listed, items, &wanted, address))
+    Ok(Page::part(T::COLLECTION, items, &listed, &wanted, address).into_response())
 }
 
 /// The part of a list that a request wants.
@@ -215,29 +224,10 @@ pub(super) async fn listed<T: Resource>(
     wanted: &Wanted,
 ) -> Result<Listed<T>, Refusal> {
     let (environment, owner) = (administrator.environment()?, administrator.id(T::OWNER)?);
-    match &wanted.filter {
-        None => {
-            let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-            Ok(app.list::<T>(environment, owner, range).await?)
-        }
-        Some(filter) => filtered::<T>(app, (environment, owner), wanted, filter).await,
+    match wanted.filter()? {
+        None => Ok(app.list::<T>(environment, owner, wanted.range()).await?),
+        Some(filter) => filtered::<T>(app, (environment, owner), wanted, &filter).await,
     }
-}
-
-/// A part of a list as it is answered, with its entries as they are shown.
-pub(super) fn part<T: Resource>(
-    listed: &Listed<T>,
-    items: Vec<Shown<Value>>,
-    wanted: &Wanted,
-    address: &Address,
-) -> Response {
-    let mut links = Links::from([link("self", address.list.clone())]);
-    if let Some(last) = listed.next {
-        links.extend([link("next", wanted.next(&address.list, last))]);
-    }
-    let size = items.len();
-    let embedded = [(T::COLLECTION, items)].into();
-    Json(Page { links, embedded, count: listed.total, size }).into_response()
 }
 
 /// What a filter leaves of a list. An environment has few of each kind that is set up, and all are looked at.
@@ -245,33 +235,23 @@ async fn filtered<T: Resource>(
     app: &App,
     (environment, owner): (Id<Environment>, Id<T::Owner>),
     wanted: &Wanted,
-    filter: &str,
+    filter: &Filter,
 ) -> Result<Listed<T>, Refusal> {
-    let filter = Filter::parse(filter).map_err(|error| {
-        let message = format!("filter: {error}");
-        Refusal::invalid_request(message)
-    })?;
     let mut found = Vec::new();
     let mut after = None;
     // As far as lists are counted.
     for _ in 0..=MAX_COUNT / 1_000 {
         let part = app.list::<T>(environment, owner, Range { after, limit: 1_000 }).await?;
-        found.extend(part.items.into_iter().filter(|item| {
-            let address = Address { base: String::new(), list: String::new() };
-            serde_json::to_value(show(item, &address)).is_ok_and(|entry| filter.matches(&entry))
-        }));
+        found.extend(part.items.into_iter().filter(|item| filter.matches(&seen(item))));
         after = part.next;
         if after.is_none() {
             break;
         }
     }
     let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
-    let after = wanted.cursor.map(Id::from_bytes);
-    let mut items: Vec<T> = found.into_iter().filter(|item| Some(item.id()) > after).collect();
-    let is_cut = items.len() > usize::from(wanted.limit);
-    items.truncate(wanted.limit.into());
-    let next = items.last().filter(|_| is_cut).map(Configured::id);
-    Ok(Listed { items, next, total })
+    let after = wanted.range().after;
+    found.retain(|item: &T| Some(item.id()) > after);
+    Ok(Listed::cut(found, wanted.limit, total))
 }
 
 /// `POST` to a list.

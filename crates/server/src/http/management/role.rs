@@ -1,6 +1,6 @@
 //! Roles, and who has them (platform API, section 1.9).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -14,7 +14,6 @@ use countersign_domain::{
     invalid::{Invalid, Rule},
     role::{Access, Area, Holder, Role, RoleAssignment, Scope},
 };
-use countersign_store::configured::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,9 +83,7 @@ fn view(role: Role, address: &Address) -> RoleView {
 pub(super) async fn list(administrator: Administrator) -> Response {
     let address = administrator.address();
     let roles: Vec<_> = Role::ALL.iter().map(|role| view(*role, address)).collect();
-    let links = Links::from([link("self", address.list.clone())]);
-    let (count, size) = (i64::try_from(roles.len()).unwrap_or_default(), roles.len());
-    Json(Page { links, embedded: [("roles", roles)].into(), count, size }).into_response()
+    Page::whole("roles", roles, address).into_response()
 }
 
 /// `GET /v1/roles/{id}`
@@ -180,17 +177,11 @@ pub(super) async fn list_assignments(
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
     let holder = holder(&administrator)?.id();
-    let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-    let listed = app.list::<RoleAssignment>(administrator.environment()?, holder, range).await?;
+    let environment = administrator.environment()?;
+    let listed = app.list::<RoleAssignment>(environment, holder, wanted.range()).await?;
     let address = administrator.address();
-    let mut links = Links::from([link("self", address.list.clone())]);
-    if let Some(last) = listed.next {
-        links.extend([link("next", wanted.next(&address.list, last))]);
-    }
-    let items: Vec<_> = listed.items.iter().map(|given| shown(given, address)).collect();
-    let size = items.len();
-    let embedded = BTreeMap::from([("roleAssignments", items)]);
-    Ok(Json(Page { links, embedded, count: listed.total, size }).into_response())
+    let items = listed.items.iter().map(|given| shown(given, address)).collect();
+    Ok(Page::part("roleAssignments", items, &listed, &wanted, address).into_response())
 }
 
 /// `POST .../roleAssignments`

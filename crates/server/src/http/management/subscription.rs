@@ -24,10 +24,10 @@ use serde_json::Value;
 
 use super::{
     administrator::Administrator,
-    hal::{Address, Links, Reference, Shown, Wanted, link, time},
+    hal::{Address, Links, Page, Reference, Shown, Wanted, link, time},
     media::Media,
     refusal::{Refusal, parse},
-    resource::{New, Resource, Sent, found, id_in, listed, part, show},
+    resource::{New, Resource, Sent, found, id_in, listed, show},
 };
 use crate::app::{AdministerError, App, Fault, Headers};
 
@@ -430,7 +430,9 @@ pub(super) async fn list(
     let listed = listed::<Subscription>(&app, &administrator, &wanted).await?;
     let shown = listed.items.iter().map(|item| shown(&app, &administrator, item));
     let shown = shown.collect::<Result<_, _>>()?;
-    Ok(part::<Subscription>(&listed, shown, &wanted, administrator.address()))
+    let address = administrator.address();
+    let part = Page::part(Subscription::COLLECTION, shown, &listed, &wanted, address);
+    Ok(part.into_response())
 }
 
 /// The header fields of a body, which are secrets and sealed, apart from what is kept as it was sent.

@@ -10,7 +10,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    filter::Filter,
     id::Id,
     invalid::{Invalid, Rule},
     lockout::Lockout,
@@ -18,7 +17,6 @@ use countersign_domain::{
     user::{Address as Postal, Name, Profile, Texts, User},
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
-use countersign_store::configured::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,7 +27,7 @@ use super::{
     import,
     media::Media,
     refusal::{Refusal, parse},
-    resource::{New, Resource, created, found, id_in, show},
+    resource::{New, Resource, created, found, id_in, seen, show},
 };
 use crate::{
     app::{AdministerError, App, NewUser},
@@ -341,30 +339,13 @@ pub(super) async fn list(
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
     let environment = administrator.environment()?;
-    let range = Range { after: wanted.cursor.map(Id::from_bytes), limit: wanted.limit };
-    let listed = match &wanted.filter {
-        None => app.list::<User>(environment, environment, range).await?,
-        Some(filter) => {
-            let filter = Filter::parse(filter)
-                .map_err(|error| Refusal::invalid_request(format!("filter: {error}")))?;
-            app.search_users(environment, filter, range, seen).await?
-        }
+    let listed = match wanted.filter()? {
+        None => app.list::<User>(environment, environment, wanted.range()).await?,
+        Some(filter) => app.search_users(environment, filter, wanted.range(), seen).await?,
     };
     let address = administrator.address();
-    let mut links = Links::from([link("self", address.list.clone())]);
-    if let Some(last) = listed.next {
-        links.extend([link("next", wanted.next(&address.list, last))]);
-    }
-    let items: Vec<_> = listed.items.iter().map(|user| show(user, address)).collect();
-    let size = items.len();
-    let embedded = [("users", items)].into();
-    Ok(Json(Page { links, embedded, count: listed.total, size }).into_response())
-}
-
-/// A user as filters see it.
-fn seen(user: &User) -> Value {
-    let address = Address { base: String::new(), list: String::new() };
-    serde_json::to_value(show(user, &address)).unwrap_or_default()
+    let items = listed.items.iter().map(|user| show(user, address)).collect();
+    Ok(Page::part(User::COLLECTION, items, &listed, &wanted, address).into_response())
 }
 
 /// `POST .../users`: one that is made, or imported with a password, or many as a stream of lines.

@@ -213,10 +213,8 @@ pub(in super::super) async fn list(
 ) -> Answer {
     let (policy, default) = found(&app, &administrator).await?;
     let show = |action| shown(&administrator, &policy, action, default);
-    let items: Vec<_> = policy.actions.iter().map(show).collect();
-    let links = Links::from([link("self", administrator.address().list.clone())]);
-    let (count, size) = (i64::try_from(items.len()).unwrap_or_default(), items.len());
-    Ok(Json(Page { links, embedded: [("actions", items)].into(), count, size }).into_response())
+    let items = policy.actions.iter().map(show).collect();
+    Ok(Page::whole("actions", items, administrator.address()).into_response())
 }
 
 /// `POST .../signOnPolicies/{policy}/actions`
