@@ -179,6 +179,26 @@ pub async fn list<C: Configured>(
     document::list(tx, C::TABLE.list, &row).await
 }
 
+/// Rows that are looked at in one read.
+const PAGE: u16 = 500;
+
+/// Whether any of an owner is like this. All are looked at, so it is for kinds of which there are few.
+pub async fn any<C: Configured>(
+    tx: &mut Tx<'_>,
+    owner: Id<C::Owner>,
+    is_like: impl Fn(&C) -> bool + Send,
+) -> Result<bool, StoreError> {
+    let mut after = None;
+    loop {
+        let page = list::<C>(tx, owner, Range { after, limit: PAGE }).await?;
+        if page.iter().any(|one| is_like(one)) {
+            return Ok(true);
+        }
+        let Some(last) = page.last() else { return Ok(false) };
+        after = Some(last.id());
+    }
+}
+
 /// How many an owner has, as far as `most`.
 pub async fn count<C: Configured>(
     tx: &mut Tx<'_>,

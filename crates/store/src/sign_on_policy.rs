@@ -11,7 +11,7 @@ use countersign_domain::{
 pub use crate::configured::{insert, load, load_default};
 use crate::{
     StoreError, Tx, Value, Versioned,
-    configured::{Configured, Defaulted, Range, Table, list},
+    configured::{self, Configured, Defaulted, Table},
     configured_table, default_of, document,
 };
 
@@ -74,15 +74,7 @@ pub async fn uses_mfa_policy(
             ActionKind::Login | ActionKind::IdentifierFirst => false,
         })
     };
-    let mut after = None;
-    loop {
-        let part = list::<SignOnPolicy>(tx, environment, Range { after, limit: 100 }).await?;
-        if part.iter().any(|policy| names(policy)) {
-            return Ok(true);
-        }
-        let Some(last) = part.last() else { return Ok(false) };
-        after = Some(last.id);
-    }
+    configured::any(tx, environment, names).await
 }
 
 /// The first policy assigned to an application.

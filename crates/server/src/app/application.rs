@@ -5,7 +5,6 @@ use countersign_domain::{
     application::Application,
     audit::{Action, Resource},
     device::Event as DeviceEvent,
-    environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
     mfa_policy::MfaPolicy,
@@ -14,9 +13,8 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    Tx, Versioned, Work, application,
-    configured::{self, Configured, Range},
-    device, push_credentials, push_health, role_assignment, sign_on_policy_assignment,
+    Tx, Versioned, Work, application, configured, device, push_credentials, push_health,
+    role_assignment, sign_on_policy_assignment,
 };
 
 use super::{
@@ -68,11 +66,11 @@ impl Administered for Application {
         let lists = |policy: &MfaPolicy| {
             policy.mobile.applications.iter().any(|listed| listed.application == self.id)
         };
-        if is_any(tx, self.environment, lists).await? {
+        if configured::any(tx, self.environment, lists).await? {
             return Err(AdministerError::InUse { by: "an MFA policy that lists it" });
         }
         let asks = |other: &Application| other.oidc.phone_sign_on == Some(self.id);
-        if is_any(tx, self.environment, asks).await? {
+        if configured::any(tx, self.environment, asks).await? {
             let by = "an application whose users sign on by its phones";
             return Err(AdministerError::InUse { by });
         }
@@ -87,29 +85,6 @@ impl Administered for Application {
             call.send(tx, Content::Unpairings { application: self.id }).await?;
         }
         Ok(())
-    }
-}
-
-/// Entries that are looked at in one read.
-const PAGE: u16 = 500;
-
-/// Whether any of the things of an environment is like this. There are few of each kind that is set up.
-async fn is_any<T>(
-    tx: &mut Tx<'_>,
-    environment: Id<Environment>,
-    is_like: impl Fn(&T) -> bool + Send,
-) -> Result<bool, AdministerError>
-where
-    T: Configured<Owner = Environment>,
-{
-    let mut after = None;
-    loop {
-        let page = configured::list::<T>(tx, environment, Range { after, limit: PAGE }).await?;
-        if page.iter().any(|item| is_like(item)) {
-            return Ok(true);
-        }
-        let Some(last) = page.last() else { return Ok(false) };
-        after = Some(last.id());
     }
 }
 
