@@ -9,16 +9,16 @@ use countersign_domain::{
     invalid::{Invalid, Rule},
     mfa_policy::MfaPolicy,
     outbox::Content,
-    role::{Holder, RoleAssignment},
+    role::{Authority, Holder},
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    Tx, Versioned, Work, application, configured, device, push_credentials, push_health,
-    role_assignment, sign_on_policy_assignment,
+    Tx, Work, application, configured, device, push_credentials, push_health, role_assignment,
+    sign_on_policy_assignment,
 };
 
 use super::{
-    AdministerError, App, Call, ChangeDeviceError, Fault, Worker,
+    AdministerError, App, Call, ChangeDeviceError, Fault,
     change_device::change,
     configure::{Administered, Events},
 };
@@ -89,15 +89,15 @@ impl Administered for Application {
 }
 
 impl App {
-    /// Whether a worker may speak for an application: it could take its secret, or give it another key, and would then have
+    /// Whether somebody may speak for an application: it could take its secret, or give it another key, and would then have
     /// its roles.
     pub async fn may_speak_for(
         &self,
-        by: &Worker,
+        by: &Authority,
         application: Id<Application>,
     ) -> Result<(), AdministerError> {
-        let roles = self.store.read(ReadRoles { application }).await?;
-        if roles.iter().all(|given| by.authority.includes(given.role, given.scope)) {
+        let roles = self.roles_of(Holder::Application(application)).await?;
+        if roles.iter().all(|given| by.includes(given.role, given.scope)) {
             Ok(())
         } else {
             Err(AdministerError::Forbidden { what: "do all that the roles of the application do" })
@@ -116,20 +116,6 @@ impl App {
                 return Ok(());
             }
         }
-    }
-}
-
-struct ReadRoles {
-    application: Id<Application>,
-}
-
-impl Work for ReadRoles {
-    type Output = Vec<RoleAssignment>;
-    type Error = AdministerError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, AdministerError> {
-        let roles = role_assignment::of(tx, Holder::Application(self.application)).await?;
-        Ok(roles.into_iter().map(Versioned::into_value).collect())
     }
 }
 

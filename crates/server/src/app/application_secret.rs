@@ -9,6 +9,7 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
+    role::Authority,
     sealed::Sealed,
 };
 use countersign_protocol::{
@@ -19,7 +20,7 @@ use countersign_protocol::{
 };
 use countersign_store::{Tx, Work, application};
 
-use super::{AdministerError, App, Call, Worker};
+use super::{AdministerError, App, Call};
 use crate::keys::{KeyError, Place, Vault};
 
 const SECRET: &str = "applications.secret";
@@ -87,7 +88,7 @@ impl App {
     /// The secrets of an application, for somebody who may do all that it may.
     pub async fn read_secret(
         &self,
-        by: &Worker,
+        by: &Authority,
         environment: Id<Environment>,
         application: Id<Application>,
     ) -> Result<ApplicationSecret, AdministerError> {
@@ -100,7 +101,7 @@ impl App {
     /// Gives an application a new secret. The one that it had counts until then, if a time is given.
     pub async fn rotate_secret(
         self: &Arc<Self>,
-        by: &Worker,
+        by: &Authority,
         (environment, application): (Id<Environment>, Id<Application>),
         previous_until: Option<Timestamp>,
     ) -> Result<ApplicationSecret, AdministerError> {
@@ -121,7 +122,7 @@ impl App {
     /// Lets the secret before the present one count no longer.
     pub async fn forget_previous_secret(
         self: &Arc<Self>,
-        by: &Worker,
+        by: &Authority,
         environment: Id<Environment>,
         application: Id<Application>,
     ) -> Result<(), AdministerError> {

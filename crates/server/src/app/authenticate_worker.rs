@@ -6,10 +6,9 @@ use countersign_domain::{
     application::{Application, GrantType, Kind},
     audit::{Actors, Mentionable},
     dpop::DpopProof,
-    role::{Authority, Holder},
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Versioned, Work, application, role_assignment};
+use countersign_store::{Tx, Versioned, Work, application};
 
 use super::{
     App, Fault, Origin, Realm,
@@ -24,8 +23,6 @@ use crate::limits::{Group, Limited};
 pub struct Worker {
     /// The application.
     pub application: Application,
-    /// What its roles allow it to set up.
-    pub authority: Authority,
 }
 
 impl Worker {
@@ -109,8 +106,6 @@ impl Work for Authenticate {
         if application.kind != Kind::Worker || !application.may(GrantType::ClientCredentials) {
             return Err(WorkerError::NotAWorker);
         }
-        let roles = role_assignment::of(tx, Holder::Application(application.id)).await?;
-        let authority = Authority::of(roles.iter().map(|given| &**given));
-        Ok(Worker { application, authority })
+        Ok(Worker { application })
     }
 }

@@ -6,13 +6,15 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
-    role::{Holder, Role, RoleAssignment, Scope},
+    role::{Authority, Holder, Role, RoleAssignment, Scope},
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, application, environment, role_assignment, user};
+use countersign_store::{
+    StoreError, Tx, Versioned, Work, application, environment, role_assignment, user,
+};
 
 use super::{
-    AdministerError, App, Worker,
+    AdministerError, App, Fault,
     configure::{Administered, Events},
 };
 
@@ -62,14 +64,19 @@ impl Administered for RoleAssignment {
 }
 
 impl App {
+    /// The roles of a holder, which decide at each call.
+    pub async fn roles_of(&self, holder: Holder) -> Result<Vec<RoleAssignment>, Fault> {
+        Ok(self.store.read(RolesOf { holder }).await?)
+    }
+
     /// Gives somebody a role that the one who gives it has too.
     pub async fn give_role(
         &self,
-        by: &Worker,
+        by: &Authority,
         environment: Id<Environment>,
         (holder, role, scope): (Holder, Role, Scope),
     ) -> Result<RoleAssignment, AdministerError> {
-        if !by.authority.includes(role, scope) {
+        if !by.includes(role, scope) {
             return Err(AdministerError::Forbidden { what: "do all that the role allows" });
         }
         let (id, created_at) = (self.new_id(), self.now());
@@ -79,12 +86,27 @@ impl App {
     /// Takes a role that the one who takes it has too.
     pub async fn take_role(
         &self,
-        by: &Worker,
+        by: &Authority,
         given: &RoleAssignment,
     ) -> Result<(), AdministerError> {
-        if !by.authority.includes(given.role, given.scope) {
+        if !by.includes(given.role, given.scope) {
             return Err(AdministerError::Forbidden { what: "do all that the role allows" });
         }
         self.delete(given.environment, given.id).await
+    }
+}
+
+struct RolesOf {
+    holder: Holder,
+}
+
+impl Work for RolesOf {
+    type Output = Vec<RoleAssignment>;
+    type Error = StoreError;
+    const IS_BRIEF: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, StoreError> {
+        let roles = role_assignment::of(tx, self.holder).await?;
+        Ok(roles.into_iter().map(Versioned::into_value).collect())
     }
 }

@@ -10,7 +10,7 @@ use axum::{
 use countersign_domain::{
     environment::Environment,
     id::Id,
-    role::{Area, Permission},
+    role::{Area, Authority, Holder, Permission},
 };
 
 use super::{hal::Address, refusal::not_found};
@@ -24,7 +24,9 @@ use crate::{
 
 /// An administrator who may do what the route demands, in the environment of the address.
 pub(super) struct Administrator {
-    pub worker: Worker,
+    worker: Worker,
+    /// What its roles allow.
+    pub authority: Authority,
     /// The environment of the address; none for the organization itself.
     environment: Option<Id<Environment>>,
     parameters: Vec<(String, String)>,
@@ -46,6 +48,10 @@ impl FromRequestParts<Arc<App>> for Administrator {
             app.realm(home).await
         });
         let worker = worker.await?;
+        let holder = Holder::Application(worker.application.id);
+        let roles = app.roles_of(holder).await;
+        let roles = roles.map_err(|fault| FaultResponse(fault).into_response())?;
+        let authority = Authority::of(&roles);
         let Some(permission) = parts.extensions.get::<Permission>().copied() else {
             return Err(
                 FaultResponse(Fault::broken("a route without a permission")).into_response()
@@ -53,9 +59,9 @@ impl FromRequestParts<Arc<App>> for Administrator {
         };
         // What is the platform's own, and not the organization's to change, is for whoever administers anything.
         let is_allowed = if environment.is_none() && permission.area != Area::Organization {
-            worker.authority.allows_somewhere(permission)
+            authority.allows_somewhere(permission)
         } else {
-            worker.authority.allows(permission, environment)
+            authority.allows(permission, environment)
         };
         if !is_allowed {
             let (access, area) = (permission.access, permission.area);
@@ -64,7 +70,7 @@ impl FromRequestParts<Arc<App>> for Administrator {
             return Err(Problem::forbidden(message).into_response());
         }
         let address = Address::of_request(app, parts, &parameters);
-        Ok(Self { worker, environment, parameters, address })
+        Ok(Self { worker, authority, environment, parameters, address })
     }
 }
 

@@ -403,7 +403,7 @@ pub(super) async fn replace(
 ) -> Result<Response, Refusal> {
     let (environment, id) = (administrator.environment()?, administrator.id("id")?);
     let sent = Sent::parse(&body)?;
-    app.may_speak_for(&administrator.worker, id).await?;
+    app.may_speak_for(&administrator.authority, id).await?;
     let spare = app.spare_secret(id)?;
     let edit = move |mut old: Application| {
         sent.clone().put(&mut old)?;

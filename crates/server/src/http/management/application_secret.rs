@@ -91,7 +91,7 @@ fn application(administrator: &Administrator) -> Result<Id<Application>, Refusal
 /// `GET .../secret`
 pub(super) async fn read(State(app): State<Arc<App>>, administrator: Administrator) -> Answer {
     let (environment, id) = (administrator.environment()?, application(&administrator)?);
-    let read = app.read_secret(&administrator.worker, environment, id);
+    let read = app.read_secret(&administrator.authority, environment, id);
     let secret = administrator.act(read).await?;
     shown(&administrator, secret)
 }
@@ -111,7 +111,7 @@ pub(super) async fn rotate(
         })?),
     };
     let of = (administrator.environment()?, application(&administrator)?);
-    let rotate = app.rotate_secret(&administrator.worker, of, until);
+    let rotate = app.rotate_secret(&administrator.authority, of, until);
     let secret = administrator.act(rotate).await?;
     shown(&administrator, secret)
 }
@@ -122,7 +122,7 @@ pub(super) async fn forget_previous(
     administrator: Administrator,
 ) -> Answer {
     let (environment, id) = (administrator.environment()?, application(&administrator)?);
-    let forget = app.forget_previous_secret(&administrator.worker, environment, id);
+    let forget = app.forget_previous_secret(&administrator.authority, environment, id);
     administrator.act(forget).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

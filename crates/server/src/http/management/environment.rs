@@ -199,7 +199,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let wanted = Wanted::parse(query.as_deref())?;
-    let by = administrator.worker.authority.clone();
+    let by = administrator.authority.clone();
     let listed = app.visible_environments(by, wanted.range(), wanted.filter()?, seen).await?;
     let address = administrator.address();
     let items = listed.items.iter().map(|item| view(item, &address.base)).collect();

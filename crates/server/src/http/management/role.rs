@@ -193,7 +193,7 @@ pub(super) async fn give(
     let body: Body = parse(&body)?;
     let given = (holder(&administrator)?, body.role()?, body.scope()?);
     let environment = administrator.environment()?;
-    let give = app.give_role(&administrator.worker, environment, given);
+    let give = app.give_role(&administrator.authority, environment, given);
     let given = administrator.act(give).await?;
     let address = administrator.address();
     let location = [(header::LOCATION, address.of(given.id))];
@@ -222,6 +222,6 @@ pub(super) async fn read_assignment(
 /// `DELETE .../roleAssignments/{id}`
 pub(super) async fn take(State(app): State<Arc<App>>, administrator: Administrator) -> Answer {
     let found = found(&app, &administrator).await?;
-    administrator.act(app.take_role(&administrator.worker, &found)).await?;
+    administrator.act(app.take_role(&administrator.authority, &found)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -396,7 +396,7 @@ fn shown(
     subscription: &Subscription,
 ) -> Result<Shown<Value>, Fault> {
     let manage = Permission::manage(Area::Subscriptions);
-    let authority = &administrator.worker.authority;
+    let authority = &administrator.authority;
     let is_manager = authority.allows(manage, Some(subscription.environment));
     let told = |(name, value): (String, Secret<String>)| {
         let value = if is_manager { value.expose().clone() } else { HIDDEN.to_owned() };
