@@ -149,6 +149,8 @@ pub enum Answer {
     Worker,
     /// Not at all: the person goes on to the page of the own account.
     Account,
+    /// Not at all: the person goes on to the console.
+    Console,
 }
 
 impl Answer {
@@ -160,7 +162,7 @@ impl Answer {
             | Self::FormPost { redirect_uri }
             | Self::Fragment { redirect_uri } => Some(redirect_uri),
             Self::Flow { redirect_uri } => redirect_uri.as_deref(),
-            Self::Device { .. } | Self::Worker | Self::Account => None,
+            Self::Device { .. } | Self::Worker | Self::Account | Self::Console => None,
         }
     }
 }

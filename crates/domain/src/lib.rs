@@ -47,6 +47,7 @@ pub mod claims;
 pub mod client_jwt;
 pub mod client_key;
 pub mod condition;
+pub mod console;
 pub mod device;
 pub mod device_code;
 pub mod dpop;

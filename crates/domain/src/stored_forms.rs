@@ -431,6 +431,7 @@ fn the_words_are_stored_as_ever() {
         Answer::Device { device_code: id(1) },
         Answer::Worker,
         Answer::Account,
+        Answer::Console,
     ];
     insta::assert_json_snapshot!(
         "words",

@@ -35,6 +35,7 @@ mod create_worker;
 mod decide_device;
 mod deliver_push;
 mod deliver_subscription;
+mod enter_console;
 mod environment;
 mod examine;
 mod examine_push;
@@ -151,6 +152,7 @@ pub use self::{
     create_user::NewUser,
     create_worker::CreatedWorker,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    enter_console::Attendant,
     examine::Diagnosis,
     examine_push::{CredentialsFound, HealthFound, PushDiagnosis},
     exchange_code::{ExchangeCode, ExchangeError},
@@ -163,7 +165,7 @@ pub use self::{
     issue_tokens::Tokens,
     list_audit::{AuditPage, AuditQuery, FilterTimeError},
     mfa_policy::NewMfaPolicy,
-    open_account::{OpenAccount, OpenAccountError},
+    open_account::{Destination, OpenAccount, OpenAccountError},
     origin::Origin,
     pair_installation::PairError,
     pairing_key::{NewPairingKey, PairingKeyError, PairingKeyView},

@@ -8,6 +8,7 @@ mod authorize;
 mod caller;
 mod challenge;
 mod client;
+mod console;
 pub(crate) mod control;
 mod correlation;
 mod device;
@@ -40,7 +41,7 @@ mod worker;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, Method, StatusCode, header},
     middleware,
@@ -67,6 +68,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(installations(&app))
         .merge(workers(&app))
         .merge(administrators(&app))
+        .merge(console(&app))
         .merge(machines())
         .fallback(async || Problem::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(no_such_method)
@@ -215,6 +217,16 @@ fn administrators(app: &Arc<App>) -> Router<Arc<App>> {
         // Set below the layer, which otherwise would not see the preflight.
         .method_not_allowed_fallback(no_such_method)
         .layer(anywhere)
+}
+
+/// For administrators at a browser. The pages ask the management API within the process.
+fn console(app: &Arc<App>) -> Router<Arc<App>> {
+    let api = console::InProcess(management::router().with_state(Arc::clone(app)));
+    let routes = Router::new()
+        .route("/console", get(console::serve).post(console::serve))
+        .route("/console/{*path}", get(console::serve).post(console::serve))
+        .layer(Extension(api));
+    counted(app, (Group::Flow, Group::SignOn), Surface::Page, routes)
 }
 
 /// For back ends, which act for the environment.

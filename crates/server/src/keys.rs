@@ -137,6 +137,8 @@ pub enum Purpose {
     PairingKey,
     /// What is stored of pairing keys.
     PairingKeyHash,
+    /// Cookies of the console, and the token of its forms.
+    Console,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

@@ -6,10 +6,12 @@ use cargo_metadata::DependencyKind;
 const PREFIX: &str = "countersign-";
 
 /// `(used, by)`. A crate may use all that is upstream of it along these arrows, and nothing else.
-const ARROWS: [(&str, &str); 12] = [
+const ARROWS: [(&str, &str); 14] = [
     ("protocol", "domain"),
     ("domain", "store"),
     ("store", "server"),
+    ("domain", "console"),
+    ("console", "server"),
     ("protocol", "push"),
     ("push", "server"),
     ("server", "cli"),
@@ -30,7 +32,7 @@ const CONFINED: [(&str, &str); 3] =
     [("rusqlite", "store"), ("tokio-postgres", "store"), ("deadpool-postgres", "store")];
 
 /// The crates that do no I/O, and what would let them.
-const PURE: [&str; 2] = ["protocol", "domain"];
+const PURE: [&str; 3] = ["protocol", "domain", "console"];
 const IO: [&str; 5] = ["tokio", "reqwest", "hyper", "axum", "tempfile"];
 
 /// One member of the workspace, as its manifest says.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     audit::{Action, Event},
+    console,
     environment::{ADMINISTRATORS, Environment},
     id::Id,
     lockout::Lockout,
@@ -17,11 +18,15 @@ use countersign_domain::{
 };
 use countersign_protocol::{entropy::random, secret::Secret};
 use countersign_store::{
-    StoreError, Tx, Work, environment, lockout, password as passwords, population, role_assignment,
-    user,
+    StoreError, Tx, Work, application, environment, lockout, password as passwords, population,
+    role_assignment, user,
 };
 
-use super::{AdministerError, App, Call, Realm, create_environment::CreateEnvironment, session};
+use super::{
+    AdministerError, App, Call, Fault, Realm,
+    create_environment::{CreateEnvironment, page_of_ours},
+    session,
+};
 
 /// The name of the first administrator.
 pub const FIRST_ADMINISTRATOR: &str = "admin";
@@ -122,6 +127,16 @@ impl App {
         self.store.read(FindAdministrators).await?.ok_or(AdministerError::NotFound)
     }
 
+    /// The realm of the administrators, which is there once the program has started.
+    pub async fn administrators_realm(&self) -> Result<Arc<Realm>, Fault> {
+        let found = self.store.read(FindAdministrators).await?;
+        let realm = match found {
+            Some(id) => self.realm(id).await?,
+            None => None,
+        };
+        realm.ok_or_else(|| Fault::broken("there is no environment of the administrators"))
+    }
+
     async fn new_one_time_password(&self) -> Result<(Secret<String>, Password), AdministerError> {
         let clear = password::one_time(&random(self.entropy.as_ref()));
         let password = self.new_password(&clear).await?;
@@ -185,6 +200,11 @@ impl Work for CreateAdministrators {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         self.create.run(tx).await?;
+        let console = console::application(self.call.environment);
+        let console = page_of_ours(&self.call, console, console::NAME);
+        application::insert(tx, &console).await?;
+        let created = Event::succeeded(Action::ApplicationCreated).to(&console);
+        self.call.audit(tx, created).await?;
         user::insert(tx, &self.first).await?;
         self.call.audit(tx, told(Action::UserCreated, self.first.id)).await?;
         give_role(tx, &self.call, &self.first).await

@@ -4,6 +4,7 @@ use countersign_domain::{
     account,
     application::Application,
     audit::{Action, Resource},
+    console,
     device::Event as DeviceEvent,
     id::Id,
     invalid::{Invalid, Rule},
@@ -46,8 +47,9 @@ impl Administered for Application {
         if let Some(old) = old {
             self.validate_in_place_of(old)?;
         }
-        if account::is_of(self) && !(self.grant_types.is_empty() && self.mobile.is_none()) {
-            let form = "empty for the pages of the own account, which get no tokens";
+        let is_own = account::is_of(self) || console::is(self);
+        if is_own && !(self.grant_types.is_empty() && self.mobile.is_none()) {
+            let form = "empty for pages of the platform itself, which get no tokens";
             return Err(Invalid::new("grant_types", Rule::Form { form }).into());
         }
         if let Some(phones) = self.oidc.phone_sign_on {
@@ -62,6 +64,9 @@ impl Administered for Application {
     async fn release(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         if account::is_of(self) {
             return Err(AdministerError::InUse { by: "everybody who has a user account" });
+        }
+        if console::is(self) {
+            return Err(AdministerError::InUse { by: "everybody who administers the platform" });
         }
         let lists = |policy: &MfaPolicy| {
             policy.mobile.applications.iter().any(|listed| listed.application == self.id)

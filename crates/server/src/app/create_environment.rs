@@ -157,10 +157,15 @@ impl Defaults {
 /// What the pages of the own account are among the applications: a name, a policy that can be assigned, and a switch. It gets
 /// neither codes nor tokens.
 fn own_account(call: &Call) -> Application {
+    page_of_ours(call, account::application(call.environment), account::NAME)
+}
+
+/// A page of the platform itself among the applications.
+pub(super) fn page_of_ours(call: &Call, id: Id<Application>, name: &str) -> Application {
     Application {
-        id: account::application(call.environment),
+        id,
         environment: call.environment,
-        name: account::NAME.to_owned(),
+        name: name.to_owned(),
         kind: Kind::Web,
         enabled: true,
         token_endpoint_auth_method: TokenEndpointAuthMethod::None,

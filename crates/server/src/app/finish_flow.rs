@@ -141,9 +141,11 @@ impl Realm {
     #[must_use]
     pub fn ending(&self, view: &FlowView) -> Option<Ending> {
         let flow = &view.flow;
-        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself, or the person has
-        // come to the page of the account.
-        if let Answer::Device { .. } | Answer::Worker | Answer::Account = flow.request.answer {
+        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself, or the person goes
+        // on to a page of our own.
+        if let Answer::Device { .. } | Answer::Worker | Answer::Account | Answer::Console =
+            flow.request.answer
+        {
             return None;
         }
         if view.answered {

@@ -1,10 +1,11 @@
-//! Begins the sign-on that leads to the page of the own account, or to a fresh proof there.
+//! Begins the sign-on that leads to a page of the platform itself: the own account, a fresh proof there, or the console.
 
 use std::sync::Arc;
 
 use countersign_domain::{
     account,
     authorization::{Answer, AuthorizationRequest, Prompt},
+    console,
     id::Id,
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::User,
@@ -23,6 +24,8 @@ use super::{
 /// A browser that is to come to the page.
 #[derive(Clone, Debug)]
 pub struct OpenAccount {
+    /// The page.
+    pub destination: Destination,
     /// The cookie of the browser, if it has one.
     pub cookie: Option<Secret<String>>,
     /// The cookie of its session, if it has one.
@@ -31,6 +34,15 @@ pub struct OpenAccount {
     pub confirms: Option<Id<User>>,
     /// The name under which the request is logged.
     pub correlation: String,
+}
+
+/// Where a sign-on leads that is for no other application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The own account.
+    Account,
+    /// A path below that of the console.
+    Console { path: String },
 }
 
 /// Why no sign-on has begun.
@@ -83,16 +95,24 @@ impl Work for Open {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FlowView, OpenAccountError> {
         let (call, environment) = (&self.call, self.call.environment);
-        let own = application::load(tx, environment, account::application(environment)).await?;
+        let (id, answer, state) = match &self.request.destination {
+            Destination::Account => (account::application(environment), Answer::Account, None),
+            Destination::Console { path } => {
+                (console::application(environment), Answer::Console, Some(path.clone()))
+            }
+        };
+        let own = application::load(tx, environment, id).await?;
         let own = own.filter(|own| own.enabled).ok_or(OpenAccountError::Off)?;
         let confirms = self.request.confirms;
         let request = AuthorizationRequest {
             user: confirms,
             prompt: confirms.map_or(Prompt::AsNeeded, |_| Prompt::Login),
-            ..AuthorizationRequest::without_code(own.id, Answer::Account)
+            state,
+            ..AuthorizationRequest::without_code(own.id, answer)
         };
+        let is_console = request.answer == Answer::Console;
         let mut flow = new_flow(tx, call, &own, request, self.browser.clone()).await?;
-        if confirms.is_some() {
+        if confirms.is_some() || is_console {
             ask_for_a_device(&mut flow.actions);
             flow.conditions = None;
         }
@@ -105,7 +125,8 @@ impl Work for Open {
     }
 }
 
-/// Whoever proves anew is asked for a device too, also where the sign-on itself goes without. Who has none passes.
+/// Whoever proves anew or administers is asked for a device too, also where the sign-on itself goes without. Who has none
+/// passes.
 fn ask_for_a_device(actions: &mut Vec<ActionKind>) {
     let asks = |action: &ActionKind| matches!(action, ActionKind::MultiFactorAuthentication { .. });
     if !actions.iter().any(asks) {

@@ -286,7 +286,10 @@ pub(super) async fn view(
         // Its answer is not a code that could be taken twice.
         State::Completed { .. } if is_worker || seen.granted => false,
         State::Completed { .. }
-            if matches!(flow.request.answer, Answer::Device { .. } | Answer::Account) =>
+            if matches!(
+                flow.request.answer,
+                Answer::Device { .. } | Answer::Account | Answer::Console
+            ) =>
         {
             false
         }

@@ -72,6 +72,31 @@ impl Realm {
         self.named(Purpose::Session, cookie)
     }
 
+    /// The cookie of a browser whose session has come to the console.
+    #[must_use]
+    pub fn console_cookie(&self, session: Id<Session>) -> Secret<String> {
+        self.handle(Purpose::Console, session)
+    }
+
+    /// The session that has come to the console, if this realm made the cookie.
+    #[must_use]
+    pub fn console_of(&self, cookie: &str) -> Option<Id<Session>> {
+        self.named(Purpose::Console, cookie)
+    }
+
+    /// The token that forms of the console carry, so that another site cannot post them (CSRF).
+    #[must_use]
+    pub fn console_form(&self, console_cookie: &str) -> String {
+        encoding::encode(self.keys.mac(Purpose::Console, console_cookie.as_bytes()))
+    }
+
+    /// Whether a form of the console carries its token, in constant time.
+    #[must_use]
+    pub fn owns_console_form(&self, console_cookie: &str, token: &str) -> bool {
+        let token = encoding::decode(token).unwrap_or_default();
+        self.keys.verify_mac(Purpose::Console, console_cookie.as_bytes(), &token)
+    }
+
     /// The token of the page that asks the browser of a session whether to sign off.
     #[must_use]
     pub fn sign_off_form(&self, session_cookie: &str) -> String {

@@ -400,8 +400,8 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
     }
     flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
-    // A device gets its grant when it asks for it, after the person has allowed it; the page of the account needs none.
-    if let Answer::Device { .. } | Answer::Account = request.answer {
+    // A device gets its grant when it asks for it, after the person has allowed it; our own pages need none.
+    if let Answer::Device { .. } | Answer::Account | Answer::Console = request.answer {
         return Ok(());
     }
     let grant = Grant {

@@ -36,7 +36,8 @@ use super::{
 };
 use crate::app::{
     Account, AccountView, AccountVisit, AddOwnDeviceError, App, ChangeOwnDevice,
-    ChangeOwnDeviceError, Fault, OpenAccount, OpenAccountError, OwnDeviceChange, Realm, Started,
+    ChangeOwnDeviceError, Destination, Fault, OpenAccount, OpenAccountError, OwnDeviceChange,
+    Realm, Started,
 };
 
 /// `GET /{environment}/account`
@@ -169,6 +170,7 @@ impl Stay {
     /// Lets the person sign in, or prove anew to be this user, and come back.
     async fn open(&self, confirms: Option<Id<User>>) -> Response {
         let request = OpenAccount {
+            destination: Destination::Account,
             cookie: self.cookie.clone(),
             session: self.session.clone(),
             confirms,

@@ -6,11 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{caller::Anyone, page, problem::Problem};
+use super::{caller::Anyone, console, page, problem::Problem};
 
 /// `GET /assets/{name}`
 pub(crate) async fn read(_: Anyone, name: Result<Path<String>, PathRejection>) -> Response {
-    let asset = name.ok().and_then(|Path(name)| page::asset(&format!("/assets/{name}")));
+    let path = name.ok().map(|Path(name)| format!("/assets/{name}"));
+    let asset = path.and_then(|path| page::asset(&path).or_else(|| console::asset(&path)));
     let Some(asset) = asset else {
         return Problem::not_found("there is no asset of this name").into_response();
     };

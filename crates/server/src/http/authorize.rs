@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{
     account::account_url,
     caller::{Browser, cookie_name, known_browser_name, realm, session_cookie_name},
+    console,
     correlation::Correlation,
     flow::flow_json,
     form::{FormError, Members},
@@ -134,7 +135,8 @@ async fn begun(app: &App, realm: &Arc<Realm>, started: &Started, correlation: &s
         | Answer::Fragment { .. }
         | Answer::Device { .. }
         | Answer::Worker
-        | Answer::Account => onward(app, realm, view, correlation).await,
+        | Answer::Account
+        | Answer::Console => onward(app, realm, view, correlation).await,
     };
     let https = app.settings().is_https();
     let response = set_cookie(response, https, cookie_name(https), started.cookie.expose());
@@ -219,6 +221,9 @@ pub(crate) async fn resume(visit: Visit) -> Response {
             let url = account_url(&visit.realm, view.flow.id);
             with_session(see(StatusCode::FOUND, &url), &visit.app, &visit.realm, &view.flow)
         }
+        Ok(view) if view.flow.request.answer == Answer::Console => {
+            console::arrive(&visit.app, &visit.realm, &view)
+        }
         Ok(view) => {
             let Visit { app, realm, correlation, .. } = &visit;
             let response = onward(app, realm, &view, correlation).await;
@@ -246,7 +251,11 @@ fn answer_with(ending: &Ending) -> Response {
             html(StatusCode::OK, &Page::new("", screen), Some(redirect_uri))
         }
         // The answer is in the flow, which an app reads; a browser has nothing to do here.
-        Answer::Flow { .. } | Answer::Device { .. } | Answer::Worker | Answer::Account => gone(),
+        Answer::Flow { .. }
+        | Answer::Device { .. }
+        | Answer::Worker
+        | Answer::Account
+        | Answer::Console => gone(),
     }
 }
 

@@ -111,10 +111,25 @@ pub(crate) const fn known_browser_name(https: bool) -> &'static str {
     if https { "__Host-KB" } else { "KB" }
 }
 
+/// Name of the cookie that shows that a session has come to the console.
+pub(crate) const fn console_cookie_name(https: bool) -> &'static str {
+    if https { "__Host-CON" } else { "CON" }
+}
+
+/// The cookie of the session of an environment.
+pub(crate) fn session_cookie(
+    parts: &Parts,
+    https: bool,
+    environment: Id<Environment>,
+) -> Option<Secret<String>> {
+    let name = session_cookie_name(https, &environment.to_string());
+    cookie(parts, &name, |length| length == SESSION_CHARACTERS)
+}
+
 /// 32 bytes in base64url.
-const COOKIE_CHARACTERS: usize = 43;
+pub(crate) const COOKIE_CHARACTERS: usize = 43;
 /// An id and a keyed hash in base64url.
-const SESSION_CHARACTERS: usize = 64;
+pub(crate) const SESSION_CHARACTERS: usize = 64;
 
 impl FromRequestParts<Arc<App>> for Browser {
     type Rejection = std::convert::Infallible;
@@ -136,7 +151,11 @@ impl FromRequestParts<Arc<App>> for Browser {
 }
 
 /// The cookie of this name, if it can be one of ours.
-fn cookie(parts: &Parts, name: &str, fits: impl Fn(usize) -> bool) -> Option<Secret<String>> {
+pub(crate) fn cookie(
+    parts: &Parts,
+    name: &str,
+    fits: impl Fn(usize) -> bool,
+) -> Option<Secret<String>> {
     let lines = parts.headers.get_all(header::COOKIE).into_iter();
     let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     pairs

@@ -3,7 +3,7 @@
 //! No page needs JavaScript, and none says whether a user exists. The markup is in `templates`.
 
 mod account;
-mod asset;
+pub(crate) mod asset;
 mod qr;
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use countersign_domain::{flow::Notice, password::Unmet};
 
 pub use self::{
     account::{Account, AddDevice, Bar, Done, OwnDevice, RemoveDevice, SignOn, Standing},
-    asset::asset,
+    asset::{Asset, asset},
     qr::Qr,
 };
 

@@ -1,4 +1,4 @@
-//! Who administers: a worker application with roles, by an access token of its own.
+//! Who administers: a worker application with roles, by an access token of its own, or a user with roles, at the console.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use countersign_domain::{
 
 use super::{hal::Address, refusal::not_found};
 use crate::{
-    app::{AccessToken, App, Fault, Worker},
+    app::{AccessToken, App, Attendant, Fault, Worker},
     http::{
         problem::{FaultResponse, Problem},
         worker,
@@ -24,13 +24,20 @@ use crate::{
 
 /// An administrator who may do what the route demands, in the environment of the address.
 pub(super) struct Administrator {
-    worker: Worker,
+    caller: Caller,
     /// What its roles allow.
     pub authority: Authority,
     /// The environment of the address; none for the organization itself.
     environment: Option<Id<Environment>>,
     parameters: Vec<(String, String)>,
     address: Address,
+}
+
+/// Who calls.
+enum Caller {
+    Worker(Box<Worker>),
+    /// The console puts it beside the request, which no request from outside can do.
+    Attendant(Box<Attendant>),
 }
 
 impl FromRequestParts<Arc<App>> for Administrator {
@@ -43,15 +50,13 @@ impl FromRequestParts<Arc<App>> for Administrator {
             None => None,
             Some((_, text)) => Some(environment(app, text).await?),
         };
-        let worker = worker::authenticated(app, parts, async |token| {
-            let Some(home) = AccessToken::environment_of(token) else { return Ok(None) };
-            app.realm(home).await
-        });
-        let worker = worker.await?;
-        let holder = Holder::Application(worker.application.id);
-        let roles = app.roles_of(holder).await;
-        let roles = roles.map_err(|fault| FaultResponse(fault).into_response())?;
-        let authority = Authority::of(&roles);
+        let (caller, authority) = match parts.extensions.get::<Attendant>().cloned() {
+            Some(attendant) => {
+                let authority = attendant.authority.clone();
+                (Caller::Attendant(Box::new(attendant)), authority)
+            }
+            None => worker(app, parts).await?,
+        };
         let Some(permission) = parts.extensions.get::<Permission>().copied() else {
             return Err(
                 FaultResponse(Fault::broken("a route without a permission")).into_response()
@@ -70,8 +75,20 @@ impl FromRequestParts<Arc<App>> for Administrator {
             return Err(Problem::forbidden(message).into_response());
         }
         let address = Address::of_request(app, parts, &parameters);
-        Ok(Self { worker, authority, environment, parameters, address })
+        Ok(Self { caller, authority, environment, parameters, address })
     }
+}
+
+/// The worker whose access token the request shows.
+async fn worker(app: &Arc<App>, parts: &mut Parts) -> Result<(Caller, Authority), Response> {
+    let worker = worker::authenticated(app, parts, async |token| {
+        let Some(home) = AccessToken::environment_of(token) else { return Ok(None) };
+        app.realm(home).await
+    });
+    let worker = worker.await?;
+    let roles = app.roles_of(Holder::Application(worker.application.id)).await;
+    let roles = roles.map_err(|fault| FaultResponse(fault).into_response())?;
+    Ok((Caller::Worker(Box::new(worker)), Authority::of(&roles)))
 }
 
 async fn environment(app: &App, text: &str) -> Result<Id<Environment>, Response> {
@@ -84,7 +101,10 @@ async fn environment(app: &App, text: &str) -> Result<Id<Environment>, Response>
 impl Administrator {
     /// Makes calls in its name: the audit log tells who it was.
     pub async fn act<F: Future>(&self, calls: F) -> F::Output {
-        self.worker.act(calls).await
+        match &self.caller {
+            Caller::Worker(worker) => worker.act(calls).await,
+            Caller::Attendant(attendant) => attendant.act(calls).await,
+        }
     }
 
     /// The environment of the address, on routes that have one.

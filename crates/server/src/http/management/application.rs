@@ -17,7 +17,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    account,
     application::{
         Application, ClientKeys, DeviceGrantRules, GrantType, Kind, Mobile, Oidc, Pkce,
         PushedRequestRules, RefreshRules, RequestObjectRules, TokenEndpointAuthMethod,
@@ -295,7 +294,7 @@ impl Resource for Application {
 
     fn put(&mut self, body: Body) -> Result<(), AdministerError> {
         body.kept.validate()?;
-        self.kind = body.kind.kind(account::is_of(self))?;
+        self.kind = body.kind.kind(self)?;
         (self.name, self.description, self.enabled) = (body.name, body.description, body.enabled);
         self.token_endpoint_auth_method = body.token_endpoint_auth_method.into();
         let grant_types = body.grant_types.map(|words| words.into_iter().map(Into::into).collect());
@@ -325,7 +324,7 @@ impl Resource for Application {
             description: self.description.clone(),
             enabled: self.enabled,
             protocol: ProtocolWord::OpenidConnect,
-            kind: TypeWord::of(self.kind, account::is_of(self)),
+            kind: TypeWord::of(self),
             token_endpoint_auth_method: self.token_endpoint_auth_method.into(),
             grant_types: Some(self.grant_types.iter().copied().map(Into::into).collect()),
             response_types: Some(types),

@@ -15,39 +15,37 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
+impl Asset {
+    /// A file of this name, with an extension that says what it is.
+    pub fn new(name: &str, extension: &'static str, bytes: &'static [u8]) -> Self {
+        let content_type = match extension {
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        Self { path: path(name, extension, bytes), content_type, bytes }
+    }
+}
+
 /// The looks of every page.
-pub(super) static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../assets/page.css");
-    Asset { path: path("page", "css", bytes), content_type: "text/css; charset=utf-8", bytes }
-});
+pub(super) static STYLESHEET: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("page", "css", include_bytes!("../../../assets/page.css")));
 
 /// Sends the form of [`super::Screen::FormPost`] by itself.
-pub(super) static SUBMIT: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../assets/submit.js");
-    Asset {
-        path: path("submit", "js", bytes),
-        content_type: "text/javascript; charset=utf-8",
-        bytes,
-    }
-});
+pub(super) static SUBMIT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("submit", "js", include_bytes!("../../../assets/submit.js")));
 
 /// Lets the page of a question to a phone go on by itself.
-pub(super) static WAIT: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../assets/wait.js");
-    Asset { path: path("wait", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
-});
+pub(super) static WAIT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("wait", "js", include_bytes!("../../../assets/wait.js")));
 
 /// Lets the page of an authentication code go on by itself.
-pub(super) static SCAN: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../assets/scan.js");
-    Asset { path: path("scan", "js", bytes), content_type: "text/javascript; charset=utf-8", bytes }
-});
+pub(super) static SCAN: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("scan", "js", include_bytes!("../../../assets/scan.js")));
 
 /// What a browser shows on the tab. Without it, each would ask for one in vain.
-pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../assets/icon.svg");
-    Asset { path: path("icon", "svg", bytes), content_type: "image/svg+xml", bytes }
-});
+pub(crate) static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", include_bytes!("../../../assets/icon.svg")));
 
 /// The asset at this path, if there is one.
 #[must_use]

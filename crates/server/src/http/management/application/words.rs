@@ -1,9 +1,12 @@
 //! Words of the wire for what an application is and may, and what they stand for.
 
 use countersign_domain::{
+    account,
     application::{
-        GrantType, Kind, NumberMatchingKind, Pkce, ResponseType, TokenEndpointAuthMethod,
+        Application, GrantType, Kind, NumberMatchingKind, Pkce, ResponseType,
+        TokenEndpointAuthMethod,
     },
+    console,
     invalid::{Invalid, Rule},
 };
 use countersign_protocol::jose::Algorithm;
@@ -29,28 +32,41 @@ pub(super) enum TypeWord {
     Worker,
     /// The pages of the own account, which every environment has and nobody makes.
     PingOneSelfService,
+    /// The console, which the environment of the administrators has and nobody makes.
+    PingOneAdminConsole,
 }
 
 impl TypeWord {
-    pub const fn of(kind: Kind, is_own_account: bool) -> Self {
-        match kind {
-            Kind::Web if is_own_account => Self::PingOneSelfService,
+    /// What an application is; some are the platform's own.
+    pub fn of(application: &Application) -> Self {
+        Self::own(application).unwrap_or(match application.kind {
             Kind::Web => Self::WebApp,
             Kind::Native => Self::NativeApp,
             Kind::SinglePage => Self::SinglePageApp,
             Kind::Worker => Self::Worker,
+        })
+    }
+
+    fn own(application: &Application) -> Option<Self> {
+        if account::is_of(application) {
+            Some(Self::PingOneSelfService)
+        } else if console::is(application) {
+            Some(Self::PingOneAdminConsole)
+        } else {
+            None
         }
     }
 
-    pub fn kind(self, is_own_account: bool) -> Result<Kind, Invalid> {
-        match self {
-            Self::PingOneSelfService if is_own_account => Ok(Kind::Web),
-            _ if is_own_account => Err(Invalid::new("kind", Rule::Immutable)),
-            Self::WebApp => Ok(Kind::Web),
-            Self::NativeApp => Ok(Kind::Native),
-            Self::SinglePageApp => Ok(Kind::SinglePage),
-            Self::Worker => Ok(Kind::Worker),
-            Self::PingOneSelfService => {
+    /// What this application is to be. What is the platform's own stays it, and nothing else becomes it.
+    pub fn kind(self, application: &Application) -> Result<Kind, Invalid> {
+        match (Self::own(application), self) {
+            (Some(own), told) if own == told => Ok(application.kind),
+            (Some(_), _) => Err(Invalid::new("kind", Rule::Immutable)),
+            (None, Self::WebApp) => Ok(Kind::Web),
+            (None, Self::NativeApp) => Ok(Kind::Native),
+            (None, Self::SinglePageApp) => Ok(Kind::SinglePage),
+            (None, Self::Worker) => Ok(Kind::Worker),
+            (None, Self::PingOneSelfService | Self::PingOneAdminConsole) => {
                 let words = &["WEB_APP", "NATIVE_APP", "SINGLE_PAGE_APP", "WORKER"];
                 Err(Invalid::new("kind", Rule::OneOf { words }))
             }

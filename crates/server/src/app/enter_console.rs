@@ -1,0 +1,77 @@
+//! Finds who is at the console: a user of the administrators who has signed on there, and what that user may do.
+
+use countersign_domain::{
+    audit::{Actors, Mentionable},
+    console,
+    environment::Environment,
+    id::Id,
+    role::{Authority, Holder},
+    session::Session,
+    user::User,
+};
+use countersign_protocol::time::Timestamp;
+use countersign_store::{
+    Tx, Work, application, device, role_assignment, session as sessions, user,
+};
+
+use super::{App, Fault, Origin, run_flow::is_outdated};
+
+/// A user who has signed on at the console.
+#[derive(Clone, Debug)]
+pub struct Attendant {
+    /// Who it is.
+    pub user: User,
+    /// What the roles of the user allow.
+    pub authority: Authority,
+    /// Whether a device of the user is asked for at each sign-on.
+    pub has_device: bool,
+}
+
+impl Attendant {
+    /// Makes calls in the name of the user: the audit log tells who it was, and that it was at the console.
+    pub async fn act<F: Future>(&self, calls: F) -> F::Output {
+        let client = console::application(self.user.environment).mention();
+        let by = Actors { client, user: (&self.user).mention(), platform: None };
+        Origin::current().by(by).scope(calls).await
+    }
+}
+
+impl App {
+    /// Who has signed on at the console in this session of the administrators' environment. Nobody if the session is over, the
+    /// user may no longer sign in, or somebody has switched the console off.
+    pub async fn enter_console(
+        &self,
+        administrators: Id<Environment>,
+        session: Id<Session>,
+    ) -> Result<Option<Attendant>, Fault> {
+        self.store.read(Enter { administrators, session, now: self.now() }).await
+    }
+}
+
+struct Enter {
+    administrators: Id<Environment>,
+    session: Id<Session>,
+    now: Timestamp,
+}
+
+impl Work for Enter {
+    type Output = Option<Attendant>;
+    type Error = Fault;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Attendant>, Fault> {
+        let environment = self.administrators;
+        let session = sessions::load(tx, environment, self.session, self.now).await?;
+        let identity = session.and_then(|session| session.identity(self.now).cloned());
+        let Some(identity) = identity else { return Ok(None) };
+        let user = user::load(tx, environment, identity.user).await?;
+        let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(None) };
+        let console = application::load(tx, environment, console::application(environment)).await?;
+        if is_outdated(tx, &identity).await? || !console.is_some_and(|console| console.enabled) {
+            return Ok(None);
+        }
+        let roles = role_assignment::of(tx, Holder::User(user.id)).await?;
+        let has_device = !device::list_versions_of_user(tx, user.id).await?.is_empty();
+        let authority = Authority::of(roles.iter().map(|given| &**given));
+        Ok(Some(Attendant { user: user.into_value(), authority, has_device }))
+    }
+}
