@@ -157,6 +157,11 @@ impl Field {
         self.values.first().map(String::as_str).unwrap_or_default()
     }
 
+    /// Whether it may be left empty.
+    pub fn is_optional(&self) -> bool {
+        !self.is_required && !matches!(self.kind, Kind::Select(_))
+    }
+
     pub fn is_on(&self) -> bool {
         self.value() == "true"
     }

@@ -390,14 +390,17 @@ impl One<'_> {
         let asked = vec![
             Field::switch(at("push.enabled"), "Push").help("The phone shows a question: “Are you signing in?”"),
             Field::switch(at("push.numberMatching.enabled"), "With a number").help("The person must pick the number that the sign-on page shows. It stops people from approving what they did not start."),
-            Field::number(at("pushTimeout.duration"), "Seconds to answer", (40, 150)),
+            Field::number(at("pushTimeout.duration"), "Seconds to answer", (40, 150))
+                .help("Empty: 40."),
             Field::switch(at("otp.enabled"), "Passcodes").help("Where the phone has no network, the app shows six digits."),
         ];
         let limits = vec![
             Field::number(at("pushLimit.count"), "Pushes without a yes", (1, 50))
-                .help("After so many, no more are sent for a while: nobody wears a person down."),
-            Field::number(at("pushLimit.timePeriod.duration"), "Within minutes", (1, 120)),
-            Field::number(at("pushLimit.lockDuration.duration"), "Stopped for minutes", (1, 120)),
+                .help("After so many, no more are sent for a while: nobody wears a person down. Empty: 5."),
+            Field::number(at("pushLimit.timePeriod.duration"), "Within minutes", (1, 120))
+                .help("Empty: 10."),
+            Field::number(at("pushLimit.lockDuration.duration"), "Stopped for minutes", (1, 120))
+                .help("Empty: 30."),
         ];
         let pairing = vec![
             Field::number(

@@ -127,14 +127,12 @@ impl App {
         self.store.read(FindAdministrators).await?.ok_or(AdministerError::NotFound)
     }
 
-    /// The realm of the administrators, which is there once the program has started.
-    pub async fn administrators_realm(&self) -> Result<Arc<Realm>, Fault> {
-        let found = self.store.read(FindAdministrators).await?;
-        let realm = match found {
-            Some(id) => self.realm(id).await?,
-            None => None,
-        };
-        realm.ok_or_else(|| Fault::broken("there is no environment of the administrators"))
+    /// The realm of the administrators; none before the program has started for the first time.
+    pub async fn administrators_realm(&self) -> Result<Option<Arc<Realm>>, Fault> {
+        match self.store.read(FindAdministrators).await? {
+            Some(id) => self.realm(id).await,
+            None => Ok(None),
+        }
     }
 
     async fn new_one_time_password(&self) -> Result<(Secret<String>, Password), AdministerError> {

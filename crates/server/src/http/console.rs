@@ -57,7 +57,9 @@ async fn answer(
     (parts, body): (&Parts, &Bytes),
     correlation: &str,
 ) -> Result<Response, Fault> {
-    let realm = app.administrators_realm().await?;
+    let Some(realm) = app.administrators_realm().await? else {
+        return Ok(html(StatusCode::NOT_FOUND, &Page::new("", Screen::AccountOff), None));
+    };
     let https = app.settings().is_https();
     let cookie = cookie(parts, console_cookie_name(https), |length| length == SESSION_CHARACTERS);
     let session = session_cookie(parts, https, realm.environment);

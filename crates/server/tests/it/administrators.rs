@@ -15,7 +15,7 @@ use countersign_store::{
 use crate::world::World;
 
 /// A user of the administrators, with the password.
-struct Find(&'static str);
+pub struct Find(pub String);
 
 impl Work for Find {
     type Output = Option<(Id<Environment>, User, Option<Password>)>;
@@ -25,7 +25,7 @@ impl Work for Find {
         let Some(environment) = environment::find_by_name(tx, ADMINISTRATORS).await? else {
             return Ok(None);
         };
-        let user = user::find_by_username(tx, environment.id, self.0).await?;
+        let user = user::find_by_username(tx, environment.id, &self.0).await?;
         let Some(user) = user else { return Ok(None) };
         let password = password::load(tx, user.id).await?.map(Versioned::into_value);
         Ok(Some((environment.id, user.into_value(), password)))
@@ -33,7 +33,7 @@ impl Work for Find {
 }
 
 async fn find(w: &World, name: &'static str) -> Option<(Id<Environment>, User, Option<Password>)> {
-    w.server.store().read(Find(name)).await.unwrap()
+    w.server.store().read(Find(name.to_owned())).await.unwrap()
 }
 
 struct RolesOf(Id<User>);

@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 55] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 59] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -39,6 +39,10 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 55] = [
     ("POST", "/{environment}/as/device_authorization", Client, OAuth),
     ("GET", "/{environment}/device", Anyone, Page),
     ("POST", "/{environment}/device", Browser, Page),
+    ("GET", "/console", Anyone, Page),
+    ("POST", "/console", Anyone, Page),
+    ("GET", "/console/{*path}", Anyone, Page),
+    ("POST", "/console/{*path}", Anyone, Page),
     ("GET", "/{environment}/account", Anyone, Page),
     ("POST", "/{environment}/account", Browser, Page),
     ("GET", "/{environment}/account/pairing-keys/{key}", Browser, Envelope),
@@ -101,9 +105,10 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 const ROUTES: &str = include_str!("../../src/http.rs");
-const HANDLERS: [(&str, &str); 22] = [
+const HANDLERS: [(&str, &str); 23] = [
     ("account", include_str!("../../src/http/account.rs")),
     ("asset", include_str!("../../src/http/asset.rs")),
+    ("console", include_str!("../../src/http/console.rs")),
     ("authentication_code", include_str!("../../src/http/authentication_code.rs")),
     ("authorize", include_str!("../../src/http/authorize.rs")),
     ("challenge", include_str!("../../src/http/challenge.rs")),

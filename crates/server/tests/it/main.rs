@@ -16,6 +16,7 @@ mod audit;
 mod authentication_code;
 mod bars;
 mod conformance;
+mod console;
 mod device;
 mod device_authentication;
 mod endpoints;
