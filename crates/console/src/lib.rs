@@ -19,6 +19,7 @@ mod mfa_settings;
 mod overview;
 mod part;
 mod qr;
+mod reference;
 mod sign_on;
 mod sign_on_policy;
 mod terraform;
@@ -31,8 +32,11 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 
-pub use self::api::{Api, ApiAnswer, ApiCall, Body, Method};
 use self::{api::Refused, frame::Frame};
+pub use self::{
+    api::{Api, ApiAnswer, ApiCall, Body, Method},
+    reference::reference,
+};
 
 /// The looks of the pages.
 pub const STYLESHEET: &str = include_str!("../assets/console.css");

@@ -229,6 +229,22 @@ async fn warnings(visit: &Visit<'_>, frame: &Frame<'_>, records: &[Item]) -> Vec
             });
         }
     }
+    for application in applications.iter().filter(|it| it.text("type") == "NATIVE_APP") {
+        let id = application.id();
+        let health = visit.api.find(frame.api(&format!("/applications/{id}/pushHealth"))).await;
+        if health.has("stoppedAt") || !health.items("warnings").is_empty() {
+            let what = if health.has("stoppedAt") {
+                "automatic unpairing is stopped"
+            } else {
+                "its push service complains"
+            };
+            warnings.push(Warning {
+                text: format!("{}: {what}.", application.text("name")),
+                link: frame.page(&format!("/applications/{id}/push#health")),
+                action: "See why",
+            });
+        }
+    }
     let rejected = count(records, "NOTIFICATION.REJECTED");
     if rejected > 0 {
         warnings.push(Warning {

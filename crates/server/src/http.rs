@@ -147,7 +147,9 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/account/pairing-keys/{key}", get(account::pairing_key));
     let assets = Router::new()
         .route("/assets/{name}", get(asset::read))
-        .route("/openapi.json", get(management::document));
+        .route("/openapi.json", get(management::document))
+        .route("/openapi", get(console::reference))
+        .route("/openapi/{area}", get(console::reference));
     counted(app, (Group::Flow, Group::SignOn), Surface::Page, pages)
         .merge(counted(app, (Group::Flow, Group::SignOn), Surface::Envelope, flows))
         .merge(counted(app, (Group::Read, Group::Read), Surface::Envelope, assets))

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{AUTH_METHODS, kind_name, known, package, redirects};
 use crate::{
-    Outcome, Visit,
+    Method, Outcome, Visit,
     administrator::Roles,
-    api::Refused,
+    api::{Body, Refused},
     form::{Field, Form, Group},
     frame::{Frame, Page, see},
     item::Item,
@@ -282,6 +282,12 @@ impl One<'_> {
             Some("APNS") => (apns(), "APNS"),
             Some("FCM_HTTP_V1") => (fcm(), "FCM_HTTP_V1"),
             Some("HMS") => (hms(), "HMS"),
+            _ if self.visit.request.sent("deed") == Some("resume") => {
+                let media_type = "application/vnd.pingidentity.pushHealth.resume+json";
+                let body = Body::Json(json!({}));
+                self.visit.api.act(Method::Post, media_type, self.api("/pushHealth"), body).await?;
+                return see(self.page("/push"), "saved");
+            }
             _ => return self.push_list().await,
         };
         let action = self.page(&format!("/push?type={kind}"));
@@ -333,7 +339,48 @@ impl One<'_> {
                 missing.map(|(kind, text)| (self.page(&format!("/push?type={kind}")), text));
             page = page.with(&Buttons { links: links.collect() });
         }
+        page = self.push_health(page).await;
         page.same_as(path, &found, None).reply()
+    }
+
+    /// What push services have complained of, and whether phones still go by themselves.
+    async fn push_health<'p>(&self, mut page: Page<'p>) -> Page<'p> {
+        let health = self.visit.api.find(self.api("/pushHealth")).await;
+        let warnings = health.items("warnings");
+        if warnings.is_empty() && !health.has("stoppedAt") {
+            return page;
+        }
+        let text = "What the push services have complained of.";
+        page = page.with(&Heading { id: "health", title: "Trouble", text });
+        if health.has("stoppedAt") {
+            let text = format!(
+                "Automatic unpairing is stopped since {}: too many phones seemed to be gone at once. Look at the warnings, \
+                 and let it go on when they are explained.",
+                health.time("stoppedAt")
+            );
+            page = page.with(&Text { class: "warning", text });
+        }
+        let rows = warnings.iter().rev().map(|warning| {
+            vec![
+                Cell::text(warning.text("service").to_uppercase()),
+                Cell::mark(warning.text("reason"), Tone::Bad),
+                Cell::text(advice(&warning.text("reason"))),
+                Cell::text(warning.text("count")),
+                Cell::text(warning.time("lastAt")),
+            ]
+        });
+        let table = Table {
+            columns: vec!["Service", "It said", "What to do", "Times", "Last"],
+            rows: rows.collect(),
+            empty: Empty::new("No warnings."),
+            next: None,
+        };
+        page = page.with(&table);
+        if !self.may_manage() {
+            return page;
+        }
+        let deeds = vec![("resume", "All is explained: go on".to_owned(), false)];
+        page.with(&Deeds { action: self.page("/push"), token: self.token(), deeds })
     }
 
     async fn remove_push(&self, credentials: &str) -> Outcome {
@@ -527,6 +574,27 @@ fn service(kind: &str) -> &'static str {
         "HMS" => "Huawei (HMS)",
         "WEB_PUSH" => "Web Push",
         _ => "Push service",
+    }
+}
+
+/// What an administrator does about a complaint of a push service.
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "BadDeviceToken" => {
+            "The app was built for the other environment of Apple: check the sandbox setting of the phones."
+        }
+        "DeviceTokenNotForTopic" | "TopicDisallowed" | "BadTopic" => {
+            "Check the bundle id under Mobile."
+        }
+        "SENDER_ID_MISMATCH" => "The service account is of another Firebase project than the app.",
+        "InvalidProviderToken" | "ExpiredProviderToken" | "MissingProviderToken" => {
+            "Check key id, team id and key."
+        }
+        "THIRD_PARTY_AUTH_ERROR" | "PERMISSION_DENIED" | "UNAUTHENTICATED" => {
+            "Check the service account and its rights."
+        }
+        "TooManyRequests" | "QUOTA_EXCEEDED" => "Fewer pushes: look for a sign-on that repeats.",
+        _ => "See docs/push.md.",
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    extract::{Extension, State as Shared},
+    extract::{Extension, Path, State as Shared},
     http::{HeaderValue, Method, Request, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -23,6 +23,7 @@ use super::{
         session_cookie,
     },
     correlation::Correlation,
+    management,
     page::{Asset, FailureText, Page, Screen, asset::ICON},
     problem::Problem,
     sign_on::{fault_page, html, is_from_own_page},
@@ -119,10 +120,18 @@ fn respond(reply: Reply) -> Response {
                 (header::CONTENT_SECURITY_POLICY, POLICY),
                 (header::X_FRAME_OPTIONS, "DENY"),
                 (header::CACHE_CONTROL, "no-store"),
-                (header::REFERRER_POLICY, "same-origin"),
             ];
             (status, headers, html).into_response()
         }
+    }
+}
+
+/// `GET /openapi` and `GET /openapi/{area}`: the document of the management API, to read.
+pub(super) async fn reference(_: Anyone, area: Option<Path<String>>) -> Response {
+    let area = area.map(|Path(area)| area);
+    match console::reference(&management::DOCUMENT, area.as_deref(), &ASSETS) {
+        Some(html) => respond(Reply::Page { status: 200, html }),
+        None => Problem::not_found("there is no area of this name").into_response(),
     }
 }
 

@@ -20,6 +20,7 @@ mod mfa_settings;
 mod openapi;
 mod population;
 mod push_credentials;
+mod push_health;
 mod refusal;
 mod resource;
 mod role;
@@ -47,6 +48,8 @@ use countersign_domain::{
     user::User,
 };
 
+use serde_json::Value;
+
 use self::{
     api::{Api, JSON, Operation},
     hal::{Collection, Reference, Shown},
@@ -73,11 +76,14 @@ pub(super) fn router() -> Router<Arc<App>> {
     api().into_router()
 }
 
-/// `GET /openapi.json`: the document of these routes, made once.
+/// The document of these routes, made once.
+pub(super) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| openapi::document(api().operations()));
+
+/// `GET /openapi.json`
 pub(super) async fn document(_: Anyone) -> Response {
-    static DOCUMENT: LazyLock<String> =
-        LazyLock::new(|| openapi::document(api().operations()).to_string());
-    ([(header::CONTENT_TYPE, JSON)], DOCUMENT.as_str()).into_response()
+    static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
+    ([(header::CONTENT_TYPE, JSON)], TEXT.as_str()).into_response()
 }
 
 /// Every route, in the order of their declaration.
@@ -167,7 +173,7 @@ fn applications(api: Api) -> Api {
         "/v1/environments/{environment}/applications/{application}/pushCredentials/{id}",
         (push_credentials::create, push_credentials::replace),
     );
-    let api = attributes(api);
+    let api = push_health(attributes(api));
     let secret = "/v1/environments/{environment}/applications/{application}/secret";
     let (read, manage) = (Permission::read(Area::Secrets), Permission::manage(Area::Secrets));
     api.route(
@@ -188,6 +194,19 @@ fn applications(api: Api) -> Api {
             .answers_nothing(),
         application_secret::forget_previous,
     )
+}
+
+fn push_health(api: Api) -> Api {
+    const PATH: &str = "/v1/environments/{environment}/applications/{application}/pushHealth";
+    let (read, manage) =
+        (Permission::read(Area::Applications), Permission::manage(Area::Applications));
+    let resume = Operation::get(PATH, manage, "Let automatic unpairing go on").by(Method::POST);
+    api.route(
+        Operation::get(PATH, read, "How pushes to an application fare")
+            .answers::<push_health::View>(OK),
+        push_health::read,
+    )
+    .route(resume.answers::<push_health::View>(OK), push_health::act)
 }
 
 fn subscriptions(api: Api) -> Api {

@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 59] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 61] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -63,6 +63,8 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 59] = [
     ("POST", "/{environment}/flows/{flow}", Browser, Envelope),
     ("GET", "/assets/{name}", Anyone, Envelope),
     ("GET", "/openapi.json", Anyone, Envelope),
+    ("GET", "/openapi", Anyone, Envelope),
+    ("GET", "/openapi/{area}", Anyone, Envelope),
     ("GET", "/healthz", Anyone, Envelope),
     ("GET", "/readyz", Anyone, Envelope),
     ("GET", "/{environment}/device/v1/nonce", Anyone, Envelope),
@@ -260,13 +262,16 @@ async fn nothing_is_there_in_an_environment_that_is_none() {
 #[tokio::test]
 async fn who_shows_nothing_is_refused_unless_the_answer_is_for_everybody() {
     let w = World::new().await;
+    w.server.ensure_administrators().await.unwrap();
     for endpoint in ENDPOINTS {
         let request = call(endpoint, &w.bank.environment.id.to_string(), NO_ID, "");
         let answer = w.wire.send(request).await;
         match endpoint {
-            (_, "/assets/{name}", ..) => assert_eq!(answer.status, 404),
+            (_, "/assets/{name}" | "/openapi/{area}", ..) => assert_eq!(answer.status, 404),
             // Whoever comes signs in first.
-            ("GET", "/{environment}/account", ..) => assert_eq!(answer.status, 303),
+            ("GET", "/{environment}/account", ..) | (_, "/console" | "/console/{*path}", ..) => {
+                assert_eq!(answer.status, 303)
+            }
             (_, _, Anyone, _) => assert_eq!(answer.status, 200, "{endpoint:?}"),
             _ => is_refused(&answer, endpoint.3, &format!("{endpoint:?}")),
         }

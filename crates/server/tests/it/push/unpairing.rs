@@ -6,6 +6,9 @@ use countersign_protocol::mobile_payload::PushService;
 use countersign_server::app::DeviceChange;
 use countersign_store::Engine;
 
+use http::Method;
+use serde_json::json;
+
 use crate::world::{PushWorld, Step};
 
 async fn asking(service: PushService) -> PushWorld {
@@ -234,8 +237,17 @@ async fn a_storm_stops_unpairing_until_an_administrator_lets_it_go_on() {
     assert!(health.stopped_at.is_some());
     let told = w.world.audit_of("APPLICATION.PUSH_HEALTH_UPDATED").await;
     assert_eq!(told[0].entry.event.reason.as_deref(), Some("unpairing_storm"));
-    let resumed = w.world.server.resume_unpairing(environment, native).await.unwrap();
-    assert_eq!(resumed.stopped_at, None);
+    // An administrator sees it over HTTP, and lets it go on.
+    let admin = w.world.administrator().await;
+    let address = format!("/applications/{native}/pushHealth");
+    let seen = admin.get(&address).await.must_be(200).json();
+    assert_eq!(seen["stoppedAt"], health.stopped_at.unwrap().to_rfc3339_millis());
+    assert_eq!(seen["warnings"][0]["service"], "fcm");
+    admin.act(Method::POST, &address, "pushHealth.stop", &json!({})).await.must_be(415);
+    let resumed = admin.act(Method::POST, &address, "pushHealth.resume", &json!({})).await;
+    assert_eq!(resumed.must_be(200).json().get("stoppedAt"), None);
+    let told = w.world.audit_of("APPLICATION.PUSH_HEALTH_UPDATED").await;
+    assert!(told.last().unwrap().actors().client.is_some(), "who let it go on");
 }
 
 #[tokio::test]
