@@ -125,6 +125,9 @@ func (s *session) walk() {
 	s.tell("an action with a password is made", s.passwordAction(signOnPolicy))
 	s.signOnPolicyAction(signOnPolicy, deviceAuthenticationPolicy)
 	s.signOnPolicyAssignment(application, signOnPolicy)
+	resource := s.resource()
+	s.resourceAttribute(resource)
+	s.grant(application, resource, s.scope(resource))
 	s.subscription()
 	s.tell("the MFA settings are changed and reset", s.mfaSettings())
 }

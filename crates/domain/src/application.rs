@@ -1,6 +1,7 @@
 //! Applications: the OIDC clients of an environment.
 
 mod oidc;
+mod resource_grant;
 mod wildcard;
 
 use countersign_protocol::{jose::Algorithm, time::Timestamp};
@@ -11,6 +12,7 @@ pub use self::oidc::{
     AttributeMapping, ClientKeys, DeviceGrantRules, Oidc, PushedRequestRules, RefreshRules,
     RequestObjectRules, ResponseType, SUBJECT,
 };
+pub use self::resource_grant::ResourceGrant;
 pub(crate) use self::wildcard::covers;
 use crate::{
     environment::Environment,

@@ -17,6 +17,7 @@ use crate::{
     device::Device,
     device_code::DeviceCode,
     id::Id,
+    protected_resource::{self, ResourceAccess},
     user::User,
 };
 
@@ -30,8 +31,11 @@ pub struct AuthorizationRequest {
     /// What the answer holds.
     #[serde(default = "code_only", skip_serializing_if = "is_code_only")]
     pub response_types: Vec<ResponseType>,
-    /// What is asked for, without unknown scopes.
+    /// What is asked for of the user.
     pub scopes: Vec<Scope>,
+    /// What is asked for at a protected resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<ResourceAccess>,
     /// Returned as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -79,6 +83,7 @@ impl AuthorizationRequest {
             answer,
             response_types: Vec::new(),
             scopes: Vec::new(),
+            access: None,
             state: None,
             nonce: None,
             code_challenge: None,
@@ -167,7 +172,7 @@ impl Answer {
     }
 }
 
-/// A scope of OIDC Core, section 5.4. Others are ignored, as RFC 6749, section 3.3, allows.
+/// A scope of OIDC Core, section 5.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -225,6 +230,36 @@ impl Scope {
     #[must_use]
     pub fn join(scopes: &[Self]) -> String {
         scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What a request names in `scope` (RFC 6749, section 3.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// What it wants to know of the user.
+    pub scopes: Vec<Scope>,
+    /// What it wants at protected resources: all other names, each once, without those that are known and open nothing.
+    pub others: Vec<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads a space-separated list.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        let mut others = Vec::new();
+        for name in text.split(' ').filter(|name| !name.is_empty()) {
+            let is_own = protected_resource::is_reserved(name);
+            if !is_own && !others.contains(&name) {
+                others.push(name);
+            }
+        }
+        Self { scopes: Scope::parse_list(text), others }
+    }
+
+    /// Whether it names nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.scopes.is_empty() && self.others.is_empty()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, audit, authorization::Scope, environment::Environment,
-    flow::Identity, id::Id,
+    flow::Identity, id::Id, protected_resource::ResourceAccess,
 };
 
 /// What each poll that comes too early adds to the interval, in seconds (RFC 8628, section 3.5).
@@ -20,8 +20,11 @@ pub struct DeviceCode {
     pub environment: Id<Environment>,
     /// Who asks.
     pub application: Id<Application>,
-    /// What is asked for.
+    /// What is asked for of the user.
     pub scopes: Vec<Scope>,
+    /// What is asked for at a protected resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<ResourceAccess>,
     /// When it was made.
     pub issued_at: Timestamp,
     /// From when it does not count.

@@ -148,6 +148,17 @@ impl<'a> Expression<'a> {
         }
         (!said.is_empty() && (found || !refers)).then_some(said)
     }
+
+    /// What it says where there is no user: the text, if it refers to nothing.
+    #[must_use]
+    pub fn fixed(&self) -> Option<String> {
+        let text = |part: &Part<'a>| match part {
+            Part::Text(text) => Some(*text),
+            Part::User(_) => None,
+        };
+        let said = self.0.iter().map(text).collect::<Option<String>>();
+        said.filter(|said| !said.is_empty())
+    }
 }
 
 #[cfg(test)]

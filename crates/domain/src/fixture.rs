@@ -29,6 +29,7 @@ use countersign_domain::{
     pairing::{self, Ticket},
     pairing_key::{self, PairingKey},
     population::Population,
+    protected_resource::{self, ProtectedResource},
     role::Role,
     sealed::Sealed,
     session::{self, Session},
@@ -95,6 +96,34 @@ pub fn group() -> Group {
         description: None,
         population: None,
         external_id: None,
+        told: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The payments of the bank.
+pub fn protected_resource() -> ProtectedResource {
+    ProtectedResource {
+        id: id(1),
+        environment: id(1),
+        kind: protected_resource::Kind::Custom,
+        name: "Payments".to_owned(),
+        description: None,
+        audience: Some("https://payments.bank.example".to_owned()),
+        access_token_seconds: 600,
+        scopes: vec![protected_resource::ResourceScope {
+            id: id(1),
+            name: "payments:pay".to_owned(),
+            description: None,
+            created_at: NOW,
+            updated_at: NOW,
+        }],
+        attributes: vec![protected_resource::ResourceAttribute {
+            id: id(1),
+            name: "branch".to_owned(),
+            value: "${user.title}".to_owned(),
+        }],
         told: None,
         created_at: NOW,
         updated_at: NOW,
@@ -322,6 +351,7 @@ pub fn flow(state: flow::State) -> Flow {
             answer: Answer::Query { redirect_uri: "org.bank.app:/cb".to_owned() },
             response_types: vec![ResponseType::Code],
             scopes: vec![Scope::OpenId],
+            access: None,
             state: Some("xyz".to_owned()),
             nonce: None,
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
@@ -391,6 +421,7 @@ pub fn device_code(state: device_code::State) -> DeviceCode {
         environment: id(1),
         application: id(1),
         scopes: vec![Scope::OpenId],
+        access: None,
         issued_at: NOW,
         expires_at: NOW.plus_seconds(600),
         state,
@@ -405,6 +436,7 @@ pub fn grant(state: grant::State) -> Grant {
         application: id(1),
         identity: identity(),
         scopes: vec![Scope::OpenId],
+        access: None,
         acr: "Multi_Factor".to_owned(),
         nonce: Some("nonce".to_owned()),
         redirect_uri: Some("org.bank.app:/cb".to_owned()),

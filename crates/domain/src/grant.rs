@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     application::{Application, GrantType, RefreshRules},
     audit,
-    authorization::Scope,
+    authorization::{Asked, Scope},
     environment::Environment,
     flow::Identity,
     id::Id,
     installation::Installation,
+    protected_resource::ResourceAccess,
     session::Session,
 };
 
@@ -36,8 +37,11 @@ pub struct Grant {
     pub application: Id<Application>,
     /// Who signed in, when and how.
     pub identity: Identity,
-    /// What was asked for.
+    /// What was asked for of the user.
     pub scopes: Vec<Scope>,
+    /// What was asked for at a protected resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<ResourceAccess>,
     /// Name of the sign-on policy.
     pub acr: String,
     /// Goes into the ID token.
@@ -196,6 +200,13 @@ impl Terms {
         }
     }
 
+    /// The same, with access tokens that may live as long as those of a resource, if that is longer.
+    #[must_use]
+    pub fn or_for(self, resource_seconds: Option<u32>) -> Self {
+        let access_seconds = self.access_seconds.max(resource_seconds.unwrap_or_default());
+        Self { access_seconds, ..self }
+    }
+
     fn access_until(&self, now: Timestamp) -> Timestamp {
         now.plus_seconds(self.access_seconds.into())
     }
@@ -259,21 +270,38 @@ impl Grant {
         }
     }
 
-    /// The scopes of a refresh request: some of those that were granted, in their order (RFC 6749, section 6), or all of them
-    /// if it names none. Nothing if it asks for one that was not granted. `offline_access` is known and says nothing: the
-    /// application has refresh tokens or has not.
+    /// All that was granted, on the wire.
     #[must_use]
-    pub fn narrowed(&self, asked: &str) -> Option<Vec<Scope>> {
-        let counts = |name: &&str| !name.is_empty() && *name != "offline_access";
-        let names: Vec<&str> = asked.split(' ').filter(counts).collect();
-        if names.is_empty() {
-            return Some(self.scopes.clone());
+    pub fn scope(&self) -> String {
+        let own = self.scopes.iter().map(|scope| scope.name());
+        let at_resource = self.access.iter().flat_map(|access| access.scopes.iter());
+        own.chain(at_resource.map(String::as_str)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The scopes of a refresh request: some of those that were granted, in their order (RFC 6749, section 6), or all of them
+    /// if it names none. Nothing if it asks for one that was not granted.
+    #[must_use]
+    pub fn narrowed(&self, asked: &str) -> Option<Narrowed> {
+        let asked = Asked::parse(asked);
+        if asked.is_empty() {
+            return Some((self.scopes.clone(), self.access.clone()));
         }
-        let granted = |name: &&str| self.scopes.iter().any(|scope| scope.name() == *name);
-        let asked = |scope: &&Scope| names.contains(&scope.name());
-        names.iter().all(granted).then(|| self.scopes.iter().filter(asked).copied().collect())
+        let own: &[String] = self.access.as_ref().map_or(&[], |access| &access.scopes);
+        let granted = asked.scopes.iter().all(|scope| self.scopes.contains(scope))
+            && asked.others.iter().all(|name| own.iter().any(|own| own == name));
+        let kept = own.iter().filter(|own| asked.others.contains(&own.as_str())).cloned();
+        let kept: Vec<String> = kept.collect();
+        let access = self.access.as_ref().filter(|_| !kept.is_empty());
+        let access = access.map(|access| ResourceAccess { scopes: kept, ..access.clone() });
+        granted.then(|| {
+            let scopes = self.scopes.iter().filter(|scope| asked.scopes.contains(scope));
+            (scopes.copied().collect(), access)
+        })
     }
 }
+
+/// What is left of what was granted: of the user, and at a protected resource.
+pub type Narrowed = (Vec<Scope>, Option<ResourceAccess>);
 
 /// The whole life of a grant.
 pub fn apply(grant: &Grant, event: &Event, now: Timestamp) -> Result<Step, Refusal> {

@@ -70,6 +70,7 @@ pub mod pairing;
 pub mod pairing_key;
 pub mod password;
 pub mod population;
+pub mod protected_resource;
 pub mod push_credentials;
 pub mod push_health;
 pub mod push_limit;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     application::{
         AttributeMapping, ClientKeys, DeviceGrantRules, GrantType, Kind, Oidc, Pkce,
-        PushedRequestRules, RefreshRules, RequestObjectRules, ResponseType,
+        PushedRequestRules, RefreshRules, RequestObjectRules, ResourceGrant, ResponseType,
         TokenEndpointAuthMethod,
     },
     audit::{self, Mentionable},
@@ -21,8 +21,8 @@ use crate::{
     fixture::{
         MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
         device_code, environment, flow, grant, group, id, identity, key, message, mfa_policy,
-        mfa_settings, pairing_key, participant, population, record, session, sign_on_policy,
-        signing_key as signing_key_of, subscription, ticket, user,
+        mfa_settings, pairing_key, participant, population, protected_resource, record, session,
+        sign_on_policy, signing_key as signing_key_of, subscription, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -310,6 +310,7 @@ fn what_administrators_make_is_stored_as_ever() {
     assert_pinned("environment", &environment());
     assert_pinned("population", &population());
     assert_pinned("group", &group());
+    assert_pinned("protected_resource", &protected_resource());
     assert_pinned("application", &application);
     assert_pinned("oidc", &oidc());
     assert_pinned("mfa_policy", &policy);
@@ -508,6 +509,13 @@ fn oidc() -> Oidc {
         user_info: false,
         scopes: vec!["profile".to_owned()],
     };
+    let grant = ResourceGrant {
+        id: id(1),
+        resource: id(1),
+        scopes: vec![id(1)],
+        created_at: NOW,
+        updated_at: NOW,
+    };
     Oidc {
         response_types: vec![ResponseType::Code, ResponseType::IdToken],
         wildcard_redirect_uris: true,
@@ -531,6 +539,7 @@ fn oidc() -> Oidc {
         dpop_required: true,
         access_token_seconds: 600,
         attributes: vec![attribute],
+        grants: vec![grant],
     }
 }
 

@@ -62,6 +62,7 @@ mod pair_installation;
 mod pairing_key;
 mod phone_sign_on;
 mod population;
+mod protected_resource;
 mod push_credentials;
 mod push_request;
 mod read_account;

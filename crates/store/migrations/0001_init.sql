@@ -103,6 +103,26 @@ CREATE TABLE applications (
     UNIQUE (environment_id, huawei_package_name)
 );
 
+CREATE TABLE protected_resources (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    UNIQUE (environment_id, name),
+    UNIQUE (environment_id, audience)
+);
+
+-- The names of the scopes in the data of protected resources, so that no two resources of an environment have the same one.
+CREATE TABLE resource_scopes (
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    name TEXT NOT NULL,
+    resource_id BYTEA NOT NULL,
+    PRIMARY KEY (environment_id, name)
+);
+CREATE INDEX resource_scopes_by_resource ON resource_scopes (resource_id);
+
 -- `holder_id` is a user or an application; `what` is the role and its scope, which nobody has twice.
 CREATE TABLE role_assignments (
     id BYTEA NOT NULL PRIMARY KEY,

@@ -46,6 +46,7 @@ pub mod pairing_key;
 pub mod password;
 pub mod population;
 mod postgres;
+pub mod protected_resource;
 pub mod push_credentials;
 pub mod push_health;
 pub mod push_limit;
@@ -110,6 +111,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     pairing_key::STATEMENTS,
     password::STATEMENTS,
     population::STATEMENTS,
+    protected_resource::STATEMENTS,
     push_credentials::STATEMENTS,
     push_health::STATEMENTS,
     push_limit::STATEMENTS,

@@ -9,7 +9,7 @@ use std::{
 use crate::{clients, platform::Platform};
 
 /// What is made, read, listed, changed and removed.
-const OBJECTS: [&str; 11] = [
+const OBJECTS: [&str; 15] = [
     "a population",
     "a group",
     "a user",
@@ -20,7 +20,12 @@ const OBJECTS: [&str; 11] = [
     "a sign-on policy",
     "an action with MFA",
     "an assignment of a policy",
+    "a resource",
+    "an attribute of a resource",
+    "a scope",
     "a webhook",
+    // Cannot be changed, only given and taken.
+    "a grant",
 ];
 
 /// What else is tried.
@@ -36,7 +41,9 @@ const FURTHER: [&str; 6] = [
 fn checks() -> BTreeSet<String> {
     let steps = |object: &str| {
         let all = ["is made", "is read", "is listed", "is changed", "stays changed", "is removed"];
-        all.map(|step| format!("{object} {step}"))
+        let changes = object != "a grant";
+        let kept = all.into_iter().filter(move |step| changes || !step.contains("changed"));
+        kept.map(|step| format!("{object} {step}")).collect::<Vec<_>>()
     };
     let further = FURTHER.into_iter().map(str::to_owned);
     OBJECTS.into_iter().flat_map(steps).chain(further).collect()

@@ -8,13 +8,14 @@ use tempfile::TempDir;
 use crate::{clients, platform::Platform};
 
 /// The lists in which nothing may be left.
-const COLLECTIONS: [&str; 7] = [
+const COLLECTIONS: [&str; 8] = [
     "populations",
     "groups",
     "users",
     "applications",
     "deviceAuthenticationPolicies",
     "signOnPolicies",
+    "resources",
     "subscriptions",
 ];
 
@@ -23,13 +24,16 @@ const SECRETS: [&str; 3] =
     ["pingone_mfa_application_push_credential.", "pingone_user.ada", "pingone_application.bank"];
 
 /// Of an import's id, what stands between the environment and the object's own id.
-const PARENTS: [(&str, &[&str]); 8] = [
+const PARENTS: [(&str, &[&str]); 11] = [
     ("pingone_mfa_application_push_credential", &["application_id", "id"]),
     ("pingone_application_sign_on_policy_assignment", &["application_id", "id"]),
+    ("pingone_application_resource_grant", &["application_id", "id"]),
     ("pingone_application_attribute_mapping", &["application_id", "id"]),
     ("pingone_application_role_assignment", &["application_id", "id"]),
     ("pingone_application_secret", &["application_id"]),
     ("pingone_sign_on_policy_action", &["sign_on_policy_id", "id"]),
+    ("pingone_resource_scope", &["resource_id", "id"]),
+    ("pingone_resource_attribute", &["resource_id", "id"]),
     ("pingone_user_group_assignment", &["user_id", "group_id"]),
     ("pingone_mfa_settings", &[]),
 ];

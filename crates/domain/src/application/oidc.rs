@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Application, is_redirect_uri};
+use super::{Application, ResourceGrant, is_redirect_uri, resource_grant};
 use crate::{
     authorization::Scope,
     client_key::ClientKeySet,
@@ -48,6 +48,9 @@ pub struct Oidc {
     pub access_token_seconds: u32,
     /// What its tokens and userinfo tell beside the claims of the scopes, or in their place. At most 100.
     pub attributes: Vec<AttributeMapping>,
+    /// What it may ask for at protected resources. At most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<ResourceGrant>,
 }
 
 /// A part of `response_type` (OAuth 2.0 Multiple Response Types).
@@ -153,6 +156,7 @@ impl Default for Oidc {
             dpop_required: false,
             access_token_seconds: 3_600,
             attributes: Vec::new(),
+            grants: Vec::new(),
         }
     }
 }
@@ -208,6 +212,7 @@ impl Oidc {
             let known = before.any(|known| known.name == attribute.name);
             check.require(!known, "oidc.attributes.name", Rule::Unique);
         }
+        resource_grant::validate(&self.grants, check);
         if let Some(ClientKeys::Inline(text)) = &self.keys {
             check.require(ClientKeySet::parse(text.as_bytes()).is_ok(), "oidc.keys", KEY_SET);
         }

@@ -66,6 +66,10 @@ actions! {
     ApplicationCreated = "APPLICATION.CREATED", Success, "An application was made.";
     ApplicationUpdated = "APPLICATION.UPDATED", Success, "An application was changed.";
     ApplicationDeleted = "APPLICATION.DELETED", Success, "An application was deleted.";
+    ResourceCreated = "RESOURCE.CREATED", Success, "A protected resource was made.";
+    ResourceUpdated = "RESOURCE.UPDATED", Success,
+        "A protected resource, its scopes or its attributes were changed.";
+    ResourceDeleted = "RESOURCE.DELETED", Success, "A protected resource was deleted.";
     SecretRead = "SECRET.READ", Success, "The secret of an application was read.";
     SecretUpdated = "SECRET.UPDATED", Success,
         "An application was given a new secret, or its previous one counts no longer.";

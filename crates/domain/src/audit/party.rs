@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application, device::Device, environment::Environment, group::Group, id::Id,
-    mfa_policy::MfaPolicy, population::Population, push_credentials::PushCredentials,
-    role::RoleAssignment, sign_on_policy::SignOnPolicy, sign_on_policy::SignOnPolicyAssignment,
-    subscription::Subscription, user::User,
+    mfa_policy::MfaPolicy, population::Population, protected_resource::ProtectedResource,
+    push_credentials::PushCredentials, role::RoleAssignment, sign_on_policy::SignOnPolicy,
+    sign_on_policy::SignOnPolicyAssignment, subscription::Subscription, user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -104,6 +104,8 @@ pub enum Kind {
     DeviceAuthenticationPolicy,
     /// A group.
     Group,
+    /// A protected resource.
+    Resource,
     /// What an application proves itself with to a push service.
     PushCredentials,
     /// A role that somebody has.
@@ -157,6 +159,7 @@ resources! {
     SignOnPolicy as SignOnPolicy, |of| Some(&of.name);
     SignOnPolicyAssignment as SignOnPolicyAssignment, |of| None;
     Group as Group, |of| Some(&of.name);
+    ProtectedResource as Resource, |of| Some(&of.name);
     User as User, |of| Some(&of.username);
     RoleAssignment as RoleAssignment, |of| Some(of.role.name());
     PushCredentials as PushCredentials, |of| None;

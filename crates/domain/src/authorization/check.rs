@@ -4,7 +4,10 @@ use countersign_protocol::jwk::Thumbprint;
 use url::Url;
 
 use super::{Answer, AuthorizationRequest, ErrorCode, Parameters, Prompt, Scope};
-use crate::application::{Application, GrantType, ResponseType, covers, is_loopback};
+use crate::{
+    application::{Application, GrantType, ResponseType, covers, is_loopback},
+    protected_resource::{ResourceAccess, ScopeRefusal},
+};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +19,12 @@ pub enum Refusal {
     Answered { answer: Answer, state: Option<String>, error: ErrorCode, description: &'static str },
 }
 
-/// Checks a request of an application that exists, with the members of its request object, if it had one, in their place.
+/// Checks a request of an application that exists, with the members of its request object, if it had one, in their place, and
+/// with what it may have of the scopes of protected resources that it asks for.
 pub fn check(
     application: &Application,
     parameters: &Parameters,
+    access: Result<Option<ResourceAccess>, ScopeRefusal>,
 ) -> Result<AuthorizationRequest, Refusal> {
     let answer = answer(application, parameters)?;
     let refuse = |(error, description)| Refusal::Answered {
@@ -38,9 +43,14 @@ pub fn check(
     let response_types = response_types(application, parameters).map_err(refuse)?;
     check_mode(&answer, parameters, &response_types).map_err(invalid)?;
     let scopes = Scope::parse_list(parameters.scope.as_deref().unwrap_or_default());
-    if !scopes.contains(&Scope::OpenId) {
+    // Plain OAuth, without a word about the user, is for the tokens of a resource.
+    let is_plain =
+        matches!(access, Ok(Some(_))) && !response_types.contains(&ResponseType::IdToken);
+    if !scopes.contains(&Scope::OpenId) && !is_plain {
         return Err(refuse((ErrorCode::InvalidScope, "scope must contain openid")));
     }
+    let refused = |why: ScopeRefusal| refuse((ErrorCode::InvalidScope, why.description()));
+    let access = access.map_err(refused)?;
     // OIDC Core, section 3.2.2.1: without it, an ID token that somebody injects looks like an answer.
     if response_types.contains(&ResponseType::IdToken) && parameters.nonce.is_none() {
         return Err(invalid("nonce is required for an ID token in the answer"));
@@ -52,6 +62,7 @@ pub fn check(
         application: application.id,
         response_types,
         scopes,
+        access,
         state: parameters.state.clone(),
         nonce: parameters.nonce.clone(),
         code_challenge: parameters.code_challenge.clone(),

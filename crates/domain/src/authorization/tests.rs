@@ -50,7 +50,7 @@ fn parameters() -> Parameters {
 fn outcome(application: &Application, change: impl FnOnce(&mut Parameters)) -> String {
     let mut parameters = parameters();
     change(&mut parameters);
-    match check(application, &parameters) {
+    match check(application, &parameters, Ok(None)) {
         Ok(_) => "ok".to_owned(),
         Err(Refusal::Untrusted { description }) => format!("untrusted: {description}"),
         Err(Refusal::Answered { error, description, .. }) => {
@@ -61,7 +61,7 @@ fn outcome(application: &Application, change: impl FnOnce(&mut Parameters)) -> S
 
 #[test]
 fn a_good_request_keeps_known_scopes_only() {
-    let request = check(&application(), &parameters()).unwrap();
+    let request = check(&application(), &parameters(), Ok(None)).unwrap();
     assert_eq!(request.scopes, [Scope::OpenId, Scope::Profile]);
 }
 
@@ -226,7 +226,7 @@ fn pi_flow_needs_no_address_but_never_takes_a_foreign_one() {
 fn prompts_say_whether_the_session_counts() {
     let prompt = |text: &str| {
         let parameters = Parameters { prompt: Some(text.to_owned()), ..parameters() };
-        check(&application(), &parameters).map(|request| request.prompt)
+        check(&application(), &parameters, Ok(None)).map(|request| request.prompt)
     };
     assert_eq!(prompt("consent"), Ok(Prompt::AsNeeded));
     assert_eq!(prompt("login consent"), Ok(Prompt::Login));
@@ -246,20 +246,29 @@ fn tokens_in_the_answer_are_for_applications_that_may_have_them() {
         response_mode: mode.map(str::to_owned),
         ..parameters()
     };
-    let hybrid = check(&front, &ask("id_token code", Some("n"), None)).unwrap();
+    let hybrid = check(&front, &ask("id_token code", Some("n"), None), Ok(None)).unwrap();
     assert_eq!(hybrid.response_types, [ResponseType::Code, ResponseType::IdToken]);
     let redirect_uri = "https://bank.example/cb".to_owned();
     assert_eq!(hybrid.answer, Answer::Fragment { redirect_uri });
-    assert!(check(&front, &ask("id_token", None, None)).is_err(), "without a nonce");
-    assert!(check(&front, &ask("id_token", Some("n"), Some("query"))).is_err(), "in the query");
-    assert!(check(&front, &ask("id_token", Some("n"), Some("form_post"))).is_ok());
+    assert!(check(&front, &ask("id_token", None, None), Ok(None)).is_err(), "without a nonce");
+    assert!(
+        check(&front, &ask("id_token", Some("n"), Some("query")), Ok(None)).is_err(),
+        "in the query"
+    );
+    assert!(check(&front, &ask("id_token", Some("n"), Some("form_post")), Ok(None)).is_ok());
     front.oidc.dpop_required = true;
-    assert!(check(&front, &ask("code token", None, None)).is_err(), "bound to no key");
-    assert!(check(&front, &ask("code id_token", Some("n"), None)).is_ok());
+    assert!(check(&front, &ask("code token", None, None), Ok(None)).is_err(), "bound to no key");
+    assert!(check(&front, &ask("code id_token", Some("n"), None), Ok(None)).is_ok());
     front.oidc.dpop_required = false;
     front.oidc.response_types = vec![ResponseType::Code];
-    assert!(check(&front, &ask("id_token", Some("n"), None)).is_err(), "not its response type");
+    assert!(
+        check(&front, &ask("id_token", Some("n"), None), Ok(None)).is_err(),
+        "not its response type"
+    );
     front.oidc.response_types = vec![ResponseType::IdToken];
     front.grant_types.retain(|grant_type| *grant_type != GrantType::Implicit);
-    assert!(check(&front, &ask("id_token", Some("n"), None)).is_err(), "not its grant type");
+    assert!(
+        check(&front, &ask("id_token", Some("n"), None), Ok(None)).is_err(),
+        "not its grant type"
+    );
 }

@@ -240,11 +240,20 @@ fn an_application_that_may_no_longer_refresh_gets_nothing() {
 #[test]
 fn scopes_may_be_narrowed_and_never_widened() {
     let scopes = vec![Scope::OpenId, Scope::Profile];
-    let grant = Grant { scopes: scopes.clone(), ..refreshable(0) };
+    let access = |names: &[&str]| {
+        let scopes = names.iter().map(|&name| name.to_owned()).collect();
+        Some(ResourceAccess { resource: id(1), scopes })
+    };
+    let all = access(&["pay", "read"]);
+    let grant = Grant { scopes: scopes.clone(), access: all.clone(), ..refreshable(0) };
     for (asked, granted) in [
-        ("openid profile", Some(scopes.clone())),
-        ("profile  offline_access", Some(vec![Scope::Profile])),
-        ("offline_access", Some(scopes)),
+        ("openid profile", Some((scopes.clone(), None))),
+        ("profile  offline_access", Some((vec![Scope::Profile], None))),
+        ("offline_access", Some((scopes, all))),
+        ("read profile", Some((vec![Scope::Profile], access(&["read"])))),
+        ("pay", Some((vec![], access(&["pay"])))),
+        ("pay close", None),
+        ("Pay", None),
         ("openid email", None),
         ("openid unknown", None),
     ] {

@@ -1,7 +1,8 @@
 //! Access tokens (RFC 9068): what they say, and whether one counts.
 
 use countersign_domain::{
-    application::Application, environment::Environment, grant::Grant, id::Id, session::Session,
+    application::Application, claims::Claims, environment::Environment, grant::Grant, id::Id,
+    session::Session,
 };
 use countersign_protocol::{
     encoding, jose::Algorithm, jwk::Thumbprint, secret::Secret, time::Timestamp,
@@ -52,6 +53,9 @@ pub struct AccessToken {
     /// The key that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// What the resource that it is for wants to be told.
+    #[serde(flatten)]
+    pub claims: Claims,
 }
 
 /// The key that a token is bound to (RFC 9449, section 6.1).

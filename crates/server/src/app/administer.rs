@@ -67,6 +67,7 @@ impl From<StoreError> for AdministerError {
             ("huawei_app_id", "mobile.huawei_app_id"),
             ("username_key", "username"),
             ("sign_on_policy_id", "sign_on_policy.id"),
+            ("audience", "audience"),
         ];
         let named = targets.iter().find(|(column, _)| constraint.contains(column));
         Invalid::new(named.map_or("name", |(_, target)| target), Rule::Unique).into()

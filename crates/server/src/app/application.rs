@@ -22,6 +22,7 @@ use super::{
     AdministerError, App, Call, ChangeDeviceError, Fault,
     change_device::change,
     configure::{Administered, Events},
+    protected_resource::settle_grants,
 };
 
 impl Administered for Application {
@@ -52,6 +53,7 @@ impl Administered for Application {
             let form = "empty for pages of the platform itself, which get no tokens";
             return Err(Invalid::new("grant_types", Rule::Form { form }).into());
         }
+        settle_grants(tx, self, old).await?;
         if let Some(phones) = self.oidc.phone_sign_on {
             let native = application::load(tx, self.environment, phones).await?;
             if native.is_none_or(|native| native.mobile.is_none()) {

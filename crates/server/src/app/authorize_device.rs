@@ -7,6 +7,7 @@ use countersign_domain::{
     authorization::Scope,
     device_code::{DeviceCode, State, USER_CODE_LENGTH, USER_CODE_LETTERS},
     id::Id,
+    protected_resource::ScopeRefusal,
 };
 use countersign_protocol::{
     entropy::{Entropy, random},
@@ -18,6 +19,7 @@ use super::{
     App, Call, Fault, Realm,
     authenticate_client::{ClientCredentials, ClientError},
     fault::faults,
+    protected_resource,
 };
 
 /// A device authorization request.
@@ -55,6 +57,9 @@ pub enum AuthorizeDeviceError {
     /// The client may not use this grant type.
     #[error("the application may not use device codes")]
     UnauthorizedClient,
+    /// The client may not have what it asks for.
+    #[error(transparent)]
+    Scope(#[from] ScopeRefusal),
     /// It could not be decided.
     #[error(transparent)]
     Fault(Fault),
@@ -110,13 +115,15 @@ impl Work for Authorize {
         if !application.may(GrantType::DeviceCode) {
             return Err(AuthorizeDeviceError::UnauthorizedClient);
         }
+        let scope = self.request.scope.as_deref();
         let rules = &application.oidc.device_grant;
         let now = self.call.now;
         let code = DeviceCode {
             id: self.id,
             environment: self.call.environment,
             application: application.id,
-            scopes: Scope::parse_list(self.request.scope.as_deref().unwrap_or_default()),
+            scopes: Scope::parse_list(scope.unwrap_or_default()),
+            access: protected_resource::access(tx, &application, scope).await??,
             issued_at: now,
             expires_at: now.plus_seconds(rules.timeout_seconds.into()),
             state: State::Pending {

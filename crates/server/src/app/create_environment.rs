@@ -1,5 +1,5 @@
-//! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies, and the
-//! application that the pages of the own account are.
+//! Makes an environment with what every environment has: keys, a population, an MFA policy, two sign-on policies, the
+//! application that the pages of the own account are, and the resources of OpenID Connect and of the platform.
 
 use countersign_domain::{
     account,
@@ -9,14 +9,15 @@ use countersign_domain::{
     id::Id,
     mfa_policy::MfaPolicy,
     population::Population,
+    protected_resource::{Kind as ResourceKind, ProtectedResource},
     sealed::Sealed,
     sign_on_policy::{Action, ActionKind, NoDevicesMode, SignOnPolicy},
     signing_key::SigningKey,
 };
 use countersign_protocol::{entropy::random, jose::Algorithm, secret::Secret};
 use countersign_store::{
-    Tx, Work, application, environment as environments, mfa_policy, population, sign_on_policy,
-    signing_key,
+    Tx, Work, application, environment as environments, mfa_policy, population, protected_resource,
+    sign_on_policy, signing_key,
 };
 
 use super::{AdministerError, App, Call, realms::MAC};
@@ -66,7 +67,7 @@ impl App {
         let mac = self.vault.seal(place, mac.expose(), self.entropy.as_ref())?;
         let keys = self.first_keys(environment.id).await?;
         let call = self.call(environment.id, "");
-        let defaults = Defaults::new(&call);
+        let defaults = Box::new(Defaults::new(&call));
         Ok(CreateEnvironment { call, environment, mac, keys, defaults })
     }
 }
@@ -76,7 +77,8 @@ pub(super) struct CreateEnvironment {
     pub(super) environment: Environment,
     mac: Sealed,
     keys: Vec<SigningKey>,
-    defaults: Defaults,
+    /// On the heap: it is large, and waits in futures.
+    defaults: Box<Defaults>,
 }
 
 struct Defaults {
@@ -84,6 +86,7 @@ struct Defaults {
     mfa_policy: MfaPolicy,
     sign_on_policies: [SignOnPolicy; 2],
     account: Application,
+    resources: [ProtectedResource; 2],
 }
 
 impl Work for CreateEnvironment {
@@ -109,13 +112,18 @@ impl Work for CreateEnvironment {
         }
         application::insert(tx, &defaults.account).await?;
         let created = Event::succeeded(Told::ApplicationCreated).to(&defaults.account);
-        Ok(call.audit(tx, created).await?)
+        call.audit(tx, created).await?;
+        for resource in &defaults.resources {
+            protected_resource::insert(tx, resource).await?;
+            call.audit(tx, Event::succeeded(Told::ResourceCreated).to(resource)).await?;
+        }
+        Ok(())
     }
 }
 
 impl CreateEnvironment {
     /// The population of users that are made without one.
-    pub(super) const fn population(&self) -> Id<Population> {
+    pub(super) fn population(&self) -> Id<Population> {
         self.defaults.population.id
     }
 }
@@ -150,7 +158,9 @@ impl Defaults {
         let single = policy("Single_Factor", true, &[login]);
         let multi = policy("Multi_Factor", false, &[login, mfa]);
         let sign_on_policies = [single, multi];
-        Self { population, mfa_policy, sign_on_policies, account: own_account(call) }
+        let resource = |kind| ProtectedResource::built_in(call.new_id(), environment, kind, now);
+        let resources = [ResourceKind::OpenIdConnect, ResourceKind::Platform].map(resource);
+        Self { population, mfa_policy, sign_on_policies, account: own_account(call), resources }
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
+    protected_resource::{self, Held},
 };
 
 /// A token request of the grant type `authorization_code`.
@@ -60,6 +61,9 @@ pub enum ExchangeError {
     /// Not a code of this environment, or forgotten.
     #[error("code is unknown or has expired")]
     UnknownCode,
+    /// It was for a resource of which the application has no scopes any more.
+    #[error("nothing is left of what was granted")]
+    NothingLeft,
     /// The code does not count.
     #[error(transparent)]
     Grant(#[from] grant::Refusal),
@@ -128,17 +132,18 @@ impl Work for Exchange {
         let id = id.ok_or(ExchangeError::UnknownCode)?;
         let old = grants::load(tx, self.realm.environment, id, self.call.now).await?;
         let old = old.ok_or(ExchangeError::UnknownCode)?;
+        let held = protected_resource::held(tx, &application, old.access.as_ref()).await?;
         let event = Event::Redeem {
             application: application.id,
             redirect_uri: self.request.redirect_uri.clone(),
             code_challenge: self.code_challenge.clone(),
-            terms: Terms::of(&application),
+            terms: Terms::of(&application).or_for(held.as_ref().map(Held::token_seconds)),
         };
         let confirmation = old.confirm(key, application.is_public())?;
         let step = grant::apply(&old, &event, self.call.now)?;
         let grant = Grant { state: step.state, confirmation, ..(*old).clone() };
         grants::swap(tx, &old, &grant).await?;
-        let mut issue = None;
+        let (mut issue, mut held) = (None, held);
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens { refresh } => {
@@ -147,6 +152,10 @@ impl Work for Exchange {
                     let user = user.ok_or(ExchangeError::UnknownCode)?;
                     let pairing = self.pairing(tx, &application, &grant, &user).await?;
                     let whole = Issue::whole(grant.clone(), &application, &user, refresh);
+                    let whole = whole.at(held.take(), &user);
+                    if whole.is_empty() {
+                        return Err(ExchangeError::NothingLeft);
+                    }
                     issue = Some(Issue { pairing, key, ..whole });
                 }
                 Effect::Audit { action, reason } => {

@@ -14,7 +14,11 @@ use countersign_domain::{
 use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{Tx, Work, application, grant as grants, user};
 
-use super::{App, Call, Fault, FlowView, Realm, issue_tokens::Issue};
+use super::{
+    App, Call, Fault, FlowView, Realm,
+    issue_tokens::Issue,
+    protected_resource::{self, Held},
+};
 use crate::telemetry::TOKENS_ISSUED;
 
 /// The authorization response (RFC 6749, section 4.1.2; RFC 9207).
@@ -103,20 +107,22 @@ impl Work for GiveAnswer {
         let Some(old) = old else { return Ok(None) };
         let user = user::load(tx, flow.environment, old.identity.user).await?;
         let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(None) };
-        let seconds = application.oidc.access_token_seconds;
+        let held = protected_resource::held(tx, &application, old.access.as_ref()).await?;
+        let usual = application.oidc.access_token_seconds;
+        let seconds = held.as_ref().map_or(usual, Held::token_seconds);
         let access_seconds = holds(ResponseType::Token).then_some(seconds);
         let event = Event::Answer { with_code: holds(ResponseType::Code), access_seconds };
         let Ok(step) = grant::apply(&old, &event, now) else { return Ok(None) };
         let grant = Grant { state: step.state, ..(*old).clone() };
         grants::swap(tx, &old, &grant).await?;
-        let mut issue = None;
+        let (mut issue, mut held) = (None, held);
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens { refresh } => {
                     let is_alone = request.response_types == [ResponseType::IdToken];
                     let claims = claims::of_id_token(&application, &grant.scopes, &user, is_alone);
                     let whole = Issue::whole(grant.clone(), &application, &user, refresh);
-                    issue = Some(Issue { claims, ..whole });
+                    issue = Some(Issue { claims, ..whole.at(held.take(), &user) });
                 }
                 Effect::Audit { action, reason } => {
                     let event = audit::Event::of(action, Some(reason));

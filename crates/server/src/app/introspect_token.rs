@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use countersign_domain::{
     application::{Application, Kind},
-    authorization::Scope,
     grant::{Grant, State},
     id::Id,
     user::User,
@@ -19,6 +18,7 @@ use super::{
     access_token::{AccessToken, Live},
     authenticate_client::{ClientCredentials, ClientError},
     fault::faults,
+    protected_resource,
 };
 
 /// An introspection request.
@@ -130,8 +130,17 @@ impl Introspect {
         if !may_know(client, token.client_id == client.id) {
             return Ok(None);
         }
-        if !self.is_there(tx, token.client_id).await? {
+        let environment = self.realm.environment;
+        let Some(owner) = application::load(tx, environment, token.client_id).await? else {
             return Ok(None);
+        };
+        // A token for a resource ends with what it stands for: the resource, its scopes and their grant.
+        if !self.realm.is_audience_of(token) {
+            let audience = token.aud.first().map(String::as_str).unwrap_or_default();
+            let scope = token.scope.as_deref().unwrap_or_default();
+            if !protected_resource::is_current(tx, &owner, (audience, scope)).await? {
+                return Ok(None);
+            }
         }
         let username = match token.load_live(tx, self.now).await? {
             None => return Ok(None),
@@ -141,7 +150,11 @@ impl Introspect {
                 Some(user) => Some(user.into_value().username),
             },
         };
-        let (access, token_type) = (Some(token.clone()), Some(token.token_type()));
+        let (mut access, token_type) = (token.clone(), Some(token.token_type()));
+        if username.is_some() {
+            access.claims.remove("username");
+        }
+        let access = Some(access);
         Ok(Some(Introspection { active: true, access, token_type, username, refresh: None }))
     }
 
@@ -174,7 +187,7 @@ impl Introspect {
             iss: self.realm.issuer.clone(),
             sub: user.id.to_string(),
             client_id: grant.application.to_string(),
-            scope: Scope::join(&grant.scopes),
+            scope: grant.scope(),
             iat: rotated_at.unix_seconds(),
             exp: refresh_until.unix_seconds(),
         };

@@ -1,13 +1,17 @@
-//! Gives an application an access token for itself (RFC 6749, section 4.4). Nothing is stored: one read, one signature.
+//! Gives an application an access token for itself (RFC 6749, section 4.4), for the platform or for a resource that it was granted
+//! scopes of. Nothing is stored: one read, one signature.
 
 use std::sync::Arc;
 
 use countersign_domain::{
     application::{Application, GrantType},
+    authorization::Asked,
+    claims::Claims,
     dpop::DpopProof,
     id::Id,
+    protected_resource::ScopeRefusal,
 };
-use countersign_protocol::{jwk::Thumbprint, time::Timestamp};
+use countersign_protocol::jwk::Thumbprint;
 use countersign_store::{Tx, Work};
 
 use super::{
@@ -16,7 +20,8 @@ use super::{
     authenticate_client::{ClientCredentials, ClientError},
     check_dpop::{self, DpopRefusal},
     fault::faults,
-    issue_tokens::Tokens,
+    issue_tokens::{Target, Tokens},
+    protected_resource::{self, Held},
 };
 
 /// A token request of the grant type `client_credentials`.
@@ -39,9 +44,12 @@ pub enum ClientTokenError {
     /// The client may not use this grant type.
     #[error("the application may not use client credentials")]
     UnauthorizedClient,
-    /// There is no resource whose scopes an application could have for itself.
-    #[error("scope must be absent: an application has no scopes of its own")]
-    NoScopes,
+    /// What is told of users is for those who sign in.
+    #[error("scope must name none of the scopes of users: an application asks for itself")]
+    OfUsers,
+    /// The client may not have what it asks for.
+    #[error(transparent)]
+    Scope(#[from] ScopeRefusal),
     /// The proof of a key does not count, or there is none.
     #[error(transparent)]
     Dpop(#[from] DpopRefusal),
@@ -59,40 +67,41 @@ impl App {
         realm: &Arc<Realm>,
         request: IssueClientToken,
     ) -> Result<Tokens, ClientTokenError> {
-        if request.scope.is_some() {
-            return Err(ClientTokenError::NoScopes);
+        let asked = request.scope.as_deref().map(Asked::parse).unwrap_or_default();
+        if !asked.scopes.is_empty() {
+            return Err(ClientTokenError::OfUsers);
         }
         let (app, realm) = (Arc::clone(self), Arc::clone(realm));
         let writes = request.client.are_spent() || request.dpop.is_some();
-        let work = Authenticate { app, realm, client: request.client, dpop: request.dpop };
+        let work = Authenticate { app, realm, request };
         let realm = Arc::clone(&work.realm);
-        let authenticated =
-            if writes { self.store.write(work).await } else { self.store.read(work).await };
-        let (application, key) = authenticated?;
-        if !application.may(GrantType::ClientCredentials) {
-            return Err(ClientTokenError::UnauthorizedClient);
-        }
-        let seconds = application.oidc.access_token_seconds;
-        let token = self.client_token(&realm, &application, self.now());
-        let token = AccessToken { cnf: key.map(|jkt| Confirmation { jkt }), ..token };
+        let Authenticated { application, key, target, seconds } =
+            if writes { self.store.write(work).await } else { self.store.read(work).await }?;
+        let token = self.client_token(&realm, &application, seconds);
+        let (aud, scope, claims) = match target {
+            None => (token.aud, String::new(), token.claims),
+            Some(target) => (vec![target.audience], target.scopes.join(" "), target.claims),
+        };
+        let token = AccessToken {
+            aud,
+            scope: Some(scope.clone()).filter(|scope| !scope.is_empty()),
+            claims,
+            cnf: key.map(|jkt| Confirmation { jkt }),
+            ..token
+        };
         Ok(Tokens {
             token_type: token.token_type(),
             access_token: token.sign(&realm)?,
             id_token: None,
             refresh_token: None,
             expires_in_seconds: seconds.into(),
-            scope: String::new(),
+            scope,
         })
     }
 
-    fn client_token(
-        &self,
-        realm: &Realm,
-        application: &Application,
-        now: Timestamp,
-    ) -> AccessToken {
-        let id: Id<AccessToken> = self.new_id();
-        let seconds = application.oidc.access_token_seconds;
+    /// One for the platform itself.
+    fn client_token(&self, realm: &Realm, application: &Application, seconds: u32) -> AccessToken {
+        let (id, now): (Id<AccessToken>, _) = (self.new_id(), self.now());
         AccessToken {
             iss: realm.issuer.clone(),
             // RFC 9068, section 2.2: without a user, the client is the subject.
@@ -108,6 +117,7 @@ impl App {
             sid: None,
             env: realm.environment,
             cnf: None,
+            claims: Claims::new(),
         }
     }
 }
@@ -115,19 +125,37 @@ impl App {
 struct Authenticate {
     app: Arc<App>,
     realm: Arc<Realm>,
-    client: ClientCredentials,
-    dpop: Option<DpopProof>,
+    request: IssueClientToken,
+}
+
+/// Who asked, and what the token is for.
+struct Authenticated {
+    application: Application,
+    /// The key that the token is bound to.
+    key: Option<Thumbprint>,
+    /// None: the platform itself.
+    target: Option<Target>,
+    /// Life of the token.
+    seconds: u32,
 }
 
 impl Work for Authenticate {
-    /// The application, and the key that its token is bound to.
-    type Output = (Application, Option<Thumbprint>);
+    type Output = Authenticated;
     type Error = ClientTokenError;
     const IS_BRIEF: bool = true;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, ClientTokenError> {
-        let application = self.app.authenticate_client(tx, &self.realm, &self.client).await?;
-        let key = check_dpop::bind(tx, &application, self.dpop.as_ref()).await?;
-        Ok((application, key))
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Authenticated, ClientTokenError> {
+        let IssueClientToken { client, scope, dpop } = &self.request;
+        let application = self.app.authenticate_client(tx, &self.realm, client).await?;
+        let key = check_dpop::bind(tx, &application, dpop.as_ref()).await?;
+        if !application.may(GrantType::ClientCredentials) {
+            return Err(ClientTokenError::UnauthorizedClient);
+        }
+        let access = protected_resource::access(tx, &application, scope.as_deref()).await??;
+        let held = protected_resource::held(tx, &application, access.as_ref()).await?;
+        let usual = application.oidc.access_token_seconds;
+        let seconds = held.as_ref().map_or(usual, Held::token_seconds);
+        let target = held.map(|held| Target::of(held, None));
+        Ok(Authenticated { application, key, target, seconds })
     }
 }

@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::{
     Realm,
     access_token::{self, AccessToken, Confirmation},
+    protected_resource::Held,
 };
 use crate::keys::KeyError;
 
@@ -61,6 +62,26 @@ pub(super) struct Issue {
     pub pairing: Option<PairingClaim>,
     /// The key that the access token is bound to.
     pub key: Option<Thumbprint>,
+    /// The resource that the access token is for; none: the OpenID provider.
+    pub target: Option<Target>,
+}
+
+/// The resource that an access token is for.
+pub(super) struct Target {
+    /// What its `aud` says.
+    pub audience: String,
+    /// Names of scopes of the resource.
+    pub scopes: Vec<String>,
+    /// What it says of the user.
+    pub claims: Claims,
+}
+
+impl Target {
+    /// A resource, with the scopes that an application has of it; the token is about this user, if it is about one.
+    pub(super) fn of(held: Held, user: Option<&User>) -> Self {
+        let Held { resource, scopes } = held;
+        Self { audience: resource.audience().to_owned(), scopes, claims: resource.claims(user) }
+    }
 }
 
 #[derive(Serialize)]
@@ -105,7 +126,20 @@ impl Issue {
             algorithm: application.id_token_algorithm,
             pairing: None,
             key: None,
+            target: None,
         }
+    }
+
+    /// The same, with an access token for a resource, if the application has any scopes of one.
+    pub(super) fn at(self, held: Option<Held>, user: &User) -> Self {
+        let Some(held) = held else { return self };
+        let access_seconds = held.token_seconds();
+        Self { access_seconds, target: Some(Target::of(held, Some(user))), ..self }
+    }
+
+    /// Whether there is anything left to issue of a grant for a resource that the application has no scopes of any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.grant.scopes.is_empty() && self.grant.access.is_some() && self.target.is_none()
     }
 
     /// Signs the tokens. Only after the commit: a code that is spent can lose its tokens, but never give them twice.
@@ -137,7 +171,10 @@ impl Issue {
 
     /// The scopes on the wire.
     pub(super) fn scope(&self) -> String {
-        Scope::join(&self.grant.scopes)
+        let own = self.grant.scopes.iter().map(|scope| scope.name());
+        let of_target =
+            self.target.iter().flat_map(|target| target.scopes.iter().map(String::as_str));
+        own.chain(of_target).collect::<Vec<_>>().join(" ")
     }
 
     /// An access token, not yet signed.
@@ -148,10 +185,11 @@ impl Issue {
         entropy: &dyn Entropy,
     ) -> AccessToken {
         let Grant { identity, application, acr, .. } = &self.grant;
+        let audience = self.target.as_ref().map_or(&realm.issuer, |target| &target.audience);
         AccessToken {
             iss: realm.issuer.clone(),
             sub: identity.user.to_string(),
-            aud: vec![realm.issuer.clone()],
+            aud: vec![audience.clone()],
             client_id: *application,
             scope: Some(self.scope()),
             iat: now.unix_seconds(),
@@ -162,6 +200,7 @@ impl Issue {
             sid: self.grant.session,
             env: realm.environment,
             cnf: self.key.map(|jkt| Confirmation { jkt }),
+            claims: self.target.as_ref().map(|target| target.claims.clone()).unwrap_or_default(),
         }
     }
 

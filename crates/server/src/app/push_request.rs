@@ -15,6 +15,7 @@ use super::{
     authenticate_client::{ClientCredentials, ClientError, LoadApplication},
     check_dpop::{self, DpopRefusal},
     fault::faults,
+    protected_resource,
     resolve_request::{Opened, Refusal as ObjectRefusal},
 };
 
@@ -137,7 +138,9 @@ impl Work for Push {
             }
             parameters.dpop_jkt = key;
         }
-        authorization::check(&application, &parameters)?;
+        let scope = parameters.scope.as_deref();
+        let access = protected_resource::access(tx, &application, scope).await?;
+        authorization::check(&application, &parameters, access)?;
         if application.oidc.request_objects.signature_required && !self.opened.is_its_own {
             let rule = "request is required: the application must sign what it asks for";
             return Err(PushError::refused(ErrorCode::InvalidRequest, rule));

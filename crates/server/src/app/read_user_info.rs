@@ -60,7 +60,6 @@ impl App {
         let now = self.now();
         let token = AccessToken::verify(self, access_token, realm, now)
             .await
-            .filter(|token| token.aud.contains(&realm.issuer))
             .filter(|token| token.may_come_with(dpop.as_ref().map(|proof| proof.key)))
             .ok_or(ReadUserInfoError::InvalidToken)?;
         let (writes, work) = (dpop.is_some(), Read { token, dpop, now });

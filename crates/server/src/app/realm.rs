@@ -10,6 +10,7 @@ use countersign_protocol::{
     authentication_code::Code, encoding, pairing_key::Key, push::PushNonce, secret::Secret,
 };
 
+use super::access_token::AccessToken;
 use crate::keys::{EnvironmentKeys, Purpose};
 
 /// An environment as an issuer.
@@ -39,6 +40,11 @@ pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 const ID_BYTES: usize = 16;
 
 impl Realm {
+    /// Whether an access token is for the OpenID provider or the platform itself, and not for a resource.
+    pub(super) fn is_audience_of(&self, token: &AccessToken) -> bool {
+        token.aud.contains(&self.issuer)
+    }
+
     /// Who a client may say that its assertion is for: the issuer, or an endpoint at which it proves itself (RFC 7523,
     /// section 3; RFC 9126, section 2).
     #[must_use]

@@ -18,6 +18,7 @@ use super::{
     check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
+    protected_resource::{self, Held},
 };
 
 /// A token request of the grant type `urn:ietf:params:oauth:grant-type:device_code`.
@@ -51,6 +52,9 @@ pub enum RedeemDeviceCodeError {
     /// Nobody has decided, and the device asks too often.
     #[error("the device asks too often: wait five seconds longer from now on")]
     SlowDown,
+    /// It was for a resource of which the application has no scopes any more.
+    #[error("nothing is left of what was granted")]
+    NothingLeft,
     /// The device code does not count.
     #[error(transparent)]
     Refused(#[from] device_code::Refusal),
@@ -157,6 +161,7 @@ impl Redeem {
             application: application.id,
             identity,
             scopes: code.scopes.clone(),
+            access: code.access.clone(),
             acr,
             nonce: None,
             redirect_uri: None,
@@ -168,11 +173,12 @@ impl Redeem {
             issued_at: self.call.now,
             state: grant::State::Issued,
         };
+        let held = protected_resource::held(tx, application, code.access.as_ref()).await?;
         let event = grant::Event::Redeem {
             application: application.id,
             redirect_uri: None,
             code_challenge: None,
-            terms: Terms::of(application),
+            terms: Terms::of(application).or_for(held.as_ref().map(Held::token_seconds)),
         };
         let broken = || Fault::broken("a grant of a device cannot be redeemed");
         let step = grant::apply(&issued, &event, self.call.now).map_err(|_| broken())?;
@@ -182,6 +188,11 @@ impl Redeem {
             grant::Effect::IssueTokens { refresh } => Some(*refresh),
             grant::Effect::Audit { .. } => None,
         });
-        Ok(Issue { key, ..Issue::whole(grant, application, &user, refresh.ok_or_else(broken)?) })
+        let whole = Issue::whole(grant, application, &user, refresh.ok_or_else(broken)?);
+        let whole = whole.at(held, &user);
+        if whole.is_empty() {
+            return Err(RedeemDeviceCodeError::NothingLeft);
+        }
+        Ok(Issue { key, ..whole })
     }
 }

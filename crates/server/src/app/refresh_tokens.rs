@@ -17,6 +17,7 @@ use super::{
     check_dpop::{self, DpopRefusal},
     fault::faults,
     issue_tokens::{Issue, Tokens},
+    protected_resource::{self, Held},
 };
 
 /// A token request of the grant type `refresh_token`.
@@ -49,6 +50,9 @@ pub enum RefreshError {
     /// More than was granted.
     #[error("scope must name none but those that were granted")]
     WiderScope,
+    /// It was for a resource of which the application has no scopes any more.
+    #[error("nothing is left of what was granted")]
+    NothingLeft,
     /// The refresh token does not count.
     #[error(transparent)]
     Grant(#[from] grant::Refusal),
@@ -101,7 +105,8 @@ impl Work for Refresh {
         let now = self.call.now;
         let old = grants::load_refreshable(tx, self.realm.environment, id, now).await?;
         let old = old.ok_or(RefreshError::UnknownToken)?;
-        let terms = Terms::of(&application);
+        let held = protected_resource::held(tx, &application, old.access.as_ref()).await?;
+        let terms = Terms::of(&application).or_for(held.as_ref().map(Held::token_seconds));
         let event = Event::Refresh { application: application.id, generation, terms };
         let confirmation = old.confirm(key, application.is_public())?;
         let step = grant::apply(&old, &event, now)?;
@@ -109,11 +114,12 @@ impl Work for Refresh {
         if grant != *old {
             grants::swap(tx, &old, &grant).await?;
         }
-        let mut issue = None;
+        let (mut issue, mut held) = (None, held);
         for effect in step.effects {
             match effect {
                 Effect::IssueTokens { refresh } => {
-                    let whole = self.issue(tx, &application, &old, refresh).await?;
+                    let left = (&old, held.take());
+                    let whole = self.issue(tx, &application, left, refresh).await?;
                     issue = Some(Issue { key, ..whole });
                 }
                 Effect::Audit { action, reason } => {
@@ -133,17 +139,25 @@ impl Refresh {
         &self,
         tx: &mut Tx<'_>,
         application: &Application,
-        grant: &Versioned<Grant>,
+        (grant, held): (&Versioned<Grant>, Option<Held>),
         refresh: Option<u32>,
     ) -> Result<Issue, RefreshError> {
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
         let user = user.filter(|user| user.may_sign_in()).ok_or(RefreshError::UnknownToken)?;
-        let scopes = match &self.request.scope {
-            None => grant.scopes.clone(),
-            Some(asked) => grant.narrowed(asked).ok_or(RefreshError::WiderScope)?,
+        let asked = self.request.scope.as_deref().unwrap_or_default();
+        let (scopes, access) = grant.narrowed(asked).ok_or(RefreshError::WiderScope)?;
+        let held = match (&access, held) {
+            // Of all that was granted, whatever is left.
+            (access, held) if *access == grant.access => held,
+            (None, _) => None,
+            (Some(access), held) => {
+                let held = held.and_then(|held| held.narrowed(access.scopes.clone()));
+                Some(held.ok_or(RefreshError::WiderScope)?)
+            }
         };
         // OIDC Core, section 12.2: the ID token should not have the nonce of the sign-on.
-        let grant = Grant { nonce: None, scopes, ..(**grant).clone() };
-        Ok(Issue::whole(grant, application, &user, refresh))
+        let grant = Grant { nonce: None, scopes, access, ..(**grant).clone() };
+        let issue = Issue::whole(grant, application, &user, refresh).at(held, &user);
+        if issue.is_empty() { Err(RefreshError::NothingLeft) } else { Ok(issue) }
     }
 }

@@ -410,6 +410,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
         application: request.application,
         identity: identity.clone(),
         scopes: request.scopes.clone(),
+        access: request.access.clone(),
         acr: flow.acr.clone(),
         nonce: request.nonce.clone(),
         redirect_uri: request.answer.redirect_uri().map(str::to_owned),

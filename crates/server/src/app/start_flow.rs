@@ -20,6 +20,7 @@ use super::{
     challenge::withdraw,
     fault::faults,
     mobile_payload::{Presented, take},
+    protected_resource,
     read_flow::view,
     resolve_request::Resolved,
     run_flow::{RunError, Seen, begin, identify, is_outdated, run},
@@ -111,7 +112,10 @@ impl Work for Start {
             .filter(|application| application.enabled)
             .ok_or_else(|| StartError::untrusted(UNKNOWN_CLIENT))?;
         self.resolved.take(tx, call, &application).await?;
-        let mut request = authorization::check(&application, &self.resolved.parameters)?;
+        let parameters = &self.resolved.parameters;
+        let scope = parameters.scope.as_deref();
+        let access = protected_resource::access(tx, &application, scope).await?;
+        let mut request = authorization::check(&application, parameters, access)?;
         request.user = self.resolved.named;
         let installation = match self.installation(tx, &request).await? {
             Ok(installation) => installation,

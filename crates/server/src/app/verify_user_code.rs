@@ -89,6 +89,7 @@ impl Work for Verify {
         let answer = Answer::Device { device_code: code.id };
         let request = AuthorizationRequest {
             scopes: code.scopes.clone(),
+            access: code.access.clone(),
             ..AuthorizationRequest::without_code(application.id, answer)
         };
         let flow = new_flow(tx, &self.call, &application, request, self.browser.clone()).await?;

@@ -71,6 +71,7 @@ impl From<AuthorizeDeviceError> for OAuthError {
             AuthorizeDeviceError::UnauthorizedClient => {
                 Self::new("unauthorized_client", description)
             }
+            AuthorizeDeviceError::Scope(_) => Self::new("invalid_scope", description),
             AuthorizeDeviceError::Fault(fault) => fault.into(),
         }
     }

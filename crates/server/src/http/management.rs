@@ -18,11 +18,14 @@ mod media;
 mod mfa_policy;
 mod mfa_settings;
 mod openapi;
+mod part;
 mod population;
+mod protected_resource;
 mod push_credentials;
 mod push_health;
 mod refusal;
 mod resource;
+mod resource_grant;
 mod role;
 mod sign_on_policy;
 mod subscription;
@@ -37,10 +40,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    application::Application,
+    application::{Application, AttributeMapping, ResourceGrant},
     group::Group,
     mfa_policy::MfaPolicy,
     population::Population,
+    protected_resource::{ProtectedResource, ResourceAttribute, ResourceScope},
     push_credentials::PushCredentials,
     role::{Area, Permission},
     sign_on_policy::{SignOnPolicy, SignOnPolicyAssignment},
@@ -98,7 +102,8 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations/{id}",
     );
     let api = groups(users(environments(api)));
-    let api = sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))));
+    let api = protected_resources(applications(api));
+    let api = sign_on_policies(mfa_policies(mfa_settings(roles(api))));
     subscriptions(activities(api))
 }
 
@@ -173,7 +178,10 @@ fn applications(api: Api) -> Api {
         "/v1/environments/{environment}/applications/{application}/pushCredentials/{id}",
         (push_credentials::create, push_credentials::replace),
     );
-    let api = push_health(attributes(api));
+    let api = push_health(api).parts::<AttributeMapping>(
+        "/v1/environments/{environment}/applications/{application}/attributes",
+        "/v1/environments/{environment}/applications/{application}/attributes/{id}",
+    );
     let secret = "/v1/environments/{environment}/applications/{application}/secret";
     let (read, manage) = (Permission::read(Area::Secrets), Permission::manage(Area::Secrets));
     api.route(
@@ -406,27 +414,24 @@ fn groups(api: Api) -> Api {
     .route(leave.answers_nothing(), group::leave)
 }
 
-fn attributes(api: Api) -> Api {
-    let list = "/v1/environments/{environment}/applications/{application}/attributes";
-    let one = "/v1/environments/{environment}/applications/{application}/attributes/{id}";
-    let area = Area::Applications;
-    let (read, manage) = (Permission::read(area), Permission::manage(area));
-    let all = Operation::get(list, read, "List the attribute mappings of an application");
-    let create = Operation::get(list, manage, "Create an attribute mapping").by(Method::POST);
-    let read = Operation::get(one, read, "Read an attribute mapping");
-    let replace = Operation::get(one, manage, "Replace an attribute mapping").by(Method::PUT);
-    let delete = Operation::get(one, manage, "Delete an attribute mapping").by(Method::DELETE);
-    api.route(all.answers::<attribute::All>(OK), attribute::list)
-        .route(
-            create.takes::<attribute::Body>(JSON).answers::<Shown<attribute::Body>>(CREATED),
-            attribute::create,
-        )
-        .route(read.answers::<Shown<attribute::Body>>(OK), attribute::read)
-        .route(
-            replace.takes::<attribute::Body>(JSON).answers::<Shown<attribute::Body>>(OK),
-            attribute::replace,
-        )
-        .route(delete.answers_nothing(), attribute::delete)
+/// What applications may ask for beside what they may know of users.
+fn protected_resources(api: Api) -> Api {
+    api.resource::<ProtectedResource>(
+        "/v1/environments/{environment}/resources",
+        "/v1/environments/{environment}/resources/{id}",
+    )
+    .parts::<ResourceScope>(
+        "/v1/environments/{environment}/resources/{resource}/scopes",
+        "/v1/environments/{environment}/resources/{resource}/scopes/{id}",
+    )
+    .parts::<ResourceAttribute>(
+        "/v1/environments/{environment}/resources/{resource}/attributes",
+        "/v1/environments/{environment}/resources/{resource}/attributes/{id}",
+    )
+    .parts::<ResourceGrant>(
+        "/v1/environments/{environment}/applications/{application}/grants",
+        "/v1/environments/{environment}/applications/{application}/grants/{id}",
+    )
 }
 
 fn roles(api: Api) -> Api {

@@ -172,7 +172,7 @@ impl From<ExchangeError> for OAuthError {
             ExchangeError::Client(error) => error.into(),
             ExchangeError::UnauthorizedClient => Self::new("unauthorized_client", description),
             ExchangeError::MalformedVerifier => Self::invalid_request(description),
-            ExchangeError::UnknownCode | ExchangeError::Grant(_) => {
+            ExchangeError::UnknownCode | ExchangeError::NothingLeft | ExchangeError::Grant(_) => {
                 Self::new("invalid_grant", description)
             }
             ExchangeError::Dpop(refusal) => refusal.into(),
@@ -187,7 +187,7 @@ impl From<RefreshError> for OAuthError {
         match error {
             RefreshError::Client(error) => error.into(),
             RefreshError::UnauthorizedClient => Self::new("unauthorized_client", description),
-            RefreshError::UnknownToken | RefreshError::Grant(_) => {
+            RefreshError::UnknownToken | RefreshError::NothingLeft | RefreshError::Grant(_) => {
                 Self::new("invalid_grant", description)
             }
             RefreshError::WiderScope => Self::new("invalid_scope", description),
@@ -211,6 +211,7 @@ impl From<RedeemDeviceCodeError> for OAuthError {
             RedeemDeviceCodeError::Refused(Refusal::Expired) => "expired_token",
             RedeemDeviceCodeError::Refused(Refusal::Denied) => "access_denied",
             RedeemDeviceCodeError::UnknownCode
+            | RedeemDeviceCodeError::NothingLeft
             | RedeemDeviceCodeError::Refused(
                 Refusal::OtherApplication | Refusal::Spent | Refusal::Answered,
             ) => "invalid_grant",
@@ -225,7 +226,9 @@ impl From<ClientTokenError> for OAuthError {
         match error {
             ClientTokenError::Client(error) => error.into(),
             ClientTokenError::UnauthorizedClient => Self::new("unauthorized_client", description),
-            ClientTokenError::NoScopes => Self::new("invalid_scope", description),
+            ClientTokenError::OfUsers | ClientTokenError::Scope(_) => {
+                Self::new("invalid_scope", description)
+            }
             ClientTokenError::Dpop(refusal) => refusal.into(),
             ClientTokenError::Fault(fault) => fault.into(),
         }

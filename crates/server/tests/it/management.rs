@@ -9,6 +9,7 @@ mod mfa_policies;
 mod mfa_settings;
 mod populations;
 mod push_credentials;
+mod resources;
 mod roles;
 mod sign_on_policies;
 mod subscriptions;

@@ -15,6 +15,7 @@ mod logout;
 mod par;
 mod refresh;
 mod refusals;
+mod resources;
 mod revoke;
 mod session;
 mod sign_off;

@@ -14,6 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{
     Route,
     hal::{Collection, Shown},
+    part::{self, Part, Parts},
     resource::{self, Resource},
 };
 use crate::app::App;
@@ -147,6 +148,26 @@ impl Api {
                     .answers_nothing(),
                 resource::delete::<T>,
             )
+    }
+
+    /// Adds the five routes of parts of something that is set up, at the address of their list.
+    pub fn parts<P: Part>(self, list: &'static str, one: &'static str) -> Self {
+        let name = P::NAME;
+        let (read, manage) = (Permission::read(P::AREA), Permission::manage(P::AREA));
+        let all = Operation::get(list, read, format!("List: {name}"));
+        let create = Operation::get(list, manage, format!("Create: {name}")).by(Method::POST);
+        let read = Operation::get(one, read, format!("Read: {name}"));
+        let replace = Operation::get(one, manage, format!("Replace: {name}")).by(Method::PUT);
+        let delete = Operation::get(one, manage, format!("Delete: {name}")).by(Method::DELETE);
+        let (ok, created) = (StatusCode::OK, StatusCode::CREATED);
+        self.route(all.answers::<Parts<P>>(ok), part::list::<P>)
+            .route(
+                create.takes::<P::Body>(JSON).answers::<Shown<P::Body>>(created),
+                part::create::<P>,
+            )
+            .route(read.answers::<Shown<P::Body>>(ok), part::read::<P>)
+            .route(replace.takes::<P::Body>(JSON).answers::<Shown<P::Body>>(ok), part::replace::<P>)
+            .route(delete.answers_nothing(), part::delete::<P>)
     }
 
     pub fn into_router(self) -> Router<Arc<App>> {

@@ -23,7 +23,7 @@ async fn each_scope_opens_its_claims() {
         json!({ "sub": id, "email": "ann@bank.example" })
     );
     assert_eq!(
-        claims_of(&w, "unknown profile openid").await,
+        claims_of(&w, "profile openid").await,
         json!({
             "sub": id, "name": "Ann Lee", "given_name": "Ann", "family_name": "Lee",
             "preferred_username": "ann", "updated_at": 1_767_603_600,

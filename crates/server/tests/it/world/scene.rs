@@ -34,7 +34,7 @@ impl Scene {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let change = |settings: &mut countersign_server::Settings| settings.base_url = base_url;
-        let w = PushWorld::with(Engine::Sqlite, PushService::Fcm, change).await;
+        let w = Box::pin(PushWorld::with(Engine::Sqlite, PushService::Fcm, change)).await;
         let server = Server::start_on(Arc::clone(&w.world.server), listener, None).unwrap();
         let address = application().await;
         let bank = &w.world.bank;
