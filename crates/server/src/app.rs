@@ -35,6 +35,7 @@ mod create_worker;
 mod decide_device;
 mod deliver_push;
 mod deliver_subscription;
+mod device;
 mod environment;
 mod examine;
 mod examine_push;
@@ -68,6 +69,7 @@ mod read_flow;
 mod read_user_info;
 mod realm;
 mod realms;
+mod receive_log;
 mod redeem_device_code;
 mod refresh_tokens;
 mod resolve_request;
@@ -151,6 +153,7 @@ pub use self::{
     create_user::NewUser,
     create_worker::CreatedWorker,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    device::{DeviceEdit, Devices, OfUser},
     examine::Diagnosis,
     examine_push::{CredentialsFound, HealthFound, PushDiagnosis},
     exchange_code::{ExchangeCode, ExchangeError},

@@ -165,6 +165,7 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
         .route("/{environment}/device/v1/info", post(device::info))
         .route("/{environment}/device/v1/unpairings", post(device::unpair))
+        .route("/{environment}/device/v1/logs", post(device::receive_log))
         .route("/{environment}/device/v1/challenges", post(challenge::list))
         .route("/{environment}/device/v1/socket", get(socket::open))
         .route(

@@ -9,6 +9,7 @@ mod api;
 mod application;
 mod application_secret;
 mod attribute;
+mod device;
 mod duration;
 mod environment;
 mod group;
@@ -91,7 +92,7 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
-    let api = groups(users(environments(api)));
+    let api = devices(groups(users(environments(api))));
     let api = sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))));
     subscriptions(activities(api))
 }
@@ -364,6 +365,51 @@ fn users(api: Api) -> Api {
             [check
                 .takes::<user_password::Tried>("application/vnd.pingidentity.password.check+json")],
             user_password::act,
+        )
+}
+
+fn devices(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/users/{user}/devices";
+    const ONE: &str = "/v1/environments/{environment}/users/{user}/devices/{id}";
+    const NICKNAME: &str = "/v1/environments/{environment}/users/{user}/devices/{id}/nickname";
+    const LOGS: &str = "/v1/environments/{environment}/users/{user}/devices/{id}/logs";
+    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
+    let change = |method, path, summary| Operation::get(path, manage, summary).by(method);
+    let list =
+        Operation { is_list: true, ..Operation::get(ALL, read, "List the devices of a user") };
+    let reorder = change(Method::POST, ALL, "Put the devices of a user in an order");
+    let forget = change(Method::DELETE, ALL, "Forget the order of the devices of a user");
+    let rename = change(Method::PUT, NICKNAME, "Name a device");
+    let request = change(Method::PUT, LOGS, "Ask a phone for the logs of its app");
+    api.route(list.answers::<device::All>(OK), device::list)
+        .route(
+            reorder
+                .takes::<device::Order>("application/vnd.pingidentity.devices.reorder+json")
+                .answers::<device::All>(OK),
+            device::act_on_all,
+        )
+        .route(forget.answers_nothing(), device::forget_order)
+        .route(
+            Operation::get(ONE, read, "Read a device").answers::<Shown<device::Body>>(OK),
+            device::read,
+        )
+        .route(
+            change(Method::POST, ONE, "Block, unblock or unlock a device")
+                .answers::<Shown<device::Body>>(OK),
+            device::act,
+        )
+        .route(change(Method::DELETE, ONE, "Remove a device").answers_nothing(), device::delete)
+        .route(
+            rename.takes::<device::Nickname>(JSON).answers::<device::Nickname>(OK),
+            device::rename,
+        )
+        .route(
+            request.takes::<device::LogsRequest>(JSON).answers::<device::LogsBody>(OK),
+            device::request_logs,
+        )
+        .route(
+            Operation::get(LOGS, read, "Read the logs of a phone").answers::<device::LogsBody>(OK),
+            device::read_logs,
         )
 }
 

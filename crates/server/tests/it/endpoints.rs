@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 55] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 56] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -67,6 +67,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 55] = [
     ("POST", "/{environment}/device/v1/pairings/denials", Installation, Envelope),
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/logs", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
     ("GET", "/{environment}/device/v1/socket", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),

@@ -3,6 +3,7 @@
 mod activities;
 mod applications;
 mod attributes;
+mod devices;
 mod environments;
 mod groups;
 mod mfa_policies;
