@@ -91,6 +91,7 @@ mod unpair_device;
 mod unpair_installation;
 mod user;
 mod user_password;
+mod user_session;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;

@@ -226,11 +226,6 @@ fn workers(app: &Arc<App>) -> Router<Arc<App>> {
             "/{environment}/authenticationCodes/{code}",
             get(authentication_code::read).delete(authentication_code::delete),
         )
-        .route("/v1/environments/{environment}/users/{user}/pairingKeys", post(pairing_key::create))
-        .route(
-            "/v1/environments/{environment}/users/{user}/pairingKeys/{key}",
-            get(pairing_key::read).delete(pairing_key::delete),
-        )
         .route("/{environment}/deviceAuthentications", post(device_authentication::create))
         .route(
             "/{environment}/deviceAuthentications/{authentication}",

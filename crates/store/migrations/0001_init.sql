@@ -261,6 +261,7 @@ CREATE TABLE pairing_keys (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX pairing_keys_by_user ON pairing_keys (user_id, valid_until) WHERE state = 'unclaimed';
+CREATE INDEX pairing_keys_of_user ON pairing_keys (user_id, id);
 
 -- One question put to one device. A user is asked one visible question at a time by an application.
 CREATE TABLE challenges (

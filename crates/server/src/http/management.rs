@@ -19,6 +19,7 @@ mod media;
 mod mfa_policy;
 mod mfa_settings;
 mod openapi;
+mod pairing_key;
 mod population;
 mod push_credentials;
 mod refusal;
@@ -28,6 +29,7 @@ mod sign_on_policy;
 mod subscription;
 mod user;
 mod user_password;
+mod user_session;
 
 use std::sync::{Arc, LazyLock};
 
@@ -92,7 +94,7 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
-    let api = devices(groups(users(environments(api))));
+    let api = sessions(pairing_keys(devices(groups(users(environments(api))))));
     let api = sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))));
     subscriptions(activities(api))
 }
@@ -411,6 +413,47 @@ fn devices(api: Api) -> Api {
             Operation::get(LOGS, read, "Read the logs of a phone").answers::<device::LogsBody>(OK),
             device::read_logs,
         )
+}
+
+fn pairing_keys(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/users/{user}/pairingKeys";
+    const ONE: &str = "/v1/environments/{environment}/users/{user}/pairingKeys/{id}";
+    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
+    let list = Operation::get(ALL, read, "List the pairing keys of a user");
+    let create = Operation::get(ALL, manage, "Make a pairing key").by(Method::POST);
+    let withdraw = Operation::get(ONE, manage, "Withdraw a pairing key").by(Method::DELETE);
+    api.route(
+        Operation { is_list: true, ..list.answers::<pairing_key::All>(OK) },
+        pairing_key::list,
+    )
+    .route(
+        create.takes::<pairing_key::New>(JSON).answers::<Shown<pairing_key::Body>>(CREATED),
+        pairing_key::create,
+    )
+    .route(
+        Operation::get(ONE, read, "Read a pairing key").answers::<Shown<pairing_key::Body>>(OK),
+        pairing_key::read,
+    )
+    .route(withdraw.answers_nothing(), pairing_key::delete)
+}
+
+fn sessions(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/users/{user}/sessions";
+    const ONE: &str = "/v1/environments/{environment}/users/{user}/sessions/{id}";
+    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
+    let list = Operation::get(ALL, read, "List the sessions of a user");
+    let end = Operation::get(ONE, manage, "End a session").by(Method::DELETE);
+    let end_all = Operation::get(ALL, manage, "End all sessions of a user").by(Method::DELETE);
+    api.route(
+        Operation { is_list: true, ..list.answers::<user_session::All>(OK) },
+        user_session::list,
+    )
+    .route(
+        Operation::get(ONE, read, "Read a session").answers::<Shown<user_session::Body>>(OK),
+        user_session::read,
+    )
+    .route(end.answers_nothing(), user_session::end)
+    .route(end_all.answers_nothing(), user_session::end_all)
 }
 
 fn groups(api: Api) -> Api {

@@ -11,6 +11,7 @@ mod mfa_settings;
 mod populations;
 mod push_credentials;
 mod roles;
+mod sessions;
 mod sign_on_policies;
 mod subscriptions;
 mod users;
