@@ -13,7 +13,7 @@ async fn the_newest_lines_of_a_log_are_sent_by_who_is_paired() {
     let sdk = world.paired().await;
     sdk.send_logs("").await.unwrap();
     assert_eq!(lock(&world.platform.device_log).as_deref(), None);
-    let log: String = (0..9_000).map(|line| format!("{line}\r\n")).collect();
+    let log = (0..9_000).fold(String::new(), |log, line| log + &format!("{line}\r\n"));
     sdk.send_logs(&log).await.unwrap();
     let kept = lock(&world.platform.device_log).clone().unwrap();
     assert!(kept.ends_with("8999 \n") && kept.len() < 9_000, "{}", kept.len());

@@ -85,7 +85,7 @@ impl App {
     /// Sets something of a device of a user.
     pub async fn edit_device(&self, of: OfUser, edit: DeviceEdit) -> Result<(), AdministerError> {
         let call = self.call(of.environment, "");
-        self.store.write(Edit { call, of, edit }).await
+        self.store.write(Set { call, of, edit }).await
     }
 
     /// Puts the devices of a user in an order: first those that are named, then the others by their age.
@@ -96,7 +96,7 @@ impl App {
         order: Vec<Id<Device>>,
     ) -> Result<(), AdministerError> {
         let call = self.call(environment, "");
-        self.store.write(Order { call, user, order, told: Action::DevicesOrdered }).await
+        self.store.write(Arrange { call, user, order, told: Action::DevicesOrdered }).await
     }
 
     /// Lets the devices of a user be in the order of their age.
@@ -106,7 +106,7 @@ impl App {
         user: Id<User>,
     ) -> Result<(), AdministerError> {
         let (call, order) = (self.call(environment, ""), Vec::new());
-        self.store.write(Order { call, user, order, told: Action::DevicesUnordered }).await
+        self.store.write(Arrange { call, user, order, told: Action::DevicesUnordered }).await
     }
 
     /// What a phone has sent of the logs of its app, as long as it is kept.
@@ -177,13 +177,13 @@ impl Work for Change {
     }
 }
 
-struct Edit {
+struct Set {
     call: Call,
     of: OfUser,
     edit: DeviceEdit,
 }
 
-impl Work for Edit {
+impl Work for Set {
     type Output = ();
     type Error = AdministerError;
 
@@ -206,14 +206,14 @@ impl Work for Edit {
     }
 }
 
-struct Order {
+struct Arrange {
     call: Call,
     user: Id<User>,
     order: Vec<Id<Device>>,
     told: Action,
 }
 
-impl Work for Order {
+impl Work for Arrange {
     type Output = ();
     type Error = AdministerError;
 

@@ -200,7 +200,7 @@ impl Work for Delete {
         // Those that have begun meanwhile.
         session::end_some_of(tx, &self.call, old.id).await?;
         // What waits for a device goes on without it: barred, so that nobody signs on as somebody who is about to be gone.
-        user::swap(tx, &old, &User { enabled: false, ..(*old).clone() }).await?;
+        user::swap(tx, &old, &User { locked_at: Some(self.call.now), ..(*old).clone() }).await?;
         remove_all(tx, &self.call, old.id).await?;
         let old = user::load(tx, self.call.environment, self.id).await?;
         let old: Versioned<User> = old.ok_or(AdministerError::NotFound)?;

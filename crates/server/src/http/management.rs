@@ -15,9 +15,11 @@ mod environment;
 mod group;
 mod hal;
 mod import;
+mod key;
 mod media;
 mod mfa_policy;
 mod mfa_settings;
+mod of_user;
 mod openapi;
 mod pairing_key;
 mod population;
@@ -94,9 +96,9 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
-    let api = sessions(pairing_keys(devices(groups(users(environments(api))))));
+    let api = of_user::routes(groups(users(environments(api))));
     let api = sign_on_policies(mfa_policies(mfa_settings(roles(applications(api)))));
-    subscriptions(activities(api))
+    keys(subscriptions(activities(api)))
 }
 
 fn mfa_settings(api: Api) -> Api {
@@ -229,6 +231,30 @@ fn subscriptions(api: Api) -> Api {
             resource::delete::<Subscription>,
         )
         .route(secret.answers::<subscription::SecretView>(OK), subscription::read_secret)
+}
+
+fn keys(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/keys";
+    const ONE: &str = "/v1/environments/{environment}/keys/{id}";
+    const POLICIES: &str = "/v1/environments/{environment}/keyRotationPolicies";
+    const POLICY: &str = "/v1/environments/{environment}/keyRotationPolicies/{id}";
+    let (read, manage) = (Permission::read(Area::Keys), Permission::manage(Area::Keys));
+    let create = Operation::get(ALL, manage, "Make a successor of a signing key").by(Method::POST);
+    let delete = Operation::get(ONE, manage, "Withdraw a key that does not sign");
+    let rotate = Operation::get(POLICY, manage, "Replace the key of an algorithm in order");
+    let policies = Operation::get(POLICIES, read, "List how signing keys follow each other");
+    let policy =
+        Operation::get(POLICY, read, "Read how the keys of an algorithm follow each other");
+    api.route(Operation::get(ALL, read, "List signing keys").answers::<key::All>(OK), key::list)
+        .route(create.takes::<key::New>(JSON).answers::<Shown<key::Body>>(CREATED), key::create)
+        .route(
+            Operation::get(ONE, read, "Read a signing key").answers::<Shown<key::Body>>(OK),
+            key::read,
+        )
+        .route(delete.by(Method::DELETE).answers_nothing(), key::delete)
+        .route(policies.answers::<key::Policies>(OK), key::list_policies)
+        .route(policy.answers::<Shown<key::Policy>>(OK), key::read_policy)
+        .route(rotate.by(Method::POST).answers::<Shown<key::Policy>>(OK), key::rotate)
 }
 
 fn activities(api: Api) -> Api {
@@ -368,92 +394,6 @@ fn users(api: Api) -> Api {
                 .takes::<user_password::Tried>("application/vnd.pingidentity.password.check+json")],
             user_password::act,
         )
-}
-
-fn devices(api: Api) -> Api {
-    const ALL: &str = "/v1/environments/{environment}/users/{user}/devices";
-    const ONE: &str = "/v1/environments/{environment}/users/{user}/devices/{id}";
-    const NICKNAME: &str = "/v1/environments/{environment}/users/{user}/devices/{id}/nickname";
-    const LOGS: &str = "/v1/environments/{environment}/users/{user}/devices/{id}/logs";
-    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
-    let change = |method, path, summary| Operation::get(path, manage, summary).by(method);
-    let list =
-        Operation { is_list: true, ..Operation::get(ALL, read, "List the devices of a user") };
-    let reorder = change(Method::POST, ALL, "Put the devices of a user in an order");
-    let forget = change(Method::DELETE, ALL, "Forget the order of the devices of a user");
-    let rename = change(Method::PUT, NICKNAME, "Name a device");
-    let request = change(Method::PUT, LOGS, "Ask a phone for the logs of its app");
-    api.route(list.answers::<device::All>(OK), device::list)
-        .route(
-            reorder
-                .takes::<device::Order>("application/vnd.pingidentity.devices.reorder+json")
-                .answers::<device::All>(OK),
-            device::act_on_all,
-        )
-        .route(forget.answers_nothing(), device::forget_order)
-        .route(
-            Operation::get(ONE, read, "Read a device").answers::<Shown<device::Body>>(OK),
-            device::read,
-        )
-        .route(
-            change(Method::POST, ONE, "Block, unblock or unlock a device")
-                .answers::<Shown<device::Body>>(OK),
-            device::act,
-        )
-        .route(change(Method::DELETE, ONE, "Remove a device").answers_nothing(), device::delete)
-        .route(
-            rename.takes::<device::Nickname>(JSON).answers::<device::Nickname>(OK),
-            device::rename,
-        )
-        .route(
-            request.takes::<device::LogsRequest>(JSON).answers::<device::LogsBody>(OK),
-            device::request_logs,
-        )
-        .route(
-            Operation::get(LOGS, read, "Read the logs of a phone").answers::<device::LogsBody>(OK),
-            device::read_logs,
-        )
-}
-
-fn pairing_keys(api: Api) -> Api {
-    const ALL: &str = "/v1/environments/{environment}/users/{user}/pairingKeys";
-    const ONE: &str = "/v1/environments/{environment}/users/{user}/pairingKeys/{id}";
-    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
-    let list = Operation::get(ALL, read, "List the pairing keys of a user");
-    let create = Operation::get(ALL, manage, "Make a pairing key").by(Method::POST);
-    let withdraw = Operation::get(ONE, manage, "Withdraw a pairing key").by(Method::DELETE);
-    api.route(
-        Operation { is_list: true, ..list.answers::<pairing_key::All>(OK) },
-        pairing_key::list,
-    )
-    .route(
-        create.takes::<pairing_key::New>(JSON).answers::<Shown<pairing_key::Body>>(CREATED),
-        pairing_key::create,
-    )
-    .route(
-        Operation::get(ONE, read, "Read a pairing key").answers::<Shown<pairing_key::Body>>(OK),
-        pairing_key::read,
-    )
-    .route(withdraw.answers_nothing(), pairing_key::delete)
-}
-
-fn sessions(api: Api) -> Api {
-    const ALL: &str = "/v1/environments/{environment}/users/{user}/sessions";
-    const ONE: &str = "/v1/environments/{environment}/users/{user}/sessions/{id}";
-    let (read, manage) = (Permission::read(Area::Users), Permission::manage(Area::Users));
-    let list = Operation::get(ALL, read, "List the sessions of a user");
-    let end = Operation::get(ONE, manage, "End a session").by(Method::DELETE);
-    let end_all = Operation::get(ALL, manage, "End all sessions of a user").by(Method::DELETE);
-    api.route(
-        Operation { is_list: true, ..list.answers::<user_session::All>(OK) },
-        user_session::list,
-    )
-    .route(
-        Operation::get(ONE, read, "Read a session").answers::<Shown<user_session::Body>>(OK),
-        user_session::read,
-    )
-    .route(end.answers_nothing(), user_session::end)
-    .route(end_all.answers_nothing(), user_session::end_all)
 }
 
 fn groups(api: Api) -> Api {

@@ -6,6 +6,7 @@ mod attributes;
 mod devices;
 mod environments;
 mod groups;
+mod keys;
 mod mfa_policies;
 mod mfa_settings;
 mod populations;

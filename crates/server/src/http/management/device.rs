@@ -1,6 +1,8 @@
 //! Devices of a user on the wire (platform API, sections 9.1 to 9.4).
 //!
-//! The members that belong to one type of devices only are in a structure of that type: [`Mobile`].
+//! The members that belong to one type of devices only are in a file of that type.
+
+mod mobile;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,18 +14,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    device::{AddressState, Device, Logs, State as DeviceState},
+    device::{Device, State as DeviceState},
     id::Id,
     invalid::{Invalid, Rule},
 };
-use countersign_protocol::{
-    mobile_payload::{Platform, PushAddress, PushEnvironment, PushService},
-    time::Timestamp,
-};
+use countersign_protocol::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub(super) use self::mobile::{LogsBody, LogsRequest};
+use self::mobile::{LogsStatus, Mobile};
 use super::{
     administrator::Administrator,
     hal::{Address, Links, Page, Reference, Shown, Wanted, link, time},
@@ -105,107 +106,6 @@ struct Usable {
     reason: Option<&'static str>,
 }
 
-/// What is told of phones only. All but the push address is as the app says.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "MobileDevice")]
-struct Mobile {
-    application: OfApplication,
-    os: Os,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<Model>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    manufacturer: Option<String>,
-    /// Language tag (BCP 47).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    locale: Option<String>,
-    sdk_version: String,
-    /// Whether the phone looks rooted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rooted: Option<bool>,
-    /// Whether a screen lock is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lock_enabled: Option<bool>,
-    /// Whether the person lets the app be woken.
-    push_enabled: bool,
-    push_status: PushStatus,
-    /// Whether it shows passcodes, which every paired phone does.
-    otp_enabled: bool,
-    /// `APNS`, `FCM`, `HMS`, `WEB_PUSH`, or `DIRECT`: by its own connection only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notification_provider: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logs: Option<LogsBody>,
-}
-
-/// The application that a phone is paired by.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "MobileDeviceApplication")]
-struct OfApplication {
-    id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// Package name or bundle id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    native_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    /// Whether its push address is one of a development build.
-    push_sandbox: bool,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "MobileDeviceOs")]
-struct Os {
-    /// `ANDROID`, `IOS` or `DESKTOP`.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "MobileDeviceModel")]
-struct Model {
-    name: String,
-}
-
-/// Whether a phone can be reached by push.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "MobileDevicePushStatus")]
-struct PushStatus {
-    /// `ENABLED` or `DISABLED`.
-    status: &'static str,
-    /// `NO_ADDRESS`, `SWITCHED_OFF` or `UNREGISTERED`: the push service says that the app is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
-/// The logs of the app that are asked for, or there.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "MobileDeviceLogs")]
-pub(super) struct LogsBody {
-    status: LogsStatus,
-    /// Until when they are asked for, or kept.
-    expires_at: String,
-    /// When they came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    received_at: Option<String>,
-    /// The newest lines; told at its own address only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[schemars(rename = "MobileDeviceLogsStatus")]
-enum LogsStatus {
-    Pending,
-    Received,
-}
-
 /// The devices of a user.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "DeviceCollection")]
@@ -235,14 +135,6 @@ pub(super) struct Order {
 pub(super) struct Nickname {
     /// At most 100 characters; without it, the device is called by its model.
     nickname: Option<String>,
-}
-
-/// A request for the logs of an app.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "MobileDeviceLogsRequest")]
-pub(super) struct LogsRequest {
-    /// `PENDING`
-    status: LogsStatus,
 }
 
 impl Body {
@@ -277,74 +169,6 @@ impl Body {
             },
             mobile: Mobile::of(device, name, now),
         }
-    }
-}
-
-impl Mobile {
-    fn of(device: &Device, name: Option<&String>, now: Timestamp) -> Self {
-        let installation = &device.installation;
-        let (facts, push) = (&installation.device, installation.push.as_ref());
-        let sandbox = push.and_then(|push| push.environment) == Some(PushEnvironment::Sandbox);
-        Self {
-            application: OfApplication {
-                id: installation.application.to_string(),
-                name: name.cloned(),
-                native_name: installation.package.clone(),
-                version: installation.version.clone(),
-                push_sandbox: sandbox,
-            },
-            os: Os {
-                kind: match installation.platform {
-                    Platform::Android => "ANDROID",
-                    Platform::Ios => "IOS",
-                    Platform::Desktop => "DESKTOP",
-                },
-                version: facts.os_version.clone(),
-            },
-            model: facts.model.clone().map(|name| Model { name }),
-            manufacturer: facts.manufacturer.clone(),
-            locale: facts.locale.clone(),
-            sdk_version: facts.sdk_version.clone(),
-            rooted: facts.rooted,
-            lock_enabled: facts.screen_lock,
-            push_enabled: push.is_some_and(|push| push.enabled),
-            push_status: PushStatus::of(push, &device.address),
-            otp_enabled: true,
-            notification_provider: push.map(|push| provider(push.service)),
-            logs: device.logs(now).map(LogsBody::from),
-        }
-    }
-}
-
-const fn provider(service: PushService) -> &'static str {
-    match service {
-        PushService::Apns => "APNS",
-        PushService::Fcm => "FCM",
-        PushService::Hms => "HMS",
-        PushService::WebPush => "WEB_PUSH",
-        PushService::Direct => "DIRECT",
-    }
-}
-
-impl PushStatus {
-    fn of(push: Option<&PushAddress>, address: &AddressState) -> Self {
-        let reason = match (push, address) {
-            (None, _) => Some("NO_ADDRESS"),
-            (Some(push), _) if !push.enabled => Some("SWITCHED_OFF"),
-            (Some(_), AddressState::Suspect { .. }) => Some("UNREGISTERED"),
-            (Some(_), AddressState::Live) => None,
-        };
-        Self { status: if reason.is_some() { "DISABLED" } else { "ENABLED" }, reason }
-    }
-}
-
-impl From<Logs> for LogsBody {
-    fn from(logs: Logs) -> Self {
-        let (status, received_at) = match logs {
-            Logs::Pending { .. } => (LogsStatus::Pending, None),
-            Logs::Received { at, .. } => (LogsStatus::Received, Some(time(at))),
-        };
-        Self { status, expires_at: time(logs.until()), received_at, log: None }
     }
 }
 
@@ -448,7 +272,8 @@ pub(super) async fn act_on_all(
 ) -> Answer {
     media.action(&["devices.reorder"])?;
     let Order { order } = parse(&body)?;
-    let order = order.iter().map(|entry| id_in(&entry.id, "order.id"));
+    let order = order.iter().enumerate();
+    let order = order.map(|(place, entry)| id_in(&entry.id, format!("order[{place}].id")));
     let order = order.collect::<Result<Vec<_>, _>>()?;
     let (environment, user) = (administrator.environment()?, administrator.id("user")?);
     administrator.act(app.order_devices(environment, user, order)).await?;
@@ -538,6 +363,10 @@ pub(super) async fn request_logs(
 pub(super) async fn read_logs(State(app): State<Arc<App>>, administrator: Administrator) -> Answer {
     let of = named(&administrator)?;
     let logs = found(&app, &administrator).await?.body.mobile.logs.ok_or_else(not_found)?;
-    let told = LogsBody { log: app.device_log(of).await?, ..logs };
-    Ok(own_part(&administrator, "logs", &told))
+    // What came before is not what is asked for now.
+    let log = match logs.status {
+        LogsStatus::Received => app.device_log(of).await?,
+        LogsStatus::Pending => None,
+    };
+    Ok(own_part(&administrator, "logs", &logs.with(log)))
 }

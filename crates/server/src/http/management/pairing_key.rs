@@ -10,9 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    application::Application,
-    id::Id,
-    invalid::{Check, Invalid, Rule},
+    invalid::{Invalid, Rule},
     pairing_key::{MAX_KEYS, PairingKey, State as KeyState},
     role::{Area, Permission},
 };
@@ -125,19 +123,14 @@ impl From<PairingKeyError> for Refusal {
 
 impl New {
     fn key_of(self, administrator: &Administrator) -> Result<NewPairingKey, Refusal> {
-        let rule = Rule::Form { form: "a list of at most 100" };
-        let mut check = Check::default();
-        check.require(self.applications.len() <= MAX_APPLICATIONS, "applications", rule);
-        let mut applications = Vec::new();
-        for (place, wanted) in self.applications.iter().enumerate().take(MAX_APPLICATIONS) {
-            let id: Result<Id<Application>, _> = wanted.id.parse();
-            check.within(&format!("applications[{place}]"), |entry| {
-                let rule = Rule::Form { form: "an id: a UUID in lower case" };
-                entry.require(id.is_ok(), "id", rule);
-            });
-            applications.extend(id);
+        if self.applications.len() > MAX_APPLICATIONS {
+            let rule = Rule::Form { form: "a list of at most 100" };
+            return Err(Invalid::new("applications", rule).into());
         }
-        check.finish()?;
+        let applications = self.applications.iter().enumerate();
+        let applications = applications
+            .map(|(place, wanted)| id_in(&wanted.id, format!("applications[{place}].id")))
+            .collect::<Result<_, _>>()?;
         let policy = self.policy.map(|policy| id_in(&policy.id, "policy.id"));
         Ok(NewPairingKey {
             user: administrator.id("user")?,

@@ -198,7 +198,7 @@ async fn the_order_is_set_used_and_forgotten(w: &mut World) {
     for (bad, target, code) in [
         (json!([{ "id": NO_ID }]), "order[0].id", "INVALID_VALUE"),
         (json!([{ "id": before[0] }, { "id": before[0] }]), "order[1].id", "UNIQUENESS_VIOLATION"),
-        (json!([{ "id": "x" }]), "order.id", "INVALID_VALUE"),
+        (json!([{ "id": "x" }]), "order[0].id", "INVALID_VALUE"),
     ] {
         let body = json!({ "order": bad });
         let refused = admin.act(Method::POST, &path, "devices.reorder", &body).await.must_be(400);
@@ -259,6 +259,9 @@ async fn the_logs_of_an_app_are_asked_for_sent_and_read(w: &mut World) {
     );
     let shown = only(&admin, w).await;
     assert!(shown["logs"].get("log").is_none(), "the list tells no log");
+    // Who asks anew waits for what comes then.
+    admin.put(&url, &json!({ "status": "PENDING" })).await.must_be(200);
+    assert!(admin.get(&url).await.must_be(200).json().get("log").is_none());
     // The newest takes the place of the one before, and does not outlive the device.
     phone.sdk.send_logs("again").await.unwrap();
     assert_eq!(admin.get(&url).await.must_be(200).json()["log"], "again");
