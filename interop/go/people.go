@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -99,6 +100,36 @@ func (s *session) user(population string) string {
 		},
 		remove: func(id string) (*http.Response, error) {
 			return api.DeleteUser(s.ctx, s.EnvironmentID, id).Execute()
+		},
+	})
+}
+
+// pairingKey lets a phone be paired to a user. The client has no model of it: the answer is read as it is.
+func (s *session) pairingKey(user, application, policy string) string {
+	api := s.mfa.UserMFAPairingKeysApi
+	sent := map[string]any{
+		"applications": []any{map[string]any{"id": application}},
+		"policy":       map[string]any{"id": policy},
+	}
+	answer := func(response *http.Response, err error) (any, *http.Response, error) {
+		if err != nil {
+			return nil, response, err
+		}
+		var body map[string]any
+		err = json.NewDecoder(response.Body).Decode(&body)
+		return body, response, err
+	}
+	return live(s, kind[map[string]any]{
+		name: "a pairing key",
+		made: sent,
+		create: func(sent map[string]any) (any, *http.Response, error) {
+			return answer(api.EnvironmentsEnvironmentIDUsersUserIDPairingKeysPost(s.ctx, s.EnvironmentID, user).Body(sent).Execute())
+		},
+		read: func(id string) (any, *http.Response, error) {
+			return answer(api.EnvironmentsEnvironmentIDUsersUserIDPairingKeysPairingKeyIDGet(s.ctx, s.EnvironmentID, user, id).Execute())
+		},
+		remove: func(id string) (*http.Response, error) {
+			return api.EnvironmentsEnvironmentIDUsersUserIDPairingKeysPairingKeyIDDelete(s.ctx, s.EnvironmentID, user, id).Execute()
 		},
 	})
 }

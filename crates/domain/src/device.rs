@@ -44,10 +44,42 @@ pub struct Device {
     /// Its place among the devices of the user, from 0, if the user has ordered them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u8>,
+    /// The logs of its app that an administrator has asked for, or has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
     /// When it was paired.
     pub created_at: Timestamp,
+    /// When a person last changed it, or wrong passcodes did; none: not since it was paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
     /// Whether it may vouch.
     pub state: State,
+}
+
+/// Where the logs of an app are that an administrator wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Logs {
+    /// The phone has not sent them, and is asked to until then.
+    Pending { until: Timestamp },
+    /// They have come, and are kept until then.
+    Received { at: Timestamp, until: Timestamp },
+}
+
+impl Logs {
+    /// How long a phone is asked for its logs.
+    pub const REQUEST_SECONDS: i64 = 86_400;
+
+    /// How long logs are kept.
+    pub const KEPT_SECONDS: i64 = 30 * 86_400;
+
+    /// From when there is nothing to see.
+    #[must_use]
+    pub const fn until(&self) -> Timestamp {
+        match self {
+            Self::Pending { until } | Self::Received { until, .. } => *until,
+        }
+    }
 }
 
 /// A contact is written down once in so many seconds: a write for each sign-on would cost more than it is worth.
@@ -109,6 +141,18 @@ impl Device {
             Check::default().text(nickname, "nickname", MAX_NICKNAME_CHARACTERS).finish()?;
         }
         Ok(Self { nickname, ..self.clone() })
+    }
+
+    /// Its place from now on; none: behind those that have one.
+    #[must_use]
+    pub fn placed(&self, place: Option<u8>, now: Timestamp) -> Self {
+        Self { place, updated_at: Some(now), ..self.clone() }
+    }
+
+    /// Its logs, asked for or there, unless their time is over.
+    #[must_use]
+    pub fn logs(&self, now: Timestamp) -> Option<Logs> {
+        self.logs.filter(|logs| now < logs.until())
     }
 
     /// What sorts the devices of a user, of which the first is the default: as the user has put them, then the newer ones by age.

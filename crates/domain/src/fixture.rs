@@ -260,6 +260,8 @@ pub fn device(n: u8) -> Device {
         seed: Sealed::new(vec![n; 4]),
         passcode_step_seconds: 30,
         place: None,
+        logs: None,
+        updated_at: None,
         created_at: NOW,
         state: device::State::paired(100),
     }

@@ -58,7 +58,7 @@ pub struct Invalid(Vec<Violation>);
 impl Invalid {
     /// One broken rule.
     #[must_use]
-    pub fn new(target: &'static str, rule: Rule) -> Self {
+    pub fn new(target: impl Into<Cow<'static, str>>, rule: Rule) -> Self {
         Self(vec![Violation { target: target.into(), rule }])
     }
 

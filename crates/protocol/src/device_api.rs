@@ -155,6 +155,9 @@ pub struct PairedDevice {
     pub lock: LockStatus,
     /// When it was paired (RFC 3339).
     pub created_at: String,
+    /// Whether an admin asks for the log of the app.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logs_requested: bool,
 }
 
 /// Whether pairing was finished.

@@ -7,6 +7,7 @@
 pub mod authentication_code;
 pub mod challenge;
 pub mod device_api;
+pub mod device_log;
 pub mod encoding;
 pub mod entropy;
 pub mod id_token;

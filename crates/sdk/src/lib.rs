@@ -18,8 +18,8 @@
 //! 5. [`Countersign::authenticate`] with what the camera reads off a sign-on page. When the
 //!    [`AuthenticationObject`] needs approval or several users could sign on, ask, and call
 //!    [`AuthenticationObject::approve`] or [`AuthenticationObject::deny`].
-//! 6. [`Countersign::one_time_passcode`], [`Countersign::info`] and [`Countersign::unpair`] any
-//!    time.
+//! 6. [`Countersign::one_time_passcode`], [`Countersign::info`], [`Countersign::send_logs`] and
+//!    [`Countersign::unpair`] any time.
 //!
 //! `docs/sdk.md` has it all with examples.
 //!
@@ -70,6 +70,7 @@ mod answer;
 mod authentication;
 mod client;
 mod config;
+mod device_log;
 mod device_token;
 mod error;
 mod installation;

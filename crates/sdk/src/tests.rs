@@ -2,6 +2,7 @@
 
 mod authentication;
 mod clock;
+mod device_log;
 mod errors;
 mod id_token;
 mod notification_stream;

@@ -35,6 +35,7 @@ mod create_worker;
 mod decide_device;
 mod deliver_push;
 mod deliver_subscription;
+mod device;
 mod enter_console;
 mod environment;
 mod examine;
@@ -70,6 +71,7 @@ mod read_flow;
 mod read_user_info;
 mod realm;
 mod realms;
+mod receive_log;
 mod redeem_device_code;
 mod refresh_tokens;
 mod resolve_request;
@@ -91,6 +93,7 @@ mod unpair_device;
 mod unpair_installation;
 mod user;
 mod user_password;
+mod user_session;
 mod verify_audit;
 mod verify_signed;
 mod verify_user_code;
@@ -153,6 +156,7 @@ pub use self::{
     create_user::NewUser,
     create_worker::CreatedWorker,
     decide_device::{DecideDevice, DecideDeviceError, DeviceDecision},
+    device::{DeviceEdit, Devices, OfUser},
     enter_console::Attendant,
     examine::Diagnosis,
     examine_push::{CredentialsFound, HealthFound, PushDiagnosis},

@@ -169,6 +169,7 @@ fn installations(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{environment}/device/v1/pairings/denials", post(device::deny_pairing))
         .route("/{environment}/device/v1/info", post(device::info))
         .route("/{environment}/device/v1/unpairings", post(device::unpair))
+        .route("/{environment}/device/v1/logs", post(device::receive_log))
         .route("/{environment}/device/v1/challenges", post(challenge::list))
         .route("/{environment}/device/v1/socket", get(socket::open))
         .route(
@@ -238,11 +239,6 @@ fn workers(app: &Arc<App>) -> Router<Arc<App>> {
         .route(
             "/{environment}/authenticationCodes/{code}",
             get(authentication_code::read).delete(authentication_code::delete),
-        )
-        .route("/v1/environments/{environment}/users/{user}/pairingKeys", post(pairing_key::create))
-        .route(
-            "/v1/environments/{environment}/users/{user}/pairingKeys/{key}",
-            get(pairing_key::read).delete(pairing_key::delete),
         )
         .route("/{environment}/deviceAuthentications", post(device_authentication::create))
         .route(

@@ -187,6 +187,14 @@ CREATE TABLE devices (
 CREATE INDEX devices_by_application ON devices (application_id, id);
 CREATE INDEX devices_by_installation ON devices (thumbprint, environment_id);
 
+-- What a phone has last sent of the log of its app. Goes with its device, or when its time is over.
+CREATE TABLE device_logs (
+    device_id BYTEA NOT NULL PRIMARY KEY,
+    log TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX device_logs_by_expiry ON device_logs (expires_at);
+
 -- Machines that end by themselves. Their ids are time-ordered, so a sweep reads only the old end of the table.
 CREATE TABLE flows (
     id BYTEA NOT NULL PRIMARY KEY,
@@ -273,6 +281,7 @@ CREATE TABLE pairing_keys (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX pairing_keys_by_user ON pairing_keys (user_id, valid_until) WHERE state = 'unclaimed';
+CREATE INDEX pairing_keys_of_user ON pairing_keys (user_id, id);
 
 -- One question put to one device. A user is asked one visible question at a time by an application.
 CREATE TABLE challenges (

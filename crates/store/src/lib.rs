@@ -25,6 +25,7 @@ pub mod challenge;
 pub mod configured;
 pub mod device;
 pub mod device_code;
+pub mod device_log;
 mod document;
 pub mod environment;
 mod error;
@@ -97,6 +98,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     challenge::STATEMENTS,
     device::STATEMENTS,
     device_code::STATEMENTS,
+    device_log::STATEMENTS,
     environment::STATEMENTS,
     examine::STATEMENTS,
     flow::STATEMENTS,

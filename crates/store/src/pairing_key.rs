@@ -10,13 +10,15 @@ use countersign_protocol::time::Timestamp;
 
 pub use crate::machine::{load_live as load, swap};
 use crate::{
-    StoreError, Tx, Versioned, document,
+    StoreError, Tx, Versioned,
+    configured::Range,
+    document,
     machine::{Machine, Table},
     machine_table,
 };
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, COUNT, DELETE, MACHINE[1], MACHINE[2], MACHINE[3]];
+    &[INSERT, FIND, COUNT, LIST, COUNT_ALL, DELETE, MACHINE[1], MACHINE[2], MACHINE[3]];
 
 const MACHINE: [&str; 4] = PairingKey::TABLE.statements();
 const INSERT: &str = "INSERT INTO pairing_keys \
@@ -26,6 +28,10 @@ const FIND: &str =
     "SELECT data, version FROM pairing_keys WHERE code_hash = $1 AND environment_id = $2";
 const COUNT: &str = "SELECT COUNT(*) FROM pairing_keys \
      WHERE user_id = $1 AND state = 'unclaimed' AND valid_until > $2";
+const LIST: &str = "SELECT data, version FROM pairing_keys \
+     WHERE user_id = $1 AND environment_id = $2 AND expires_at > $3 AND id > $4 ORDER BY id LIMIT $5";
+const COUNT_ALL: &str = "SELECT COUNT(*) FROM (SELECT id FROM pairing_keys \
+     WHERE user_id = $1 AND environment_id = $2 AND expires_at > $3 LIMIT $4) AS found";
 const DELETE: &str = "DELETE FROM pairing_keys WHERE id = $1 AND version = $2";
 
 impl Machine for PairingKey {
@@ -89,6 +95,31 @@ pub async fn count_valid(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let row = tx.query_one(COUNT, &[user.into(), now.into()]).await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Keys of a user that are not forgotten, by id.
+pub async fn list_of_user(
+    tx: &mut Tx<'_>,
+    (environment, user): (Id<Environment>, Id<User>),
+    now: Timestamp,
+    range: Range<PairingKey>,
+) -> Result<Vec<Versioned<PairingKey>>, StoreError> {
+    let after = range.after.unwrap_or(Id::from_bytes([0; 16]));
+    let limit = i64::from(range.limit).into();
+    let params = [user.into(), environment.into(), now.into(), after.into(), limit];
+    document::list(tx, LIST, &params).await
+}
+
+/// How many keys of a user are not forgotten, as far as `most`.
+pub async fn count_of_user(
+    tx: &mut Tx<'_>,
+    (environment, user): (Id<Environment>, Id<User>),
+    now: Timestamp,
+    most: u32,
+) -> Result<i64, StoreError> {
+    let params = [user.into(), environment.into(), now.into(), i64::from(most).into()];
+    let row = tx.query_one(COUNT_ALL, &params).await?;
     row.map_or(Ok(0), |row| row.int(0))
 }
 

@@ -24,6 +24,7 @@ pub(crate) const PASSING: &[&str] = &[
     "lasting_grants",
     "revoked_tokens",
     "device_codes",
+    "device_logs",
     "lockouts",
     "pairing_tickets",
     "pairing_keys",

@@ -7,6 +7,7 @@ use countersign_domain::{
         Application, GrantType, Kind, NumberMatchingKind, Oidc, TokenEndpointAuthMethod,
     },
     mfa_policy::MobileApplication,
+    role::{Holder, Role, RoleAssignment, Scope},
 };
 use countersign_emulator::{Backend, Phone};
 use countersign_protocol::{
@@ -56,6 +57,10 @@ pub async fn scene(stage: &Stage) -> Seen<Scene> {
     };
     let created = app.create_application(environment, new).await?;
     let secret = created.secret.as_ref().map(|secret| secret.expose().as_str());
+    let (id, holder) = (app.new_id(), Holder::Application(created.application.id));
+    let (role, scope) = (Role::IdentityDataAdmin, Scope::Environment(environment));
+    let created_at = app.now();
+    app.create(RoleAssignment { id, environment, holder, role, scope, created_at }).await?;
     let id = created.application.id.to_string();
     let backend = Backend::sign_in(&stage.issuer(), &id, secret.unwrap_or_default()).await?;
     setup::user(app, &stage.bank, "nora").await?;

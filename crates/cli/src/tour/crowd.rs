@@ -265,6 +265,8 @@ impl CrowdPhone {
             seed: Sealed::new(Vec::new()),
             passcode_step_seconds: 30,
             place: None,
+            logs: None,
+            updated_at: None,
             created_at: user.created_at,
             state: State::paired(0),
         }

@@ -29,9 +29,12 @@ const OBJECTS: [&str; 15] = [
 ];
 
 /// What else is tried.
-const FURTHER: [&str; 6] = [
+const FURTHER: [&str; 9] = [
     "the environment is read",
     "users come by pages",
+    "a pairing key is made",
+    "a pairing key is read",
+    "a pairing key is removed",
     "a role is found by its name",
     "a role assignment is made",
     "a role assignment is removed",

@@ -151,7 +151,12 @@ actions! {
         "A key was made by which a phone can be paired to a user.";
     PairingKeyDeleted = "PAIRING_KEY.DELETED", Success, "A pairing key was withdrawn.";
     DeviceUpdated = "DEVICE.UPDATED", Success,
-        "The push address, the name or the place of a device has changed.";
+        "The push address, the name or the place of a device has changed, or its logs were asked for.";
+    DevicesOrdered = "DEVICES.ORDER_UPDATED", Success,
+        "An administrator has put the devices of a user in an order.";
+    DevicesUnordered = "DEVICES.ORDER_DELETED", Success,
+        "An administrator has let the devices of a user be in the order of their pairing.";
+    DeviceLogsReceived = "DEVICE.LOGS_RECEIVED", Success, "A phone has sent the logs of its app.";
     DeviceCreated = "DEVICE.CREATED", Success, "A device was paired.";
     DeviceActivationFailed = "DEVICE.ACTIVATION_FAILED", Failure,
         "A person refused to pair, or a pairing failed.";

@@ -137,6 +137,8 @@ impl Maker {
                 seed: Sealed::new(vec![7; SEALED_BYTES]),
                 passcode_step_seconds: 30,
                 place: None,
+                logs: None,
+                updated_at: None,
                 created_at: now,
                 state: State::paired(0),
             });

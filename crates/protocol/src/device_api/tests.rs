@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::device_log::LogRequest;
 use crate::fixture::{DEVICE_BASE, ISSUER, NOW, Seeded, private_key};
 use crate::jose::{self, Algorithm, Header};
 use crate::jwk::{PublicJwk, PublicKey};
@@ -18,9 +19,16 @@ fn addresses_follow_from_the_issuer() {
         InfoRequest::address("D"),
         UnpairingRequest::address("D"),
         KeyPairingRequest::address("D"),
+        LogRequest::address("D"),
     ];
-    let expected =
-        ["D/pairings", "D/pairings/denials", "D/info", "D/unpairings", "D/pairing-keys/claims"];
+    let expected = [
+        "D/pairings",
+        "D/pairings/denials",
+        "D/info",
+        "D/unpairings",
+        "D/pairing-keys/claims",
+        "D/logs",
+    ];
     assert_eq!(addresses, expected);
 }
 
@@ -36,6 +44,7 @@ fn every_kind_has_the_type_and_life_of_the_page() {
         row::<InfoRequest>(),
         row::<UnpairingRequest>(),
         row::<KeyPairingRequest>(),
+        row::<LogRequest>(),
     ];
     let expected = [
         ("countersign-payload+jwt", 120),
@@ -44,6 +53,7 @@ fn every_kind_has_the_type_and_life_of_the_page() {
         ("countersign-info+jwt", 60),
         ("countersign-unpairing+jwt", 60),
         ("countersign-key-pairing+jwt", 300),
+        ("countersign-log+jwt", 60),
     ];
     assert_eq!(rows, expected);
 }
@@ -63,6 +73,7 @@ fn the_answers_keep_their_form() {
                 block: BlockStatus::Unblocked,
                 lock: LockStatus::Unlocked,
                 created_at: NOW.to_rfc3339_millis(),
+                logs_requested: false,
             },
         }],
     };

@@ -11,6 +11,7 @@ use countersign_protocol::device_api::{
     InfoRequest, InfoResponse, InnerError, LockStatus, NonceResponse, PairedDevice, PairedUser,
     ProofBody, ServerTime, TimeResponse, UnpairingRequest, UnpairingResponse,
 };
+use countersign_protocol::device_log::{LogRequest, LogResponse};
 use countersign_protocol::entropy::{Entropy, random};
 use countersign_protocol::jose::{self, Algorithm, Header};
 use countersign_protocol::jwk::{EcPublicKey, JwkSet, PublicJwk, PublicKey, Thumbprint};
@@ -118,6 +119,8 @@ pub struct FakePlatform {
     /// The path of every request that was tried, without its query, and the proof where there was
     /// one.
     pub log: Mutex<Vec<(String, Option<String>)>>,
+    /// What an app has sent of its own log.
+    pub device_log: Mutex<Option<String>>,
     pub devices: Mutex<Vec<Device>>,
     pub has_passcodes: Mutex<bool>,
     /// For how long the last request asked to be held back.
@@ -167,6 +170,7 @@ impl FakePlatform {
             ),
             fates: Mutex::default(),
             log: Mutex::default(),
+            device_log: Mutex::default(),
             devices: Mutex::default(),
             has_passcodes: Mutex::new(true),
             waited: Mutex::default(),
@@ -262,6 +266,7 @@ impl FakePlatform {
             (Method::Post, "/e/device/v1/pairing-keys/claims") => self.claim_key(request),
             (Method::Post, "/e/device/v1/info") => self.proven(request, Self::info),
             (Method::Post, "/e/device/v1/unpairings") => self.proven(request, Self::unpair),
+            (Method::Post, "/e/device/v1/logs") => self.proven(request, Self::keep_log),
             (Method::Post, path) if path.starts_with("/e/device/v1/authentication-codes/") => {
                 self.answer_code(request, path)
             }
@@ -434,6 +439,14 @@ impl FakePlatform {
         ok(200, &UnpairingResponse { removed: gone.collect() })
     }
 
+    fn keep_log(&self, proof: &Verified<LogRequest>) -> Response {
+        if self.devices_of(proof.thumbprint()).is_empty() {
+            return error(401, ErrorCode::DeviceNotPaired, None);
+        }
+        *lock(&self.device_log) = Some(proof.body().log.clone());
+        ok(200, &LogResponse { devices: Vec::new() })
+    }
+
     fn devices_of(&self, installation: Thumbprint) -> Vec<Device> {
         let devices = lock(&self.devices);
         devices.iter().filter(|device| device.installation == installation).cloned().collect()
@@ -498,6 +511,7 @@ fn paired_user(device: Device) -> PairedUser {
         block: BlockStatus::Unblocked,
         lock: LockStatus::Unlocked,
         created_at: START.to_rfc3339_millis(),
+        logs_requested: false,
     };
     PairedUser { id, username, name, environment: Reference { id: "e".to_owned() }, device }
 }

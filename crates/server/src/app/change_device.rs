@@ -7,7 +7,7 @@ use countersign_domain::{
     id::Id,
     user::User,
 };
-use countersign_store::{StoreError, Tx, Versioned, Work, device, wakes};
+use countersign_store::{StoreError, Tx, Versioned, Work, device, device_log, wakes};
 
 use super::{
     App, Call, Fault,
@@ -26,6 +26,17 @@ pub enum DeviceChange {
     Unlock,
     /// It is no longer paired.
     Remove,
+}
+
+impl From<DeviceChange> for Event {
+    fn from(change: DeviceChange) -> Self {
+        match change {
+            DeviceChange::Block => Self::Block,
+            DeviceChange::Unblock => Self::Unblock,
+            DeviceChange::Unlock => Self::Unlock,
+            DeviceChange::Remove => Self::Remove { reason: "removed_by_administrator" },
+        }
+    }
 }
 
 /// Why a device was not changed.
@@ -53,13 +64,7 @@ impl App {
         change: DeviceChange,
     ) -> Result<(), ChangeDeviceError> {
         let call = self.call(environment, "");
-        let event = match change {
-            DeviceChange::Block => Event::Block,
-            DeviceChange::Unblock => Event::Unblock,
-            DeviceChange::Unlock => Event::Unlock,
-            DeviceChange::Remove => Event::Remove { reason: "removed_by_administrator" },
-        };
-        self.store.write(Change { call, device, event }).await
+        self.store.write(Change { call, device, event: change.into() }).await
     }
 
     /// The devices of a user, in their order.
@@ -115,9 +120,11 @@ pub(super) async fn change_as_said(
     let step = devices::apply(&old.state, event, call.now)?;
     let deletes = step.effects.contains(&Effect::Delete);
     if deletes {
+        device_log::delete(tx, old.id).await?;
         device::delete(tx, old).await?;
     } else if step.state != old.state {
-        device::swap(tx, old, &Device { state: step.state.clone(), ..(**old).clone() }).await?;
+        let (state, updated_at) = (step.state.clone(), Some(call.now));
+        device::swap(tx, old, &Device { state, updated_at, ..(**old).clone() }).await?;
     }
     for effect in step.effects {
         let Effect::Audit { action, reason } = effect else { continue };

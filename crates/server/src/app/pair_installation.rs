@@ -203,6 +203,8 @@ impl<P: Pair> Pairing<P> {
             seed,
             passcode_step_seconds: step_seconds,
             place: None,
+            logs: None,
+            updated_at: None,
             created_at: now,
             // The seed is new: every code in the window is of after the pairing.
             state: DeviceState::paired(present - i64::from(mobile.passcode_grace_steps) - 1),

@@ -12,12 +12,12 @@ use countersign_domain::{
 };
 use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{
-    Topic, Tx, Versioned, Work, application, mfa_policy, mfa_settings, pairing_key as keys, user,
-    wakes,
+    Topic, Tx, Versioned, Work, application, configured::Range, mfa_policy, mfa_settings,
+    pairing_key as keys, user, wakes,
 };
 use tokio::time::Duration;
 
-use super::{App, Call, Fault, Realm, fault::faults};
+use super::{App, Call, Fault, Listed, MAX_COUNT, Realm, fault::faults};
 
 /// A key to be made, whoever asks for it: a back end, or the user.
 #[derive(Clone, Debug)]
@@ -93,6 +93,17 @@ impl App {
         };
         self.write_drawn(create, |error| matches!(error, PairingKeyError::Fault(Fault::Busy(_))))
             .await
+    }
+
+    /// The keys of a user that are not forgotten, the oldest first.
+    pub async fn list_pairing_keys(
+        &self,
+        realm: &Arc<Realm>,
+        user: Id<User>,
+        range: Range<PairingKey>,
+    ) -> Result<Listed<PairingKeyView>, PairingKeyError> {
+        let (realm, now) = (Arc::clone(realm), self.now());
+        self.store.read(List { realm, user, range, now }).await
     }
 
     /// Reads a key of a user.
@@ -227,6 +238,32 @@ impl Create {
 
 fn is_pairable(application: &Application) -> bool {
     application.enabled && application.kind == Kind::Native && application.mobile.is_some()
+}
+
+struct List {
+    realm: Arc<Realm>,
+    user: Id<User>,
+    range: Range<PairingKey>,
+    now: Timestamp,
+}
+
+impl Work for List {
+    type Output = Listed<PairingKeyView>;
+    type Error = PairingKeyError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Output, PairingKeyError> {
+        let Self { realm, user, range, now } = self;
+        let of = (realm.environment, *user);
+        user::load(tx, realm.environment, *user).await?.ok_or(PairingKeyError::UnknownUser)?;
+        let limit = range.limit.saturating_add(1);
+        let found = keys::list_of_user(tx, of, *now, Range { limit, ..*range }).await?;
+        let total = keys::count_of_user(tx, of, *now, MAX_COUNT).await?;
+        let is_cut = found.len() > usize::from(range.limit);
+        let shown = found.into_iter().take(range.limit.into());
+        let items: Vec<_> = shown.map(|key| view(realm, key.into_value(), *now)).collect();
+        let next = items.last().filter(|_| is_cut).map(|last| last.key.id.cast());
+        Ok(Listed { items, next, total })
+    }
 }
 
 struct Read {

@@ -7,7 +7,9 @@ use countersign_domain::{
     environment::Environment,
     id::Id,
     invalid::{Invalid, Rule},
-    signing_key::{Change, Effect, MAX_KEYS, Occasion, Rules, SigningKey, State, needs_key, turn},
+    signing_key::{
+        Change, Effect, Event, MAX_KEYS, Occasion, Rules, SigningKey, State, apply, needs_key, turn,
+    },
 };
 use countersign_protocol::jose::Algorithm;
 use countersign_store::{StoreError, Tx, Versioned, Work, signing_key};
@@ -57,6 +59,18 @@ impl App {
         };
         let algorithms = algorithm.map_or(ALGORITHMS.to_vec(), |algorithm| vec![algorithm]);
         self.turn_keys(environment, algorithms, occasion).await
+    }
+
+    /// Withdraws a key that does not sign. What it has signed no longer verifies.
+    pub async fn withdraw_key(
+        &self,
+        environment: Id<Environment>,
+        id: Id<SigningKey>,
+    ) -> Result<(), AdministerError> {
+        let (call, rules) = (self.call(environment, ""), self.settings.keys);
+        self.store.write(Withdraw { call, id, rules }).await?;
+        self.renew_realm(environment).await;
+        Ok(())
     }
 
     /// The keys of an environment, oldest first.
@@ -192,13 +206,48 @@ impl Work for Turn {
             );
         }
         for Change { key, effects } in &changes {
-            for effect in effects {
-                let Effect::Audit { action, reason } = *effect else { continue };
-                let event = audit::Event::of(action, reason).of_key(&key.public.kid);
-                self.call.audit(tx, event).await?;
-            }
+            tell(tx, &self.call, key, effects).await?;
         }
         Ok(new)
+    }
+}
+
+async fn tell(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    key: &SigningKey,
+    effects: &[Effect],
+) -> Result<(), StoreError> {
+    for effect in effects {
+        let Effect::Audit { action, reason } = *effect else { continue };
+        let event = audit::Event::of(action, reason).of_key(&key.public.kid);
+        call.audit(tx, event).await?;
+    }
+    Ok(())
+}
+
+struct Withdraw {
+    call: Call,
+    id: Id<SigningKey>,
+    rules: Rules,
+}
+
+impl Work for Withdraw {
+    type Output = ();
+    type Error = AdministerError;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let environment = self.call.environment;
+        let keys = signing_key::list(tx, environment).await?.ok_or(AdministerError::NotFound)?;
+        let found = keys.iter().find(|key| key.id == self.id).ok_or(AdministerError::NotFound)?;
+        if found.is_current() {
+            return Err(AdministerError::InUse { by: "the environment, which signs with it" });
+        }
+        let step = apply(&found.state, Event::Withdraw, self.call.now, &self.rules);
+        let step = step.map_err(|refusal| Fault::broken(refusal.to_string()))?;
+        let removed = SigningKey { state: step.state, ..found.clone() };
+        signing_key::swap(tx, environment, &keys, std::slice::from_ref(&removed)).await?;
+        Ok(tell(tx, &self.call, &removed, &step.effects).await?)
     }
 }
 

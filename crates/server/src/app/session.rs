@@ -13,7 +13,8 @@ use countersign_domain::{
 };
 use countersign_protocol::secret::Secret;
 use countersign_store::{
-    StoreError, Tx, Versioned, Work, application, grant as grants, session as sessions,
+    StoreError, Tx, Versioned, Work, application, configured::Range, grant as grants,
+    session as sessions,
 };
 
 use super::{App, Call, Fault, Realm};
@@ -92,7 +93,7 @@ pub(super) async fn end(
 }
 
 /// The most sessions of a user that one transaction ends.
-const PAGE: u32 = 100;
+const PAGE: u16 = 100;
 
 /// Ends sessions of a user, the oldest first, and tells whether there may be more: then this is to be done again, in another
 /// transaction. For whatever makes it uncertain that it is still the user who is signed in.
@@ -101,11 +102,12 @@ pub(super) async fn end_some_of(
     call: &Call,
     user: Id<User>,
 ) -> Result<bool, Fault> {
-    let found = sessions::list_of_user(tx, (call.environment, user), call.now, PAGE).await?;
+    let oldest = Range { after: None, limit: PAGE };
+    let found = sessions::list_of_user(tx, (call.environment, user), call.now, oldest).await?;
     for session in &found {
         end(tx, call, session).await?;
     }
-    Ok(found.len() >= PAGE as usize)
+    Ok(found.len() >= usize::from(PAGE))
 }
 
 async fn commit(

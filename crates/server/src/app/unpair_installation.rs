@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    device::{Device, Event, State},
+    device::{Device, Event, Logs, State},
     id::Id,
     user::User,
 };
@@ -115,6 +115,7 @@ fn paired_user(user: &User, device: &Device, now: Timestamp) -> PairedUser {
         block,
         lock,
         created_at: device.created_at.to_rfc3339_millis(),
+        logs_requested: matches!(device.logs(now), Some(Logs::Pending { .. })),
     };
     let environment = Reference { id: user.environment.to_string() };
     PairedUser { id, username, name, environment, device }

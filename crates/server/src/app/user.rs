@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::{
     AdministerError, App, Call, Realm,
     configure::{Administered, Events, Listed, MAX_COUNT},
+    device::remove_all,
     session,
 };
 
@@ -56,7 +57,7 @@ impl Administered for User {
         Ok(())
     }
 
-    /// The devices of a user are removed with the user, and so are the roles and the password.
+    /// Roles, groups and the password go with the user. The devices have gone before, one by one.
     async fn release(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
         role_assignment::forget(tx, Holder::User(self.id)).await?;
         group::forget(tx, self.id).await?;
@@ -198,6 +199,11 @@ impl Work for Delete {
         let old: Versioned<User> = old.ok_or(AdministerError::NotFound)?;
         // Those that have begun meanwhile.
         session::end_some_of(tx, &self.call, old.id).await?;
+        // What waits for a device goes on without it: barred, so that nobody signs on as somebody who is about to be gone.
+        user::swap(tx, &old, &User { locked_at: Some(self.call.now), ..(*old).clone() }).await?;
+        remove_all(tx, &self.call, old.id).await?;
+        let old = user::load(tx, self.call.environment, self.id).await?;
+        let old: Versioned<User> = old.ok_or(AdministerError::NotFound)?;
         old.release(tx).await?;
         configured::delete(tx, &old).await?;
         Ok(self.call.audit(tx, Event::succeeded(Action::UserDeleted).about(&*old)).await?)

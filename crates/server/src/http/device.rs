@@ -106,6 +106,18 @@ pub(crate) async fn unpair(
     }
 }
 
+/// `POST D/logs`
+pub(crate) async fn receive_log(
+    State(app): State<Arc<App>>,
+    At(realm): At,
+    Installation(call): Installation,
+) -> Response {
+    match app.receive_log(&realm, call).await {
+        Ok(answer) => json_text(StatusCode::OK, answer),
+        Err(error) => call_error(error),
+    }
+}
+
 /// An answer as it was kept with its proof.
 pub(super) fn json_text(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()

@@ -9,15 +9,19 @@ mod api;
 mod application;
 mod application_secret;
 mod attribute;
+mod device;
 mod duration;
 mod environment;
 mod group;
 mod hal;
 mod import;
+mod key;
 mod media;
 mod mfa_policy;
 mod mfa_settings;
+mod of_user;
 mod openapi;
+mod pairing_key;
 mod part;
 mod population;
 mod protected_resource;
@@ -31,6 +35,7 @@ mod sign_on_policy;
 mod subscription;
 mod user;
 mod user_password;
+mod user_session;
 
 use std::sync::{Arc, LazyLock};
 
@@ -101,10 +106,10 @@ fn api() -> Api {
         "/v1/environments/{environment}/populations",
         "/v1/environments/{environment}/populations/{id}",
     );
-    let api = groups(users(environments(api)));
+    let api = of_user::routes(groups(users(environments(api))));
     let api = protected_resources(applications(api));
     let api = sign_on_policies(mfa_policies(mfa_settings(roles(api))));
-    subscriptions(activities(api))
+    keys(subscriptions(activities(api)))
 }
 
 fn mfa_settings(api: Api) -> Api {
@@ -253,6 +258,30 @@ fn subscriptions(api: Api) -> Api {
             resource::delete::<Subscription>,
         )
         .route(secret.answers::<subscription::SecretView>(OK), subscription::read_secret)
+}
+
+fn keys(api: Api) -> Api {
+    const ALL: &str = "/v1/environments/{environment}/keys";
+    const ONE: &str = "/v1/environments/{environment}/keys/{id}";
+    const POLICIES: &str = "/v1/environments/{environment}/keyRotationPolicies";
+    const POLICY: &str = "/v1/environments/{environment}/keyRotationPolicies/{id}";
+    let (read, manage) = (Permission::read(Area::Keys), Permission::manage(Area::Keys));
+    let create = Operation::get(ALL, manage, "Make a successor of a signing key").by(Method::POST);
+    let delete = Operation::get(ONE, manage, "Withdraw a key that does not sign");
+    let rotate = Operation::get(POLICY, manage, "Replace the key of an algorithm in order");
+    let policies = Operation::get(POLICIES, read, "List how signing keys follow each other");
+    let policy =
+        Operation::get(POLICY, read, "Read how the keys of an algorithm follow each other");
+    api.route(Operation::get(ALL, read, "List signing keys").answers::<key::All>(OK), key::list)
+        .route(create.takes::<key::New>(JSON).answers::<Shown<key::Body>>(CREATED), key::create)
+        .route(
+            Operation::get(ONE, read, "Read a signing key").answers::<Shown<key::Body>>(OK),
+            key::read,
+        )
+        .route(delete.by(Method::DELETE).answers_nothing(), key::delete)
+        .route(policies.answers::<key::Policies>(OK), key::list_policies)
+        .route(policy.answers::<Shown<key::Policy>>(OK), key::read_policy)
+        .route(rotate.by(Method::POST).answers::<Shown<key::Policy>>(OK), key::rotate)
 }
 
 fn activities(api: Api) -> Api {

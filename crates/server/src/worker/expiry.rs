@@ -8,8 +8,8 @@ use countersign_domain::{
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    StoreError, Tx, Work, challenge, grant as grants, lockout, machine, push_health, push_limit,
-    revoked_token, spent_jwt, spent_proof, wakes,
+    StoreError, Tx, Work, challenge, device_log, grant as grants, lockout, machine, push_health,
+    push_limit, revoked_token, spent_jwt, spent_proof, wakes,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -93,6 +93,7 @@ impl Work for Sweep {
             challenge::delete_expired(tx, now, batch).await?,
             machine::delete_expired::<AuthenticationCode>(tx, now, batch).await?,
             push_limit::delete_expired(tx, now, batch).await?,
+            device_log::delete_expired(tx, now, batch).await?,
             push_health::delete_expired(tx, now, batch).await?,
             wakes::delete_before(tx, now.minus_seconds(WAKES_SECONDS), batch).await?,
         ];

@@ -31,7 +31,7 @@ enum Surface {
 use Caller::{Anyone, Bearer, Browser, Client, Installation, Worker};
 use Surface::{Envelope, OAuth, Page};
 
-const ENDPOINTS: [(&str, &str, Caller, Surface); 61] = [
+const ENDPOINTS: [(&str, &str, Caller, Surface); 59] = [
     ("GET", "/{environment}/as/.well-known/openid-configuration", Anyone, Envelope),
     ("GET", "/.well-known/oauth-authorization-server/{environment}/as", Anyone, Envelope),
     ("GET", "/{environment}/as/jwks", Anyone, Envelope),
@@ -73,6 +73,7 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 61] = [
     ("POST", "/{environment}/device/v1/pairings/denials", Installation, Envelope),
     ("POST", "/{environment}/device/v1/info", Installation, Envelope),
     ("POST", "/{environment}/device/v1/unpairings", Installation, Envelope),
+    ("POST", "/{environment}/device/v1/logs", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges", Installation, Envelope),
     ("GET", "/{environment}/device/v1/socket", Installation, Envelope),
     ("POST", "/{environment}/device/v1/challenges/{challenge}/acknowledge", Installation, Envelope),
@@ -89,9 +90,6 @@ const ENDPOINTS: [(&str, &str, Caller, Surface); 61] = [
     ),
     ("POST", "/{environment}/device/v1/authentication-codes/{code}/deny", Installation, Envelope),
     ("POST", "/{environment}/device/v1/pairing-keys/claims", Installation, Envelope),
-    ("POST", "/v1/environments/{environment}/users/{user}/pairingKeys", Worker, Envelope),
-    ("GET", "/v1/environments/{environment}/users/{user}/pairingKeys/{key}", Worker, Envelope),
-    ("DELETE", "/v1/environments/{environment}/users/{user}/pairingKeys/{key}", Worker, Envelope),
     ("POST", "/{environment}/authenticationCodes", Worker, Envelope),
     ("GET", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
     ("DELETE", "/{environment}/authenticationCodes/{code}", Worker, Envelope),
@@ -218,7 +216,6 @@ fn call(
         Browser if url.contains("/flows/") => "application/vnd.pingidentity.session.reset+json",
         Worker if url.ends_with("/deviceAuthentications") => JSON,
         Worker if url.ends_with("/authenticationCodes") => JSON,
-        Worker if url.ends_with("/pairingKeys") => JSON,
         Worker => "application/vnd.pingidentity.device.select+json",
         Anyone | Browser | Client | Bearer => FORM,
     };

@@ -1,6 +1,6 @@
 //! The five things that can be done with whatever is set up: list, create, read, replace, delete.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
@@ -327,7 +327,10 @@ pub(super) async fn delete<T: Resource>(
 }
 
 /// An id in a body that must be one.
-pub(super) fn id_in<T>(text: &str, target: &'static str) -> Result<Id<T>, AdministerError> {
+pub(super) fn id_in<T>(
+    text: &str,
+    target: impl Into<Cow<'static, str>>,
+) -> Result<Id<T>, AdministerError> {
     let rule = Rule::Form { form: "an id: a UUID in lower case" };
     text.parse().map_err(|_| Invalid::new(target, rule).into())
 }

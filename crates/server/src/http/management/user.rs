@@ -322,7 +322,9 @@ impl Resource for User {
             link("account.unlock", own.clone()),
             link("account.lock", own.clone()),
         ]);
-        for part in ["devices", "password", "pairingKeys", "roleAssignments", "memberOfGroups"] {
+        for part in
+            ["devices", "password", "pairingKeys", "sessions", "roleAssignments", "memberOfGroups"]
+        {
             links.extend([link(part, format!("{own}/{part}"))]);
         }
         links

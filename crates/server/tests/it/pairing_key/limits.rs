@@ -27,7 +27,7 @@ async fn is_limited(phone: &Phone, key: &str, seconds: u64) {
 }
 
 async fn a_user_has_twenty_keys_that_can_be_used(w: &mut World) {
-    let backend = w.backend().await;
+    let backend = w.pairing_backend().await;
     let ann = w.bank.ann.id.to_string();
     let mut keys = Vec::new();
     for _ in 0..20 {
@@ -54,7 +54,7 @@ async fn a_user_has_twenty_keys_that_can_be_used(w: &mut World) {
 }
 
 async fn twenty_keys_are_twenty_also_at_once(w: &mut World) {
-    let backend = w.backend().await;
+    let backend = w.pairing_backend().await;
     let (ann, wanted) = (w.bank.ann.id.to_string(), w.key_wanted());
     for _ in 0..17 {
         backend.make_key(w.bank.ann.id, &wanted).await;

@@ -1,12 +1,11 @@
 //! Phones that are not paired by a key, and what becomes of the key.
 
-use countersign_domain::{id::Id, mfa_policy::MfaPolicy, mfa_settings::MfaSettings, user::User};
+use countersign_domain::{mfa_policy::MfaPolicy, mfa_settings::MfaSettings};
 use countersign_protocol::{
     entropy::SystemEntropy, pairing_key::KeyPairingRequest, private_key::EcPrivateKey,
 };
 use countersign_sdk::PairingRefusal;
 use countersign_server::app::DeviceChange;
-use countersign_store::{StoreError, Tx, Work};
 use serde_json::json;
 
 use super::{devices_of_ann, reasons, refusal};
@@ -36,7 +35,7 @@ async fn a_key_of_another_environment_is_none(w: &mut World) {
 async fn a_key_goes_with_its_user(w: &mut World) {
     let bob = w.user("bob").await;
     let key = w.pairing_key_of(bob.id).await;
-    w.server.store().write(Remove(bob.id)).await.unwrap();
+    w.server.delete_user(bob.environment, bob.id).await.unwrap();
     let phone = w.phone().await;
     assert_eq!(refusal(phone.sdk.pair(key.characters()).await), PairingRefusal::KeyInvalid);
     key.read().await.must_be(404);
@@ -78,7 +77,7 @@ async fn a_key_counts_once_and_not_after_its_time() {
     // A day later nobody needs to know.
     w.advance(86_400);
     assert_eq!(refusal(phone.sdk.pair(late.characters()).await), PairingRefusal::KeyInvalid);
-    key.backend = w.backend().await;
+    key.backend = w.pairing_backend().await;
     key.read().await.must_be(404);
 }
 
@@ -104,7 +103,7 @@ async fn a_key_is_for_the_applications_that_it_was_made_for() {
         "policy": { "id": w.bank.mfa_policy.id }, "applications": [{ "id": w.bank.native.id }],
     });
     let ann = w.bank.ann.id;
-    let mut key = w.backend().await.make_key(ann, &wanted).await;
+    let mut key = w.pairing_backend().await.make_key(ann, &wanted).await;
     let refused = other.sdk.pair(key.characters()).await;
     assert_eq!(refusal(refused), PairingRefusal::OtherApplication);
     // Who says to be another application than there is hears the same.
@@ -210,18 +209,4 @@ async fn what_is_signed_by_another_key_or_is_not_fresh_pairs_nobody() {
     w.claim_key("x").await.must_be(400);
     assert_eq!(key.refresh().await, "UNCLAIMED");
     assert!(devices_of_ann(&w).await.is_empty());
-}
-
-/// Removes a user, which no use case does yet.
-struct Remove(Id<User>);
-
-impl Work for Remove {
-    type Output = ();
-    type Error = StoreError;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        tx.needs_no_audit("a test stands in for the administrator");
-        tx.execute("DELETE FROM passwords WHERE user_id = $1", &[self.0.into()]).await?;
-        tx.execute("DELETE FROM users WHERE id = $1", &[self.0.into()]).await.map(drop)
-    }
 }

@@ -1,6 +1,10 @@
 //! A pairing key that a back end of the bank has made for a user.
 
-use countersign_domain::{id::Id, user::User};
+use countersign_domain::{
+    id::Id,
+    role::{Role, Scope},
+    user::User,
+};
 use countersign_protocol::{
     device_api::DeviceRequest,
     mobile_payload::{AppFacts, Confirmation, DeviceFacts, Platform},
@@ -35,9 +39,16 @@ impl World {
         self.pairing_key_of(self.bank.ann.id).await
     }
 
+    /// A back end of the bank that may manage its users.
+    pub async fn pairing_backend(&self) -> Backend {
+        let here = Scope::Environment(self.bank.environment.id);
+        let token = self.administrator_with(&[(Role::IdentityDataAdmin, here)]).await.token;
+        Backend { wire: self.wire.clone(), token, environment: self.url("") }
+    }
+
     /// A key for somebody.
     pub async fn pairing_key_of(&self, user: Id<User>) -> MadeKey {
-        self.backend().await.make_key(user, &self.key_wanted()).await
+        self.pairing_backend().await.make_key(user, &self.key_wanted()).await
     }
 
     /// What a phone says to be paired by a key.
