@@ -1,6 +1,7 @@
 //! The console: who comes in, what can be done there, and what an attacker tries.
 
 mod attacks;
+mod chromium;
 mod tasks;
 
 use countersign_domain::{
