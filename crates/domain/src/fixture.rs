@@ -540,6 +540,7 @@ pub fn authentication_code(state: authentication_code::State) -> AuthenticationC
 /// Ann is asked on her phone whether she signs on to the bank.
 pub fn challenge(state: challenge::State) -> Challenge {
     let person = challenge::Person { username: "ann".to_owned(), name: user().name };
+    let matching = NumberMatching::SelectNumber { options: vec![17, 42, 86] };
     let shown = challenge::Shown {
         person,
         application: "Bank".to_owned(),
@@ -547,10 +548,7 @@ pub fn challenge(state: challenge::State) -> Challenge {
         message: "Somebody signs in to Bank.".to_owned(),
         client_context: None,
         origin: Origin { address: Some("192.0.2.7".to_owned()), browser: None },
-        number: Some(challenge::Number {
-            value: 42,
-            matching: NumberMatching::SelectNumber { options: vec![17, 42, 86] },
-        }),
+        number: Some(challenge::Number { value: 42, matching }),
     };
     Challenge {
         id: id(1),
