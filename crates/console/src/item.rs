@@ -119,10 +119,16 @@ pub(crate) fn set(root: &mut Value, path: &str, new: Value) {
         }
         _ => {
             let Some(members) = object(root) else { return };
-            if new.is_null() && !members.contains_key(name) {
+            let takes = new.is_null();
+            if takes && !members.contains_key(name) {
                 return;
             }
             set(members.entry(name).or_insert(Value::Null), rest, new);
+            // What has lost its last member says nothing any more.
+            let is_empty = members.get(name).and_then(Value::as_object).is_some_and(Map::is_empty);
+            if takes && is_empty {
+                members.remove(name);
+            }
         }
     }
 }
@@ -147,6 +153,8 @@ mod tests {
         set(&mut value, "x.y", json!("z"));
         set(&mut value, "on", Value::Null);
         set(&mut value, "not.there", Value::Null);
+        set(&mut value, "gone.last", json!(1));
+        set(&mut value, "gone.last", Value::Null);
         assert_eq!(value, json!({ "a": { "b": [{ "c": 2 }] }, "x": { "y": "z" } }));
         let item = Item(value);
         assert_eq!((item.number("a.b.0.c"), item.text("x.y").as_str()), (2, "z"));

@@ -27,7 +27,7 @@ pub(crate) async fn route(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
     ];
     let lockout = vec![
         Field::number("lockout.failureCount", "Wrong passcodes", (1, 100))
-            .help("Over all devices of a person together. Empty: nobody is locked this way."),
+            .help("Over all devices of a person together. Empty: 10."),
         Field::number("lockout.durationSeconds", "Seconds of lock", (1, 86_400))
             .help("Empty: until an administrator unlocks the person."),
     ];

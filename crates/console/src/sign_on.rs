@@ -30,7 +30,10 @@ pub(crate) async fn route(visit: &Visit<'_>, frame: &Frame<'_>, flow: &str) -> O
     );
     let members = query(&[("limit", "200"), ("order", "ASC"), ("filter", &filter)]);
     let path = frame.api(&format!("/activities?{members}"));
-    let found = visit.api.get(path.clone()).await?;
+    // A time that no log can be asked for is that of no sign-on.
+    let found = visit.api.get(path.clone()).await;
+    let found = found
+        .map_err(|refused| if refused.is_mendable() { Refused::not_found() } else { refused })?;
     let records = found.entries("activities");
     let first = records.first().ok_or_else(Refused::not_found)?;
     let is_over = records.iter().any(|record| ends(&record.text("action.type")));

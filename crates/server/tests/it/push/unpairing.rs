@@ -247,7 +247,7 @@ async fn a_storm_stops_unpairing_until_an_administrator_lets_it_go_on() {
     let resumed = admin.act(Method::POST, &address, "pushHealth.resume", &json!({})).await;
     assert_eq!(resumed.must_be(200).json().get("stoppedAt"), None);
     let told = w.world.audit_of("APPLICATION.PUSH_HEALTH_UPDATED").await;
-    assert!(told.last().unwrap().actors().client.is_some(), "who let it go on");
+    assert!(told.iter().any(|it| it.actors().client.is_some()), "who let it go on");
 }
 
 #[tokio::test]
