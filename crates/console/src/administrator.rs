@@ -91,19 +91,17 @@ impl Roles<'_> {
         let mut form = self.form(&roles, &environments);
         if self.visit.is_post() {
             let taken = self.visit.request.sent("take");
-            let done = match taken {
-                Some(id) => api.delete(format!("{}/{id}", self.api)).await.map(|_| "taken"),
-                None => {
-                    form = form.sent(&self.visit.request.form);
-                    let mut body = form.body(json!({}));
-                    let scope = Item(body.clone()).text("scope");
-                    let scope = match scope.as_str() {
-                        "" => json!({ "id": organization, "type": "ORGANIZATION" }),
-                        id => json!({ "id": id, "type": "ENVIRONMENT" }),
-                    };
-                    crate::item::set(&mut body, "scope", scope);
-                    api.post(self.api.clone(), body).await.map(|_| "given")
-                }
+            let done = if let Some(id) = taken {
+                api.delete(format!("{}/{id}", self.api)).await.map(|_| "taken")
+            } else {
+                form = form.sent(&self.visit.request.form);
+                let mut body = form.body(json!({}));
+                let scope = match Item(body.clone()).text("scope").as_str() {
+                    "" => json!({ "id": organization, "type": "ORGANIZATION" }),
+                    id => json!({ "id": id, "type": "ENVIRONMENT" }),
+                };
+                crate::item::set(&mut body, "scope", scope);
+                api.post(self.api.clone(), body).await.map(|_| "given")
             };
             match done {
                 Ok(done) => return see(self.page.clone(), done),
@@ -149,13 +147,13 @@ impl Roles<'_> {
             let role = roles.iter().find(|role| role.id() == id);
             role.map(|role| (role.text("name"), role.text("description"))).unwrap_or_default()
         };
-        let scope = |it: &Item| match it.text("scope.type").as_str() {
-            "ORGANIZATION" => "Everywhere".to_owned(),
-            _ => {
-                let id = it.text("scope.id");
-                let known = environments.iter().find(|(known, _)| *known == id);
-                known.map_or(id, |(_, name)| format!("In {name}"))
+        let scope = |it: &Item| {
+            if it.text("scope.type") == "ORGANIZATION" {
+                return "Everywhere".to_owned();
             }
+            let id = it.text("scope.id");
+            let known = environments.iter().find(|(known, _)| *known == id);
+            known.map_or(id, |(_, name)| format!("In {name}"))
         };
         let entries = found.entries("roleAssignments");
         let roles = entries.iter().map(|it| {

@@ -102,6 +102,12 @@ impl Refused {
         Self { status: 404, message, details: Vec::new() }
     }
 
+    /// A page that cannot be written.
+    pub fn broken() -> Self {
+        let message = "The page could not be made.".to_owned();
+        Self { status: 500, message, details: Vec::new() }
+    }
+
     /// Whether what was sent is to be mended, and not the caller's rights or the platform.
     pub const fn is_mendable(&self) -> bool {
         matches!(self.status, 400 | 409 | 413)

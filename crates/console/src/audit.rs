@@ -46,16 +46,10 @@ const ACTIONS: [(&str, &str); 9] = [
 #[template(path = "audit_filter.html", whitespace = "minimize")]
 struct Filter<'a> {
     action: String,
-    chosen: &'a str,
     user: &'a str,
     is_live: bool,
     live: String,
-}
-
-impl Filter<'_> {
-    const fn actions(&self) -> [(&'static str, &'static str); 9] {
-        ACTIONS
-    }
+    actions: Vec<(&'static str, &'static str, bool)>,
 }
 
 /// The records, renewed while one looks if that is wanted.
@@ -92,7 +86,9 @@ async fn list(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
     let next = cursor_of(&found.text("_links.next.href")).map(|cursor| here(("cursor", &cursor)));
     let table = table(frame, &found.entries("activities"), next.filter(|_| !is_live));
     let live = if is_live { here(("", "")) } else { here(("live", "on")) };
-    let filter = Filter { action: frame.page("/audit"), chosen, user, is_live, live };
+    let actions = ACTIONS.iter().map(|(value, label)| (*value, *label, *value == chosen));
+    let actions = actions.collect();
+    let filter = Filter { action: frame.page("/audit"), user, is_live, live, actions };
     let records = Records { table: &table, renewed: is_live.then(|| here(("live", "on"))) };
     let lead = "What happened, who did it, and how it ended. Nobody can change it unnoticed.";
     Page::new(frame, "Audit")

@@ -63,7 +63,7 @@ const HEIGHT: i32 = 90;
 
 impl Chart {
     /// Bars of several series on each other.
-    pub fn new(title: &'static str, series: Vec<Series>, seconds: i64) -> Self {
+    pub fn new(title: &'static str, series: &[Series], seconds: i64) -> Self {
         let places = series.first().map_or(0, |first| first.counts.len());
         let sum = |place: usize| series.iter().filter_map(|it| it.counts.get(place)).sum::<u32>();
         let top = (0..places).map(sum).max().unwrap_or_default();
@@ -71,7 +71,7 @@ impl Chart {
         let mut bars = Vec::new();
         for place in 0..places {
             let mut below = 0;
-            for one in &series {
+            for one in series {
                 let count = one.counts.get(place).copied().unwrap_or_default();
                 if count == 0 {
                     continue;
@@ -121,7 +121,7 @@ mod tests {
         let now = Timestamp::parse_rfc3339("2030-01-01T01:00:00Z").unwrap();
         let series = Series::of(&records, ("", "good"), "A", (now, 3_600, 1_200));
         assert_eq!(series.counts, [1, 0, 1]);
-        let chart = Chart::new("", vec![series], 3_600);
+        let chart = Chart::new("", &[series], 3_600);
         assert_eq!(
             chart.bars.iter().map(|bar| (bar.x, bar.height)).collect::<Vec<_>>(),
             [(0, 90), (240, 90)]

@@ -158,7 +158,8 @@ impl<'a> Page<'a> {
 
     pub fn reply(self) -> Outcome {
         let status = if self.has_problem { 400 } else { 200 };
-        Ok(Reply::Page { status, html: self.render().unwrap_or_default() })
+        let html = self.render().map_err(|_| Refused::broken())?;
+        Ok(Reply::Page { status, html })
     }
 }
 
@@ -188,7 +189,9 @@ fn done(word: &str) -> Option<&'static str> {
 }
 
 /// To another page, which says what was done.
-pub(crate) fn see(path: String, done: &str) -> Outcome {
+#[expect(clippy::unnecessary_wraps, reason = "it is what a page comes to")]
+pub(crate) fn see(path: impl AsRef<str>, done: &str) -> Outcome {
+    let path = path.as_ref();
     let separator = if path.contains('?') { '&' } else { '?' };
     Ok(Reply::See(format!("{path}{separator}done={done}")))
 }

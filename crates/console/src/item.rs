@@ -57,7 +57,7 @@ impl Item {
 
     /// The strings of an array.
     pub fn words(&self, path: &str) -> Vec<String> {
-        self.items(path).iter().map(|item| item.text_itself()).collect()
+        self.items(path).iter().map(Self::text_itself).collect()
     }
 
     fn text_itself(&self) -> String {
@@ -111,25 +111,22 @@ pub(crate) fn set(root: &mut Value, path: &str, new: Value) {
         }
         return;
     };
-    match root {
-        Value::Array(items) => {
-            if let Some(item) = name.parse::<usize>().ok().and_then(|place| items.get_mut(place)) {
-                set(item, rest, new);
-            }
+    if let Value::Array(items) = root {
+        if let Some(item) = name.parse::<usize>().ok().and_then(|place| items.get_mut(place)) {
+            set(item, rest, new);
         }
-        _ => {
-            let Some(members) = object(root) else { return };
-            let takes = new.is_null();
-            if takes && !members.contains_key(name) {
-                return;
-            }
-            set(members.entry(name).or_insert(Value::Null), rest, new);
-            // What has lost its last member says nothing any more.
-            let is_empty = members.get(name).and_then(Value::as_object).is_some_and(Map::is_empty);
-            if takes && is_empty {
-                members.remove(name);
-            }
-        }
+        return;
+    }
+    let Some(members) = object(root) else { return };
+    let takes = new.is_null();
+    if takes && !members.contains_key(name) {
+        return;
+    }
+    set(members.entry(name).or_insert(Value::Null), rest, new);
+    // What has lost its last member says nothing any more.
+    let is_empty = members.get(name).and_then(Value::as_object).is_some_and(Map::is_empty);
+    if takes && is_empty {
+        members.remove(name);
     }
 }
 

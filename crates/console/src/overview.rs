@@ -179,7 +179,7 @@ fn charts(visit: &Visit<'_>, span: &Span, records: &[Item]) -> Vec<Chart> {
     vec![
         Chart::new(
             "Sign-ons",
-            vec![
+            &[
                 series("Succeeded", "good", "USER.ACCESS_ALLOWED"),
                 series("Failed", "bad", "USER.ACCESS_DENIED"),
             ],
@@ -187,7 +187,7 @@ fn charts(visit: &Visit<'_>, span: &Span, records: &[Item]) -> Vec<Chart> {
         ),
         Chart::new(
             "Phones",
-            vec![
+            &[
                 series("Trusted", "good", "DEVICE.CREATED"),
                 series("Removed", "bad", "DEVICE.DELETED"),
             ],
@@ -195,7 +195,7 @@ fn charts(visit: &Visit<'_>, span: &Span, records: &[Item]) -> Vec<Chart> {
         ),
         Chart::new(
             "Pushes",
-            vec![
+            &[
                 series("Answered", "good", "NOTIFICATION.UPDATED"),
                 series("Not delivered", "bad", "NOTIFICATION.REJECTED"),
             ],

@@ -134,7 +134,7 @@ pub(crate) struct Deeds<'a> {
     pub action: String,
     pub token: &'a str,
     /// What is done, what the button says, and whether something is lost.
-    pub deeds: Vec<(&'static str, String, bool)>,
+    pub buttons: Vec<(&'static str, String, bool)>,
 }
 
 /// The tabs of a page.

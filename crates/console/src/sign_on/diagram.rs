@@ -108,13 +108,11 @@ impl Diagram {
 
 /// A time since the beginning, for people.
 fn elapsed(millis: i64) -> String {
-    match millis {
-        0..1_000 => format!("+{millis} ms"),
-        _ => {
-            let (seconds, tenths) = (millis / 1_000, millis % 1_000 / 100);
-            format!("+{seconds}.{tenths} s")
-        }
+    if millis < 1_000 {
+        return format!("+{millis} ms");
     }
+    let (seconds, tenths) = (millis / 1_000, millis % 1_000 / 100);
+    format!("+{seconds}.{tenths} s")
 }
 
 #[cfg(test)]

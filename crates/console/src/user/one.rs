@@ -48,7 +48,7 @@ struct One<'a> {
 #[derive(Template)]
 #[template(path = "devices.html", whitespace = "minimize")]
 struct Devices<'a> {
-    devices: Vec<Device>,
+    entries: Vec<Device>,
     token: &'a str,
     may_manage: bool,
     reorder: String,
@@ -173,7 +173,7 @@ impl One<'_> {
         if user.text("account.status") == "LOCKED" {
             deeds.push(("unlock", "Unlock".to_owned(), false));
         }
-        Deeds { action: self.page(""), token: self.token(), deeds }
+        Deeds { action: self.page(""), token: self.token(), buttons: deeds }
     }
 
     async fn act(&self) -> Outcome {
@@ -252,7 +252,7 @@ impl One<'_> {
         let heading = Heading { id: "devices", title: "Devices", text };
         let may_manage = self.may_manage();
         let devices = Devices {
-            devices: devices.collect(),
+            entries: devices.collect(),
             token: self.token(),
             may_manage,
             reorder: self.page(""),
@@ -262,7 +262,11 @@ impl One<'_> {
             return page;
         }
         let deeds = vec![("pair", "Pair a phone".to_owned(), false)];
-        page.with(&Deeds { action: self.page("/pairing-keys"), token: self.token(), deeds })
+        page.with(&Deeds {
+            action: self.page("/pairing-keys"),
+            token: self.token(),
+            buttons: deeds,
+        })
     }
 
     async fn show_activity<'p>(&self, page: Page<'p>) -> Page<'p> {
@@ -424,7 +428,7 @@ impl One<'_> {
             let action = self.page(&format!("/devices/{}", device.id()));
             let links = vec![(self.page(&format!("/devices/{}/remove", device.id())), "Remove")];
             page = page
-                .with(&Deeds { action, token: self.token(), deeds })
+                .with(&Deeds { action, token: self.token(), buttons: deeds })
                 .with(&crate::part::Buttons { links });
             page = page.form(&self.rename(&device));
         }
