@@ -120,7 +120,7 @@ pub fn addresses(url: &str) -> (String, String) {
 }
 
 async fn set_up(app: &App, url: &str) -> Result<Bank, AdministerError> {
-    let environment = app.create_environment("Harbour Bank").await?.id;
+    let environment = app.create_environment("Bank").await?.id;
     let native = app.create_application(environment, native()).await?.application.id;
     let web = app.create_application(environment, web(native, url)).await?;
     let worker = app.create_application(environment, worker()).await?;
@@ -156,7 +156,7 @@ async fn set_up(app: &App, url: &str) -> Result<Bank, AdministerError> {
 
 fn native() -> NewApplication {
     NewApplication {
-        name: "Harbour app".to_owned(),
+        name: "Bank app".to_owned(),
         kind: Kind::Native,
         token_endpoint_auth_method: TokenEndpointAuthMethod::None,
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],

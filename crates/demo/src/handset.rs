@@ -26,7 +26,7 @@ use countersign_server::app::App;
 use tokio::sync::Notify;
 
 pub use self::{
-    act::{Act, Fields},
+    act::{Act, Fields, sentence},
     camera::find_code,
     screen::{Screen, Tab},
 };
@@ -49,14 +49,14 @@ struct Make {
 const MAKES: [Make; 3] = [
     Make {
         key: "ann",
-        name: "Ann's phone",
+        name: "Ann’s phone",
         maker: "Lumen",
         model: "Lumen 5",
         service: PushService::Apns,
     },
     Make {
         key: "ben",
-        name: "Ben's phone",
+        name: "Ben’s phone",
         maker: "Fieldwork",
         model: "Fieldwork Two",
         service: PushService::Fcm,
@@ -157,8 +157,6 @@ pub struct Facts {
     pub token: Option<String>,
     /// The latest first.
     pub lines: Vec<Line>,
-    /// Who is signed in in the app.
-    pub signed_in: Option<String>,
     /// Who trusts it, as the SDK knows.
     pub trusted_by: Vec<String>,
 }
@@ -228,7 +226,6 @@ impl Handset {
                 deaf: state.kept.deaf,
                 token: state.kept.token.clone(),
                 lines: state.lines.iter().rev().cloned().collect(),
-                signed_in: state.kept.account.as_ref().map(|account| account.name.clone()),
                 trusted_by: trusted.iter().map(|user| self.name_of(&user.id)).collect(),
             }
         })

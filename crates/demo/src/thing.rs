@@ -26,7 +26,7 @@ pub struct Chapter {
     pub things: &'static [Thing],
 }
 
-const ANN: (&str, &str) = ("/phones/ann", "Ann's phone");
+const ANN: (&str, &str) = ("/phones/ann", "Ann’s phone");
 const BANK: (&str, &str) = ("/bank", "Harbour Bank");
 
 /// All things to try.
@@ -37,9 +37,9 @@ pub const CHAPTERS: [Chapter; 4] = [
             Thing {
                 key: "trust",
                 title: "Sign in on the phone, and trust it",
-                why: "Enrolment costs one tap: the sign-on itself carries the proof of the phone's key.",
+                why: "Enrolment costs one tap: the sign-on itself carries the proof of the phone’s key.",
                 steps: &[
-                    "Open Ann's phone and tap Harbour.",
+                    "Open Ann’s phone and tap Harbour.",
                     "Sign in as ann.",
                     "“Trust this phone?” — Trust it.",
                 ],
@@ -92,7 +92,7 @@ pub const CHAPTERS: [Chapter; 4] = [
             Thing {
                 key: "push",
                 title: "Approve a push by its number",
-                why: "The number on the screen must be picked on the phone, so nobody approves a stranger's sign-on by habit.",
+                why: "The number on the screen must be picked on the phone, so nobody approves a stranger’s sign-on by habit.",
                 steps: &[
                     "Sign in at Harbour Bank as ann, with the password.",
                     "A banner comes to the phone. Tap it, and pick the number that the bank shows.",
@@ -105,7 +105,7 @@ pub const CHAPTERS: [Chapter; 4] = [
                 why: "A person who did not ask can say so: nobody is signed in, and every other question is denied too.",
                 steps: &[
                     "Sign in at the bank once more as ann. You are the thief now: you know the password.",
-                    "On the phone choose “It wasn't me”.",
+                    "On the phone choose “It wasn’t me”.",
                 ],
                 link: BANK,
             },
@@ -140,7 +140,7 @@ pub const CHAPTERS: [Chapter; 4] = [
                 title: "Block a phone",
                 why: "A lost phone vouches for nobody from that moment on, and cannot unblock itself by pairing again.",
                 steps: &[
-                    "As the administrator, block Ann's device: in the console, or beside the phone.",
+                    "As the administrator, block Ann’s device: in the console, or beside the phone.",
                     "Sign in on the phone: it is refused. Unblock it again.",
                 ],
                 link: ANN,
@@ -177,9 +177,9 @@ pub const CHAPTERS: [Chapter; 4] = [
                 why: "Where nobody can sign in on the phone, a key pairs it: shown by your account page, a letter, or a help desk.",
                 steps: &[
                     "Open the account page, sign in as ben, and add a phone.",
-                    "On Ben's phone open Scan, and read the key or type it.",
+                    "On Ben’s phone open Scan, and read the key or type it.",
                 ],
-                link: ("/phones/ben", "Ben's phone"),
+                link: ("/phones/ben", "Ben’s phone"),
             },
         ],
     },
@@ -192,7 +192,7 @@ pub struct Scene {
     pub mode: Mode,
     /// How many devices the user of the record has now.
     pub devices: usize,
-    /// Whether it belongs to a question of the bank's back end.
+    /// Whether it belongs to a question of the bank’s back end.
     pub payment: bool,
 }
 

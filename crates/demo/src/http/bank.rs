@@ -13,7 +13,7 @@ use axum::{
 use super::{asset, broken, missing, page, versions};
 use crate::{
     World,
-    handset::Fields,
+    handset::{Fields, sentence},
     site::{Account, Entry, Order, PaymentState, SignOnError, Visitor, overview},
 };
 
@@ -178,7 +178,7 @@ fn how(amr: &[String]) -> &'static str {
 }
 
 fn refused(error: &SignOnError) -> Response {
-    let why = error.to_string();
+    let why = sentence(&error.to_string());
     let home = Home { visitor: None, problem: Some(&why) };
     with_cookie(page(StatusCode::OK, &home), BEGUN, "", 0)
 }

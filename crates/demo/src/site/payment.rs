@@ -157,7 +157,7 @@ impl Site {
             "policy": { "id": self.bank.mfa_policy },
             "application": { "id": self.bank.web },
             "notification": {
-                "template": { "name": "transaction", "variables": context },
+                "template": { "name": "transaction" },
                 "clientContext": context,
             },
         });
