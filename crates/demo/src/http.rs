@@ -44,6 +44,7 @@ fn router(world: Arc<World>) -> Router {
         .route("/", get(start::show))
         .route("/events", get(start::events))
         .route("/mode", post(start::switch))
+        .route("/account", get(start::account))
         .route("/assets/{name}", get(asset::show))
         .route("/phones/{key}", get(phone::show))
         .route("/phones/{key}/events", get(phone::events))

@@ -102,7 +102,9 @@ impl Progress {
                 Ok(true) => {
                     self.feed.bump();
                     // A device may have changed.
-                    phones.iter().for_each(|phone| phone.feed.bump());
+                    for phone in phones {
+                        phone.feed.bump();
+                    }
                     continue;
                 }
                 Err(error) => tracing::warn!(%error, "the audit log cannot be read"),

@@ -57,7 +57,7 @@ pub const CHAPTERS: [Chapter; 4] = [
                 title: "Extra verification, permissive",
                 why: "A silent push proves that the app is still where it was. Nobody sees it, and nobody is kept out by a lost push.",
                 steps: &[
-                    "Set the switch below to Permissive.",
+                    "Set “Extra verification” on this page to Permissive.",
                     "Sign out and in on the phone: its log shows the silent push.",
                     "Or hold its push messages back first: after 20 seconds it is let through, and the audit log says so.",
                 ],
@@ -68,7 +68,7 @@ pub const CHAPTERS: [Chapter; 4] = [
                 title: "Extra verification, restrictive",
                 why: "No answer to the silent push, no sign-on: for what must not go wrong.",
                 steps: &[
-                    "Set the switch below to Restrictive.",
+                    "Set “Extra verification” on this page to Restrictive.",
                     "Sign out and in on the phone. Then hold its push messages back and try once more.",
                 ],
                 link: ANN,
@@ -179,7 +179,7 @@ pub const CHAPTERS: [Chapter; 4] = [
                     "Open the account page, sign in as ben, and add a phone.",
                     "On Ben’s phone open Scan, and read the key or type it.",
                 ],
-                link: ("/phones/ben", "Ben’s phone"),
+                link: ("/account", "Account page"),
             },
         ],
     },

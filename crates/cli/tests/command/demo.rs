@@ -73,11 +73,10 @@ impl Demo {
     /// Waits until a page says this, each time that it is told to have changed.
     async fn until(&self, (path, events): (&str, &str), text: &str) -> String {
         let told = self.client.get(format!("{}{events}", self.url)).send().await.unwrap();
-        let waited = timeout(PATIENCE, self.told(told, path, text)).await;
-        match waited {
-            Ok(page) => page,
-            Err(_) => panic!("{path} never says {text}: {}", self.page(path).await),
+        if let Ok(page) = timeout(PATIENCE, self.told(told, path, text)).await {
+            return page;
         }
+        panic!("{path} never says {text}: {}", self.page(path).await)
     }
 
     async fn told(&self, mut told: Response, path: &str, text: &str) -> String {
@@ -135,6 +134,43 @@ async fn a_phone_is_trusted_vouches_and_answers_silently_and_each_is_ticked() {
     demo.tap("ann", "show", &[("tab", "bank")]).await;
     let cut_off = demo.sign_in("ann", "ann").await;
     assert!(cut_off.contains("Airplane mode is on."), "{cut_off}");
+}
+
+/// The text between two others.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before).unwrap().1.split_once(after).unwrap().0
+}
+
+#[tokio::test]
+async fn a_second_phone_is_trusted_once_the_first_has_vouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::anew(folder.path());
+    demo.sign_in("ann", "ann").await;
+    demo.tap("ann", "trust", &[("on", "yes")]).await;
+    let waiting = demo.sign_in("spare", "ann").await;
+    let number = between(&waiting, "class=\"number\">", "<");
+    let asked = demo.until(ANN, "Pick the number").await;
+    let challenge = between(&asked, "name=\"challenge\" value=\"", "\"");
+    let approved =
+        demo.tap("ann", "approve", &[("challenge", challenge), ("number", number)]).await;
+    assert!(approved.contains("Approved"), "{approved}");
+    demo.until(("/phones/spare", "/phones/spare/events"), "Trust this phone?").await;
+    let trusted = demo.tap("spare", "trust", &[("on", "yes")]).await;
+    assert!(trusted.contains("This phone vouches for you"), "{trusted}");
+    for thing in ["push", "two"] {
+        demo.until_ticked(thing).await;
+    }
+    // Whoever unpairs a phone on it takes it off the list, and only that.
+    let id = between(&trusted_by(&demo, "spare").await, "name=\"user\" value=\"", "\"").to_owned();
+    let unpaired = demo.tap("spare", "unpair", &[("user", &id)]).await;
+    assert!(unpaired.contains("No device yet."), "{unpaired}");
+    let other = trusted_by(&demo, "ann").await;
+    assert!(other.contains("Unpair") && other.contains("active"), "{other}");
+}
+
+async fn trusted_by(demo: &Demo, phone: &str) -> String {
+    demo.tap(phone, "dismiss", &[]).await;
+    demo.tap(phone, "show", &[("tab", "trust")]).await
 }
 
 #[tokio::test]

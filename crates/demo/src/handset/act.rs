@@ -148,6 +148,10 @@ impl Handset {
 
     async fn bring_to_front(&self) {
         self.change(|state| state.open = state.phone.is_some());
+        if let Some(sdk) = self.sdk() {
+            // The platform may have unpaired it meanwhile. Without a network the app shows what it knew.
+            let _ = sdk.info().await;
+        }
         self.look().await;
     }
 
@@ -210,7 +214,13 @@ impl Handset {
                 self.change(|state| state.stage = waiting);
                 self.follow(flow);
             }
-            Step::Problem(why) => self.complain(&sentence(&why)),
+            Step::Problem(why) => self.change(|state| {
+                // Where nothing is asked again there is nothing more to wait for.
+                if state.waits_for(&flow) {
+                    state.stage = Stage::Idle;
+                }
+                state.problem = Some(sentence(&why));
+            }),
             Step::Refused(why) => self.change(|state| {
                 (state.stage, state.problem) = (Stage::Idle, Some(sentence(&why)));
             }),

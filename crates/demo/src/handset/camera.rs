@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-/// The most pixels of a picture: a wall of four large screens.
-const MOST_PIXELS: usize = 40_000_000;
+/// The most pixels of a picture: a very large screen has fifteen million.
+const MOST_PIXELS: usize = 16_000_000;
 
 /// The text of the first QR code on a PNG, if there is one that can be read.
 pub fn find_code(picture: &[u8]) -> Option<String> {

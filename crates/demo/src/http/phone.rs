@@ -51,10 +51,6 @@ impl PhonePage<'_> {
     fn lasts(&self) -> String {
         self.screen.lasts().map_or_else(String::new, |seconds| seconds.to_string())
     }
-
-    fn first_name<'n>(&self, name: &'n str) -> &'n str {
-        name.split(' ').next().unwrap_or(name)
-    }
 }
 
 /// `GET /phones/{key}`
@@ -100,6 +96,11 @@ async fn shown(
         facts,
     };
     page(status, &shown)
+}
+
+/// What friends call a person of this name.
+fn first_name(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
 }
 
 /// The devices that are reached at this push address.

@@ -37,16 +37,6 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// The window in which a place opens: each has its own.
-    fn window(&self, path: &&'static str) -> String {
-        path.split('/')
-            .skip(1)
-            .take(2)
-            .filter(|part| *part != "account")
-            .collect::<Vec<_>>()
-            .join("-")
-    }
-
     fn is_done(&self, key: &&'static str) -> bool {
         self.done.contains(*key)
     }
@@ -71,7 +61,7 @@ pub async fn show(State(world): State<Arc<World>>) -> Response {
         phones: world.phones.iter().map(|phone| (phone.key, phone.facts())).collect(),
         mode,
         latest,
-        account: format!("{base}/{}/account", world.bank.environment),
+        account: account_page(&world),
         console: format!("{base}/console"),
         issuer: world.bank.issuer(&world.app),
     };
@@ -95,8 +85,49 @@ pub async fn switch(State(world): State<Arc<World>>, Form(fields): Form<Fields>)
     }
 }
 
+/// The window in which a place opens: each has its own.
+fn window(path: &str) -> String {
+    match path.strip_prefix("/phones/") {
+        Some(key) => format!("phones-{key}"),
+        None => path.split('/').nth(1).unwrap_or_default().to_owned(),
+    }
+}
+
+/// `GET /account`: the platform's page for customers.
+pub async fn account(State(world): State<Arc<World>>) -> Redirect {
+    Redirect::temporary(&account_page(&world))
+}
+
+fn account_page(world: &World) -> String {
+    format!("{}/{}/account", world.app.settings().base_url, world.bank.environment)
+}
+
 /// The time of the day in UTC, which a script puts into the visitor's own.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates call it so")]
 pub fn clock(at: &Timestamp) -> String {
     let text = at.to_rfc3339_millis();
     text.get(11..19).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_has_a_window() {
+        for (path, name) in [
+            ("/bank", "bank"),
+            ("/bank/account", "bank"),
+            ("/phones/ann", "phones-ann"),
+            ("/account", "account"),
+        ] {
+            assert_eq!(window(path), name);
+        }
+    }
+
+    #[test]
+    fn a_time_of_the_day_is_read_off_a_timestamp() {
+        let at = Timestamp::parse_rfc3339("2026-05-20T08:09:10.000Z").unwrap();
+        assert_eq!(clock(&at), "08:09:10");
+    }
 }

@@ -140,13 +140,15 @@ async fn the_things_to_try_can_be_done() {
     pushed_and_denied(&mut w).await;
     offline(&mut w).await;
     removed(&mut w).await;
-    for thing in
-        ["trust", "vouch", "scan", "payment", "push", "fraud", "passcode", "block", "unpaired"]
-    {
+    paired_by_a_key(&mut w).await;
+    for thing in [
+        "trust", "vouch", "scan", "payment", "push", "fraud", "passcode", "block", "unpaired",
+        "key",
+    ] {
         w.demo.until_ticked(thing).await;
     }
     w.bank.open(&w.demo.url).await;
-    w.bank.until("document.querySelectorAll('.thing.done').length === 9").await;
+    w.bank.until("document.querySelectorAll('.thing.done').length === 10").await;
     w.picture("start", false).await;
     w.end();
 }
@@ -249,4 +251,28 @@ async fn removed(w: &mut Windows) {
     w.is_in("with your password").await;
     click(&mut w.phone, ".get").await;
     comes(&mut w.phone, "document.querySelector('.icon:not(.get)')").await;
+}
+
+/// The account page shows a key, which is typed on another phone.
+async fn paired_by_a_key(w: &mut Windows) {
+    w.bank.call("Network.clearBrowserCookies", json!({})).await;
+    w.bank.open(&format!("{}/account", w.demo.url)).await;
+    w.bank.arrive("Sign in").await;
+    w.bank.fill("username", "ben").await;
+    w.bank.fill("password", PASSWORD).await;
+    w.bank.press("login").await;
+    w.bank.arrive("Your account").await;
+    w.bank.press("add").await;
+    w.bank.arrive("Add a phone").await;
+    let key = w.bank.evaluate("document.querySelector('.key').textContent").await;
+    w.phone.open(&format!("{}/phones/ben", w.demo.url)).await;
+    w.phone.until("!!document.querySelector('.icon')").await;
+    click(&mut w.phone, ".icon").await;
+    comes(&mut w.phone, "document.querySelector('.tabs')").await;
+    click(&mut w.phone, ".tabs [value=scan]").await;
+    comes(&mut w.phone, "document.querySelector('#code')").await;
+    w.phone.fill("code", key.as_str().unwrap()).await;
+    click(&mut w.phone, ".fields .go").await;
+    says(&mut w.phone, "This phone vouches for Ben Okafor").await;
+    w.picture("paired", true).await;
 }
