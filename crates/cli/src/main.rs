@@ -12,6 +12,7 @@ mod keys;
 mod operator;
 mod platform;
 mod push;
+mod push_services;
 mod serve;
 mod setup;
 mod telemetry;
@@ -25,6 +26,7 @@ use crate::{
     admin::AdminCommand,
     audit::AuditCommand,
     config::Place,
+    demo::Demo,
     emulator::Emulator,
     keys::KeysCommand,
     push::{PushCredentialsCommand, PushHealthCommand},
@@ -85,18 +87,8 @@ enum Command {
     /// Show the example of a configuration, or check one.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Set up a platform with a native app, policies and a user, and serve it on this machine.
-    Demo {
-        /// Where to listen.
-        #[arg(long, default_value = "127.0.0.1:8080")]
-        listen: std::net::SocketAddr,
-        /// Keep the data here; without it everything is gone at the end.
-        #[arg(long)]
-        folder: Option<PathBuf>,
-        /// Where to serve health and metrics for operators; nowhere unless said.
-        #[arg(long)]
-        operators: Option<std::net::SocketAddr>,
-    },
+    /// Try everything on this machine: the platform, a bank's web site, push services, and phones in the browser.
+    Demo(Demo),
     /// Walk through enrolment and device authorization step by step, with an emulated phone. Fails if one step does.
     Tour {
         /// `postgres://...` or `sqlite:PATH`; without it a temporary `SQLite`.
@@ -146,9 +138,9 @@ fn main() -> ExitCode {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config(ConfigCommand::Check(place)) => check_config(&place),
-            Command::Demo { listen, folder, operators } => {
+            Command::Demo(demo) => {
                 telemetry::log_to_stderr(QUIET)?;
-                demo::run(listen, folder, operators).await
+                Box::pin(demo.run()).await
             }
             Command::Tour { database, json } => {
                 // It provokes what a server warns of; a step that fails says why.

@@ -5,7 +5,6 @@ mod codes;
 mod crowd;
 mod keys;
 mod push;
-mod push_services;
 mod stage;
 mod steps;
 mod unpairing;

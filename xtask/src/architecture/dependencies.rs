@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 const PREFIX: &str = "countersign-";
 
 /// `(used, by)`. A crate may use all that is upstream of it along these arrows, and nothing else.
-const ARROWS: [(&str, &str); 14] = [
+const ARROWS: [(&str, &str); 17] = [
     ("protocol", "domain"),
     ("domain", "store"),
     ("store", "server"),
@@ -19,6 +19,9 @@ const ARROWS: [(&str, &str); 14] = [
     ("sdk", "sdk-ffi"),
     ("sdk", "emulator"),
     ("emulator", "cli"),
+    ("server", "demo"),
+    ("emulator", "demo"),
+    ("demo", "cli"),
     ("server", "load"),
     ("emulator", "load"),
 ];

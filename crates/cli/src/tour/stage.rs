@@ -16,11 +16,12 @@ use countersign_protocol::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Seen, push_services::PushServices};
+use super::Seen;
 use crate::{
     Broken,
     platform::{Plan, Platform},
-    setup::{self, Bank, NATIVE_REDIRECT_URI, PASSWORD, WEB_REDIRECT_URI},
+    push_services::PushServices,
+    setup::{self, BUNDLE_ID, Bank, NATIVE_REDIRECT_URI, PASSWORD, WEB_REDIRECT_URI},
 };
 
 /// Everything that a step needs.
@@ -43,7 +44,8 @@ impl Stage {
         let file = folder.path().join("countersign.db");
         let database = database.unwrap_or_else(|| format!("sqlite:{}", file.display()));
         let clock = Arc::new(ShiftedClock::default());
-        let services = PushServices::start(Arc::<ShiftedClock>::clone(&clock) as _).await?;
+        let services =
+            PushServices::start(Arc::<ShiftedClock>::clone(&clock) as _, BUNDLE_ID).await?;
         let plan =
             Plan::new(database, Arc::<ShiftedClock>::clone(&clock) as _, services.settings()?);
         let platform = Platform::start(plan, LOOPBACK).await?;

@@ -15,8 +15,10 @@ fn address() -> String {
 
 fn demo(folder: &Path, listen: &str) -> Program {
     let folder = folder.as_os_str().to_owned();
-    let arguments =
-        vec!["demo".into(), "--listen".into(), listen.into(), "--folder".into(), folder];
+    let (listen, pages) = (["--listen", listen], ["--pages", "127.0.0.1:0"]);
+    let mut arguments: Vec<_> =
+        ["demo"].iter().chain(&listen).chain(&pages).map(Into::into).collect();
+    arguments.extend(["--folder".into(), folder]);
     Program { path: env!("CARGO_BIN_EXE_countersign").into(), arguments }
 }
 

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod demo;
 mod durability;
 mod emulator;
 mod operations;

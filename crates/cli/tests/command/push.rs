@@ -14,6 +14,10 @@ fn scene(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
     let mut demo = Serve::from(&mut command);
     assert!(demo.read_until("Stop it with Ctrl-C."), "{}", demo.text);
     demo.kill();
+    // It has credentials of its own emulated services.
+    for service in ["apns", "fcm"] {
+        said(&credentials(&data, "delete", &["--type", service]));
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.arg("emulator").arg("--folder").arg(&emulator);
     for service in ["--apns", "--fcm", "--admin"] {

@@ -152,13 +152,18 @@ fn a_demo_that_cannot_start_complains_apart_from_its_results() {
     std::fs::create_dir(&keyless).unwrap();
     std::fs::write(keyless.join("key-encryption.key"), "short").unwrap();
     let (file, keyless) = (file.to_str().unwrap(), keyless.to_str().unwrap());
-    for (arguments, reason) in [
-        (["--folder", file], "File exists"),
-        (["--folder", keyless], "key-encryption.key is not a key: it must be 32 bytes"),
-        (["--listen", "0.0.0.0:0"], "it listens on loopback only"),
-        (["--listen", &taken], "Address already in use"),
+    let new = folder.path().join("new");
+    let (new, any) = (new.to_str().unwrap(), "127.0.0.1:0");
+    for (folder, listen, pages, reason) in [
+        (file, any, any, "File exists"),
+        (keyless, any, any, "key-encryption.key is not a key: it must be 32 bytes"),
+        (new, "0.0.0.0:0", any, "it listens on loopback only"),
+        (new, any, "0.0.0.0:0", "it listens on loopback only"),
+        (new, any, &taken, "Address already in use"),
+        (new, &taken, any, "Address already in use"),
     ] {
-        let output = countersign(&["demo", arguments[0], arguments[1]]);
+        let addresses = ["--listen", listen, "--pages", pages];
+        let output = countersign(&[&["demo", "--folder", folder], &addresses[..]].concat());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
         let complaint = String::from_utf8(output.stderr).unwrap();

@@ -132,24 +132,25 @@ impl Installations {
                 format!("{}:APA91b{}", encoding::encode(instance), encoding::encode(rest))
             }
         };
-        let entry = Entry {
-            seen: Installation {
-                app: app.to_owned(),
-                environment,
-                state: State::Installed,
-                online: true,
-            },
-            mailbox: Arc::default(),
-            stored: VecDeque::new(),
-            held_back: VecDeque::new(),
-            sent_at: VecDeque::new(),
-        };
+        let (app, state) = (app.to_owned(), State::Installed);
+        let entry = Entry::new(Installation { app, environment, state, online: true });
         let mut entries = self.entries();
         if entries.len() >= MAX_INSTALLATIONS {
             return Err(Full);
         }
         entries.insert(token.clone(), entry);
         Ok(token)
+    }
+
+    /// Knows an installation of an earlier run under its token, so that phones outlast the service. A token that is known
+    /// stays as it is.
+    pub fn adopt(&self, token: &str, seen: Installation) -> Result<(), Full> {
+        let mut entries = self.entries();
+        if entries.len() >= MAX_INSTALLATIONS {
+            return Err(Full);
+        }
+        entries.entry(token.to_owned()).or_insert_with(|| Entry::new(seen));
+        Ok(())
     }
 
     /// Removes the app. From now on the service says that the token is not registered.
@@ -270,6 +271,16 @@ impl Installations {
 }
 
 impl Entry {
+    fn new(seen: Installation) -> Self {
+        Self {
+            seen,
+            mailbox: Arc::default(),
+            stored: VecDeque::new(),
+            held_back: VecDeque::new(),
+            sent_at: VecDeque::new(),
+        }
+    }
+
     fn deliver(&mut self, message: Message, storing: Storing) {
         if self.seen.online {
             self.mailbox.put(message);

@@ -1,4 +1,4 @@
-//! APNs and FCM of the tour: emulated ones over real TLS, at the tour's time, and the bank's credentials there.
+//! APNs and FCM of tour and demo: emulated ones over real TLS, at their time, and the bank's credentials there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,34 +25,37 @@ use countersign_server::{
 };
 use url::Url;
 
-use crate::{Broken, setup::BUNDLE_ID};
+use crate::Broken;
 
-const PROJECT: &str = "bank-project";
+/// The bank's project at FCM.
+pub const PROJECT: &str = "bank-project";
 
 /// How long a push may take to arrive. It takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The push services, which end with the tour.
+/// The push services, which end with the program.
 pub struct PushServices {
     pub apns: ApnsServer,
     pub fcm: FcmServer,
     apns_credentials: ApnsCredentials,
     fcm_credentials: FcmCredentials,
     authority: Arc<Authority>,
+    bundle_id: &'static str,
 }
 
 impl PushServices {
-    pub async fn start(clock: Arc<dyn Clock>) -> Result<Self, Broken> {
+    /// Starts both, for the app with this bundle id.
+    pub async fn start(clock: Arc<dyn Clock>, bundle_id: &'static str) -> Result<Self, Broken> {
         let authority = Arc::new(Authority::new()?);
         let (shared, entropy) = (Arc::clone(&authority), Arc::new(SystemEntropy));
         let host = Host { authority: shared, clock, entropy };
         let apns_credentials = ApnsCredentials::generate(&SystemEntropy)?;
         let fcm_credentials = FcmCredentials::generate(PROJECT, &SystemEntropy)?;
-        let team = apns_credentials.team(&[BUNDLE_ID]);
+        let team = apns_credentials.team(&[bundle_id]);
         let apns = ApnsServer::start(ApnsSettings::new(vec![team]), host.clone()).await?;
         let account = fcm_credentials.account();
         let fcm = FcmServer::start(FcmSettings::new(vec![account]), host).await?;
-        Ok(Self { apns, fcm, apns_credentials, fcm_credentials, authority })
+        Ok(Self { apns, fcm, apns_credentials, fcm_credentials, authority, bundle_id })
     }
 
     /// What an operator writes under `[push]` to use them.
@@ -95,7 +98,7 @@ impl PushServices {
 
     /// Installs the bank's app somewhere, which gives a token.
     pub fn install(&self, service: PushService) -> Result<String, Broken> {
-        let app = if service == PushService::Apns { BUNDLE_ID } else { PROJECT };
+        let app = if service == PushService::Apns { self.bundle_id } else { PROJECT };
         Ok(self.installations(service).install(app)?)
     }
 
