@@ -14,15 +14,17 @@ use crate::{
     },
     audit::{self, Mentionable},
     authentication_code,
+    authenticator::{self, Authenticator},
     authorization::{Answer, Prompt, Scope},
     challenge,
     device::{self, Device},
     device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
-        device_code, environment, flow, grant, group, id, identity, key, message, mfa_policy,
-        mfa_settings, pairing_key, participant, population, protected_resource, record, session,
-        sign_on_policy, signing_key as signing_key_of, subscription, ticket, user,
+        MFA, NOW, Named, application, assert_complete, authentication_code, authenticator,
+        challenge, device, device_code, environment, flow, grant, group, id, identity, key,
+        message, mfa_policy, mfa_settings, pairing_key, participant, population,
+        protected_resource, record, session, sign_on_policy, signing_key as signing_key_of,
+        subscription, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -106,6 +108,22 @@ fn flows_are_stored_as_ever() {
     assert_read_back(&Flow { installation: None, ..first.clone() });
     assert_read_back(&Flow { notice: Some(flow::Notice::DeviceGone), ..first });
     insta::assert_json_snapshot!("flow_notices", words(&[flow::Notice::DeviceGone]));
+}
+
+#[test]
+fn authenticators_are_stored_as_ever() {
+    use authenticator::{Kind, State};
+    let codes = Kind::RecoveryCodes { hashes: vec!["hash".to_owned()] };
+    let kinds = [authenticator(1).kind, codes];
+    assert_complete(&kinds);
+    let states = [State::new(NOW), State::paired(100)];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&Authenticator { state: state.clone(), ..authenticator(1) });
+    }
+    let authenticators = kinds.map(|kind| Authenticator { kind, ..authenticator(1) });
+    assert_pinned("authenticators", &authenticators.to_vec());
+    assert_pinned("authenticator_states", &states.to_vec());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod activity;
+mod add_authenticator;
 mod add_own_device;
 mod administer;
 mod administrator;
@@ -10,6 +11,7 @@ mod answer_challenge;
 mod answer_offer;
 mod application;
 mod application_secret;
+mod asked_device;
 mod attempts;
 mod authenticate_client;
 mod authenticate_worker;
@@ -17,6 +19,7 @@ mod authentication_code;
 mod authorize_device;
 mod await_change;
 mod challenge;
+mod change_authenticator;
 mod change_device;
 mod change_own_device;
 mod change_password;
@@ -45,6 +48,7 @@ mod fault;
 mod finish_flow;
 mod group;
 mod guesses;
+mod holdings;
 mod import_users;
 mod installation;
 mod introspect_token;
@@ -72,6 +76,7 @@ mod read_user_info;
 mod realm;
 mod realms;
 mod receive_log;
+mod recovery_codes;
 mod redeem_device_code;
 mod refresh_tokens;
 mod resolve_request;
@@ -81,6 +86,7 @@ mod role_assignment;
 mod rotate_keys;
 mod run_flow;
 mod seal_audit;
+mod seen_device;
 mod send_logout_token;
 mod session;
 mod sign_off;
@@ -132,6 +138,7 @@ pub(crate) use self::realms::MAC;
 pub use self::{
     access_token::AccessToken,
     activity::Activity,
+    add_authenticator::{ActivateError, NewAuthenticator},
     add_own_device::AddOwnDeviceError,
     administer::AdministerError,
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
@@ -185,6 +192,7 @@ pub use self::{
     refresh_tokens::{RefreshError, RefreshTokens},
     revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
+    seen_device::{SeenDevice, SeenKind},
     sign_off::{SignOff, SignOffError, SignedOff},
     sign_on_policy::NewSignOnPolicy,
     start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},

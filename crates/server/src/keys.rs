@@ -145,6 +145,8 @@ pub enum Purpose {
     AuditBase = 0x21,
     /// Keys of the signatures of webhooks. Receivers keep them, so their number is fixed.
     Webhook = 0x22,
+    /// What is stored of recovery codes. They are kept for years, so their number is fixed.
+    RecoveryCode = 0x23,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use countersign_domain::{
     authentication_code::AuthenticationCode,
+    authenticator::AnyDevice,
     authorization::Answer,
     challenge::{Challenge, Number},
-    device::Device,
     flow::{Flow, State},
     grant::{Grant, State as GrantState},
     id::Id,
@@ -25,6 +25,7 @@ use super::{
     fault::faults,
     phone_sign_on::{self, ShownCode},
     run_flow::{Scene, Seen, load_own, user_of},
+    seen_device::SeenDevice,
 };
 
 /// Names a flow, with what shows that it is the caller's.
@@ -93,7 +94,7 @@ pub struct CodeStage(Option<(Id<AuthenticationCode>, bool)>);
 #[derive(Clone, Debug)]
 pub struct Choosable {
     /// The device.
-    pub device: Device,
+    pub device: SeenDevice,
     /// For how many seconds it is asked by push, if it is.
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
@@ -104,7 +105,7 @@ pub struct Choosable {
 #[derive(Clone, Debug)]
 pub struct Barred {
     /// The device.
-    pub device: Device,
+    pub device: SeenDevice,
     /// What keeps it from being used; none: the policy has no method for it.
     pub why: Option<Reason>,
 }
@@ -302,7 +303,7 @@ pub(super) async fn view(
     };
     if !is_worker && !is_proved(&flow.state) {
         for choice in &mut devices {
-            conceal(&mut choice.device);
+            choice.device.conceal();
         }
     }
     let claimed = code.as_ref().filter(|shown| shown.is_claimed());
@@ -341,12 +342,6 @@ fn is_proved(state: &State) -> bool {
         | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),
     }
-}
-
-/// Whoever has only named a user can choose among that user's devices, and learns nothing about them.
-fn conceal(device: &mut Device) {
-    device.nickname = None;
-    device.installation.device.model = None;
 }
 
 /// The devices that can be chosen now.
@@ -391,26 +386,30 @@ async fn scene_of_choice(
     else {
         return Ok(None);
     };
-    Scene::load(tx, flow, user, (*mfa_policy, now), seen).await.map(Some)
+    let mut scene = Scene::load(tx, flow, user, (*mfa_policy, now), seen).await?;
+    scene.read_authenticators(tx).await?;
+    Ok(Some(scene))
 }
 
 fn choosable(scene: &Scene, now: Timestamp) -> Vec<Choosable> {
-    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
-    let choosable = |usable: &mfa::Usable<'_>| Choosable {
-        device: usable.device.clone(),
-        push_seconds: usable.push_seconds,
-        passcode: usable.passcode,
+    let devices = (scene.devices.as_slice(), scene.authenticators.as_slice());
+    let usable = mfa::usable(&scene.policy, devices, &scene.reach, now);
+    let choosable = |usable: &mfa::Usable<'_>| {
+        let mfa::Usable { device, push_seconds, passcode } = *usable;
+        Some(Choosable { device: SeenDevice::of(device)?, push_seconds, passcode })
     };
-    usable.iter().map(choosable).collect()
+    usable.iter().filter_map(choosable).collect()
 }
 
 fn not_choosable(scene: &Scene, now: Timestamp) -> Vec<Barred> {
-    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
-    let is_usable = |device: &Device| usable.iter().any(|usable| usable.device.id == device.id);
-    let barred = scene.devices.iter().filter(|device| !is_usable(device));
-    let told = |device: &Device| Barred {
-        device: device.clone(),
-        why: mfa::bar(device, &scene.reach, now),
+    let (phones, authenticators) = (scene.devices.as_slice(), scene.authenticators.as_slice());
+    let usable = mfa::usable(&scene.policy, (phones, authenticators), &scene.reach, now);
+    let is_usable =
+        |device: &AnyDevice<'_>| usable.iter().any(|usable| usable.device.id() == device.id());
+    let all = AnyDevice::all(phones, authenticators).into_iter();
+    let told = |device: AnyDevice<'_>| {
+        let why = mfa::bar(device, &scene.reach, now);
+        Some(Barred { device: SeenDevice::of(device)?, why })
     };
-    barred.map(told).collect()
+    all.filter(|device| device.counts() && !is_usable(device)).filter_map(told).collect()
 }

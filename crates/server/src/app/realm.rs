@@ -2,9 +2,10 @@
 
 use aws_lc_rs::constant_time;
 use countersign_domain::{
-    authentication_code::AuthenticationCode, challenge::Challenge, device_code::DeviceCode,
-    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
-    pairing_key::PairingKey, pushed_request::PushedRequest, session::Session,
+    authentication_code::AuthenticationCode, authenticator::RecoveryCode, challenge::Challenge,
+    device::Device, device_code::DeviceCode, environment::Environment, flow::Flow, grant::Grant,
+    id::Id, pairing::Ticket, pairing_key::PairingKey, pushed_request::PushedRequest,
+    session::Session,
 };
 use countersign_protocol::{
     authentication_code::Code, encoding, pairing_key::Key, push::PushNonce, secret::Secret,
@@ -194,6 +195,13 @@ impl Realm {
         let mac = self.keys.mac(Purpose::PairingKey, key.id.as_bytes());
         let bits = mac.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
         Key::from_bits(key.format, bits)
+    }
+
+    /// What is stored of a recovery code. Nobody else's has the same.
+    #[must_use]
+    pub fn recovery_code_hash(&self, of: Id<Device>, code: &RecoveryCode) -> String {
+        let named = [of.as_bytes().as_slice(), code.expose().as_bytes()].concat();
+        encoding::encode(self.keys.mac(Purpose::RecoveryCode, &named))
     }
 
     /// What is stored of a pairing key.

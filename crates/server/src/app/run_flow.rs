@@ -3,6 +3,7 @@
 use countersign_domain::{
     application::Application,
     audit,
+    authenticator::{AnyDevice, Authenticator},
     authorization::Answer,
     claims,
     device::Device,
@@ -12,13 +13,13 @@ use countersign_domain::{
     id::Id,
     mfa::{self, Decision, Reach, Verification},
     mfa_policy::{MfaPolicy, MobileApplication},
-    sign_on_policy::ActionKind,
+    sign_on_policy::{ActionKind, NoDevicesMode},
     user::User,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
-    mfa_policy, password as passwords, push_credentials, push_limit, user,
+    Labels, StoreError, Tx, Versioned, application, authenticator, device, flow as flows,
+    grant as grants, mfa_policy, password as passwords, push_credentials, push_limit, user,
 };
 
 use super::{
@@ -66,8 +67,10 @@ pub(super) struct Seen {
     pub application: Option<Application>,
     /// The user that the flow is about.
     pub user: Option<User>,
-    /// The devices of the user.
+    /// The phones of the user.
     pub devices: Vec<Device>,
+    /// What else the user can be asked for.
+    pub authenticators: Vec<Authenticator>,
     /// The MFA policy of the step.
     pub policy: Option<MfaPolicy>,
     /// The flow has been completed in this transaction, so nobody can have redeemed its code.
@@ -84,7 +87,9 @@ impl Seen {
             event = event.about(user);
         }
         let named = event.device.as_ref().map(|mention| mention.id);
-        match self.devices.iter().find(|device| Some(device.id) == named) {
+        let phone = self.devices.iter().find(|device| Some(device.id) == named);
+        let other = || self.authenticators.iter().find(|known| Some(known.id) == named);
+        match phone.map(AnyDevice::Phone).or_else(|| other().map(AnyDevice::Authenticator)) {
             Some(device) => event.on(device),
             None => event,
         }
@@ -236,7 +241,37 @@ async fn settle(
             // Boxed, since most sign-ons tell nothing new and would carry its room about.
             Box::pin(refresh_contact(tx, call, flow, &mut scene)).await?;
         }
-        let facts = mfa::Facts {
+        let ground = Ground { flow, identity, place: *place, no_devices_mode };
+        let at_once = mfa::decide_at_once(ground.facts(&scene, call.now), call.now);
+        let decision = if let Some(decision) = at_once {
+            decision
+        } else {
+            // What is there beside phones is read only where it matters: sign-ons from paired phones end before.
+            Box::pin(scene.read_authenticators(tx)).await?;
+            mfa::decide(ground.facts(&scene, call.now), call.now)
+        };
+        tx.tally(MFA_DECISIONS, words(&decision));
+        let (policy, challenge) = (scene.policy.id, call.new_id());
+        let event = Event::Decided { policy, decision, challenge };
+        scene.remember(seen);
+        step(tx, call, flow, event, seen).await?;
+    }
+    Err(Fault::broken("a flow does not come to rest").into())
+}
+
+/// An MFA step that is decided.
+struct Ground<'a> {
+    flow: &'a Flow,
+    identity: &'a Identity,
+    /// Which of the steps it is.
+    place: usize,
+    no_devices_mode: NoDevicesMode,
+}
+
+impl Ground<'_> {
+    fn facts<'a>(&'a self, scene: &'a Scene, now: Timestamp) -> mfa::Facts<'a> {
+        let Self { flow, identity, place, no_devices_mode } = *self;
+        mfa::Facts {
             policy: &scene.policy,
             no_devices_mode,
             // Another policy of a later flow may want more than what the device has shown once.
@@ -245,24 +280,18 @@ async fn settle(
             vouched: flow.request.answer == Answer::Worker,
             // A step that has a condition and runs is not passed by the session.
             resumed: flow.resumed.as_ref().filter(|resumed| {
-                let condition = flow.conditions.as_ref().and_then(|all| all.of(*place));
+                let condition = flow.conditions.as_ref().and_then(|all| all.of(place));
                 resumed.user == identity.user && condition.is_none()
             }),
             application: &scene.application,
-            installation: flow.fresh_installation(call.now),
+            installation: flow.fresh_installation(now),
             user: &scene.user,
             named: flow.request.device,
             devices: &scene.devices,
+            authenticators: &scene.authenticators,
             reach: &scene.reach,
-        };
-        let decision = mfa::decide(facts, call.now);
-        tx.tally(MFA_DECISIONS, words(&decision));
-        let (policy, challenge) = (scene.policy.id, call.new_id());
-        let event = Event::Decided { policy, decision, challenge };
-        scene.remember(seen);
-        step(tx, call, flow, event, seen).await?;
+        }
     }
-    Err(Fault::broken("a flow does not come to rest").into())
 }
 
 /// The user whom conditions of a flow are about. Costs nothing where none is about a user.
@@ -446,6 +475,8 @@ pub(super) struct Scene {
     pub application: Application,
     pub user: User,
     pub devices: Vec<Device>,
+    /// What else the user can be asked for, once it is read.
+    pub authenticators: Vec<Authenticator>,
     pub reach: Reach,
 }
 
@@ -474,13 +505,23 @@ impl Scene {
             Reach::default()
         };
         let application = application.ok_or_else(gone)?;
-        Ok(Self { policy, application, user, devices, reach })
+        let authenticators = Vec::new();
+        Ok(Self { policy, application, user, devices, authenticators, reach })
+    }
+
+    /// Reads what the user can be asked for beside phones, where the policy accepts any of it.
+    pub async fn read_authenticators(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        if !self.policy.authenticators.none() {
+            self.authenticators = authenticator::list_of_user(tx, self.user.id).await?;
+        }
+        Ok(())
     }
 
     /// Leaves what was read to those who come after.
     pub fn remember(self, seen: &mut Seen) {
         (seen.application, seen.user) = (Some(self.application), Some(self.user));
         (seen.devices, seen.policy) = (self.devices, Some(self.policy));
+        seen.authenticators = self.authenticators;
     }
 }
 

@@ -14,7 +14,10 @@ use askama::Template;
 use countersign_domain::{flow::Notice, password::Unmet};
 
 pub use self::{
-    account::{Account, AddDevice, Bar, Done, OwnDevice, RemoveDevice, SignOn, Standing},
+    account::{
+        Account, AddAuthenticator, AddDevice, Bar, Done, OwnDevice, RecoveryCodes, RemoveDevice,
+        SignOn, Standing,
+    },
     asset::{Asset, asset},
     qr::Qr,
 };
@@ -62,7 +65,13 @@ pub enum Screen<'a> {
     /// Asks for `device`, one of the ids. Action: `device`.
     DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice], problem: Option<Problem> },
     /// Asks for `passcode` of the device with this name. Actions: `passcode`, those of `others`, and `reset`.
-    Passcode { form: Form<'a>, device: &'a str, others: Others, problem: Option<Problem> },
+    Passcode {
+        form: Form<'a>,
+        device: &'a str,
+        source: Source,
+        others: Others,
+        problem: Option<Problem>,
+    },
     /// A phone is asked. Actions: those of `others`, and `reset`.
     Waiting {
         form: Form<'a>,
@@ -98,6 +107,10 @@ pub enum Screen<'a> {
     RemoveDevice(RemoveDevice<'a>),
     /// Shows the key by which a phone is paired.
     AddDevice(AddDevice<'a>),
+    /// Shows the seed of an authenticator app.
+    AddAuthenticator(AddAuthenticator<'a>),
+    /// Shows recovery codes.
+    RecoveryCodes(RecoveryCodes<'a>),
     /// The pages of the own account are switched off.
     AccountOff,
     /// The sign-on is unknown or too old.
@@ -179,6 +192,27 @@ pub struct Others {
     pub device: bool,
 }
 
+/// Where a person finds a passcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the app of a paired phone.
+    Phone,
+    /// In an authenticator app.
+    Authenticator,
+    /// On the list of recovery codes.
+    RecoveryCodes,
+}
+
+impl Source {
+    /// How a device of this kind answers.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Phone | Self::Authenticator => "Shows you a passcode",
+            Self::RecoveryCodes => "Each of them counts once",
+        }
+    }
+}
+
 /// A device that the person may choose.
 #[derive(Clone, Debug)]
 pub struct DeviceChoice {
@@ -188,6 +222,8 @@ pub struct DeviceChoice {
     pub name: String,
     /// Whether it is asked by push, or for a passcode.
     pub push: bool,
+    /// Where its passcodes are found.
+    pub source: Source,
     /// What tells it from another of the same name, such as the model; may be empty.
     pub detail: String,
 }
@@ -231,6 +267,12 @@ pub enum Problem {
     TooManyKeys,
     /// The policy lets no phone be paired.
     NoPairing,
+    /// The policy lets nothing of this kind be added.
+    NotOffered,
+    /// The user has as many devices as allowed.
+    TooManyDevices,
+    /// Time or tries to activate a device are used up.
+    ActivationOver,
 }
 
 /// Why a sign-on ended without success.
@@ -350,6 +392,8 @@ impl Screen<'_> {
             Self::Account(_) => "Your account",
             Self::RemoveDevice(_) => "Remove this device?",
             Self::AddDevice(_) => "Add a phone",
+            Self::AddAuthenticator(_) => "Add an authenticator app",
+            Self::RecoveryCodes(_) => "Your recovery codes",
             Self::AccountOff => "There is nothing to see here",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
@@ -368,7 +412,8 @@ impl Screen<'_> {
             | Self::Scan { problem, .. }
             | Self::TimedOut { problem, .. }
             | Self::UserCode { problem, .. }
-            | Self::Account(Account { problem, .. }) => *problem,
+            | Self::Account(Account { problem, .. })
+            | Self::AddAuthenticator(AddAuthenticator { problem, .. }) => *problem,
             Self::DeviceConsent { .. }
             | Self::DeviceDone { .. }
             | Self::Failed { .. }
@@ -378,6 +423,7 @@ impl Screen<'_> {
             | Self::TooMany { .. }
             | Self::RemoveDevice(_)
             | Self::AddDevice(_)
+            | Self::RecoveryCodes(_)
             | Self::AccountOff
             | Self::Gone
             | Self::FormPost { .. } => None,
@@ -406,7 +452,10 @@ impl Problem {
             | Self::Nickname
             | Self::KeyExpired
             | Self::TooManyKeys
-            | Self::NoPairing => false,
+            | Self::NoPairing
+            | Self::NotOffered
+            | Self::TooManyDevices
+            | Self::ActivationOver => false,
         }
     }
 }
@@ -470,6 +519,15 @@ impl fmt::Display for Problem {
             }
             Self::NoPairing => {
                 "Your organisation lets no phone be added here. Ask your administrator for help."
+            }
+            Self::NotOffered => {
+                "Your organisation does not let you add that here. Ask your administrator for help."
+            }
+            Self::TooManyDevices => {
+                "You have as many devices as you may. Remove one, then try again."
+            }
+            Self::ActivationOver => {
+                "The time or the tries to add it are used up, and nothing was added. Try again."
             }
         })
     }

@@ -13,6 +13,10 @@ pub struct Account<'a> {
     pub standing: Standing,
     /// The devices, in their order.
     pub devices: &'a [OwnDevice],
+    /// Whether an authenticator app can be added. Action: `add_authenticator`.
+    pub totp: bool,
+    /// Whether recovery codes can be made. Action: `make_codes`.
+    pub codes: bool,
     /// One page of sign-ons, newest first.
     pub sign_ons: &'a [SignOn],
     /// Where the next page is.
@@ -88,12 +92,13 @@ pub enum Done {
     Moved,
     Removed,
     Paired,
+    Added,
     Withdrawn,
 }
 
 impl Done {
-    const ALL: [Self; 5] =
-        [Self::Renamed, Self::Moved, Self::Removed, Self::Paired, Self::Withdrawn];
+    const ALL: [Self; 6] =
+        [Self::Renamed, Self::Moved, Self::Removed, Self::Paired, Self::Added, Self::Withdrawn];
 
     /// Its name in the address of the page.
     #[must_use]
@@ -103,6 +108,7 @@ impl Done {
             Self::Moved => "moved",
             Self::Removed => "removed",
             Self::Paired => "paired",
+            Self::Added => "added",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -119,6 +125,7 @@ impl Done {
             Self::Moved => "The order is changed. The first device is asked first.",
             Self::Removed => "The device is removed. It can no longer sign you in.",
             Self::Paired => "The phone is paired. It can sign you in from now on.",
+            Self::Added => "The authenticator app is added. It can sign you in from now on.",
             Self::Withdrawn => "The key no longer counts.",
         }
     }
@@ -150,4 +157,27 @@ pub struct AddDevice<'a> {
     pub onward: &'a str,
     /// Why the phone that showed the key was not paired.
     pub refused: Option<&'static str>,
+}
+
+/// Shows the seed of an authenticator app, and asks for the first `passcode`. Action: `activate`.
+#[derive(Clone, Copy)]
+pub struct AddAuthenticator<'a> {
+    pub form: Form<'a>,
+    /// For a camera.
+    pub qr: Option<&'a Qr>,
+    /// For people, in groups.
+    pub secret: &'a str,
+    /// What opens an app where the page is read on the phone itself.
+    pub link: &'a str,
+    /// Where the person goes who does not want to.
+    pub back: &'a str,
+    pub problem: Option<Problem>,
+}
+
+/// Shows recovery codes, once.
+#[derive(Clone, Copy)]
+pub struct RecoveryCodes<'a> {
+    pub codes: &'a [&'a str],
+    /// Where the person goes who has kept them.
+    pub back: &'a str,
 }

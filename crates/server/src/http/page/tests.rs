@@ -11,6 +11,7 @@ fn devices() -> [DeviceChoice; 2] {
         id: id.to_owned(),
         name: name.to_owned(),
         push,
+        source: Source::Authenticator,
         detail: detail.to_owned(),
     };
     [
@@ -39,7 +40,7 @@ const FAILURES: [FailureText; 13] = [
     FailureText::MissingClaim,
 ];
 
-const PROBLEMS: [Problem; 27] = [
+const PROBLEMS: [Problem; 30] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -67,6 +68,9 @@ const PROBLEMS: [Problem; 27] = [
     Problem::KeyExpired,
     Problem::TooManyKeys,
     Problem::NoPairing,
+    Problem::NotOffered,
+    Problem::TooManyDevices,
+    Problem::ActivationOver,
 ];
 
 /// The screens that ask, with the same text wherever one of them takes text.
@@ -74,7 +78,7 @@ fn asking<'a>(
     text: &'a str,
     devices: &'a [DeviceChoice],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 15] {
+) -> [(&'static str, Screen<'a>); 17] {
     let form = FORM;
     let waiting = |question, others| Screen::Waiting {
         form,
@@ -84,6 +88,8 @@ fn asking<'a>(
         others,
         problem,
     };
+    let others = Others { passcode: false, ..ALL };
+    let passcode = |source| Screen::Passcode { form, device: text, source, others, problem };
     let without_push = Others { push: false, ..ALL };
     let scan = |stage| Screen::Scan { form, code: shown(text, stage), problem };
     [
@@ -104,15 +110,9 @@ fn asking<'a>(
         ("waiting_approve", waiting(Question::Approve, without_push)),
         ("waiting_pick", waiting(Question::Pick("47"), without_push)),
         ("waiting_type", waiting(Question::Type("048213"), without_push)),
-        (
-            "passcode",
-            Screen::Passcode {
-                form,
-                device: text,
-                others: Others { passcode: false, ..ALL },
-                problem,
-            },
-        ),
+        ("passcode", passcode(Source::Phone)),
+        ("passcode_of_app", passcode(Source::Authenticator)),
+        ("recovery_code", passcode(Source::RecoveryCodes)),
     ]
 }
 
@@ -141,7 +141,8 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
     ]
 }
 
-const DONE: [Done; 5] = [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Withdrawn];
+const DONE: [Done; 6] =
+    [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Added, Done::Withdrawn];
 
 fn own_devices(text: &str) -> [OwnDevice; 3] {
     let device = |id: &str, bar| OwnDevice {
@@ -180,13 +181,15 @@ fn own<'a>(
     text: &'a str,
     (devices, sign_ons, qr): (&'a [OwnDevice], &'a [SignOn], &'a Qr),
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 9] {
+) -> [(&'static str, Screen<'a>); 11] {
     let account = |standing, devices| {
         Screen::Account(Account {
             form: FORM,
             username: text,
             standing,
             devices,
+            totp: true,
+            codes: true,
             sign_ons,
             older: Some(text),
             newest: Some(text),
@@ -194,6 +197,14 @@ fn own<'a>(
             done: None,
             problem,
         })
+    };
+    let authenticator = AddAuthenticator {
+        form: FORM,
+        qr: Some(qr),
+        secret: text,
+        link: text,
+        back: text,
+        problem,
     };
     let removal = |last| {
         Screen::RemoveDevice(RemoveDevice { form: FORM, device: &devices[0], last, back: text })
@@ -217,6 +228,11 @@ fn own<'a>(
         ("account_barred", account(Standing::Barred, devices)),
         ("remove_device", removal(false)),
         ("remove_last_device", removal(true)),
+        ("add_authenticator", Screen::AddAuthenticator(authenticator)),
+        (
+            "recovery_codes",
+            Screen::RecoveryCodes(RecoveryCodes { codes: &["ABCDE-FGHJK"], back: text }),
+        ),
         ("add_device", addition(None)),
         ("add_device_refused", addition(Some("That phone is one of yours."))),
     ]
@@ -270,6 +286,8 @@ fn what_was_done_is_named_and_said_before_what_can_be_done() {
             username: "ann",
             standing: Standing::Change,
             devices: &[],
+            totp: false,
+            codes: false,
             sign_ons: &[],
             older: None,
             newest: None,
@@ -354,7 +372,9 @@ fn the_words_are_as_agreed() {
 fn every_text_is_escaped() {
     let text = r#""><script>'&"#;
     let owned = || text.to_owned();
-    let devices = [DeviceChoice { id: owned(), name: owned(), push: true, detail: owned() }];
+    let source = Source::RecoveryCodes;
+    let devices =
+        [DeviceChoice { id: owned(), name: owned(), push: true, source, detail: owned() }];
     let form = Form { action: text, token: text };
     let members = [(text, text)];
     let own = [
@@ -498,7 +518,8 @@ fn only_ways_that_there_are_are_offered() {
         let waiting = Screen::Waiting { form, device, question, wait, others, problem };
         assert_eq!(offered(waiting), [false, passcode, another]);
         let asked = Others { passcode: false, ..others };
-        let passcode = Screen::Passcode { form, device, others: asked, problem };
+        let source = Source::Phone;
+        let passcode = Screen::Passcode { form, device, source, others: asked, problem };
         assert_eq!(offered(passcode), [push, false, another]);
     }
 }
