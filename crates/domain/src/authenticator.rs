@@ -4,12 +4,18 @@
 //! audit log name both alike.
 
 mod recovery;
+mod target;
 pub mod totp;
 
 use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::recovery::{RECOVERY_CODES, RecoveryCode};
+pub use self::{
+    recovery::{RECOVERY_CODES, RecoveryCode},
+    target::{
+        MOST_SENDINGS, SENDING_WINDOW_SECONDS, Sending, Target, is_mail_address, is_phone_number,
+    },
+};
 use crate::{
     audit,
     device::{self, Device, Effect, Event},
@@ -58,6 +64,12 @@ pub enum Kind {
     Totp { seed: Sealed },
     /// Codes on paper, each of which counts once: the keyed hashes of those that are left, base64url.
     RecoveryCodes { hashes: Vec<String> },
+    /// Passcodes by mail.
+    Email(Target),
+    /// Passcodes by text message.
+    Sms(Target),
+    /// Passcodes by phone call.
+    Voice(Target),
 }
 
 impl Kind {
@@ -67,6 +79,9 @@ impl Kind {
         match self {
             Self::Totp { .. } => "TOTP",
             Self::RecoveryCodes { .. } => "RECOVERY_CODES",
+            Self::Email(_) => "EMAIL",
+            Self::Sms(_) => "SMS",
+            Self::Voice(_) => "VOICE",
         }
     }
 
@@ -76,7 +91,36 @@ impl Kind {
         match self {
             Self::Totp { .. } => "Authenticator app",
             Self::RecoveryCodes { .. } => "Recovery codes",
+            Self::Email(_) => "E-mail",
+            Self::Sms(_) => "Text message",
+            Self::Voice(_) => "Phone call",
         }
+    }
+
+    /// Where its passcodes are sent, if they are.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Totp { .. } | Self::RecoveryCodes { .. } => None,
+            Self::Email(target) | Self::Sms(target) | Self::Voice(target) => Some(target),
+        }
+    }
+
+    /// The same with another target; what has none stays as it is.
+    #[must_use]
+    pub fn with_target(&self, target: Target) -> Self {
+        match self {
+            Self::Totp { .. } | Self::RecoveryCodes { .. } => self.clone(),
+            Self::Email(_) => Self::Email(target),
+            Self::Sms(_) => Self::Sms(target),
+            Self::Voice(_) => Self::Voice(target),
+        }
+    }
+
+    /// Without the passcodes that were sent: wrong ones have locked it, however short the lock.
+    #[must_use]
+    pub fn without_passcodes(&self) -> Self {
+        self.target().map_or_else(|| self.clone(), |target| self.with_target(target.spent()))
     }
 }
 
@@ -197,7 +241,7 @@ impl Authenticator {
     pub fn counts(&self) -> bool {
         let is_spent = match &self.kind {
             Kind::RecoveryCodes { hashes } => hashes.is_empty(),
-            Kind::Totp { .. } => false,
+            Kind::Totp { .. } | Kind::Email(_) | Kind::Sms(_) | Kind::Voice(_) => false,
         };
         self.device_state().is_some() && !is_spent
     }
@@ -291,6 +335,15 @@ impl<'a> AnyDevice<'a> {
             Self::Authenticator(authenticator) => {
                 matches!(authenticator.kind, Kind::RecoveryCodes { .. })
             }
+        }
+    }
+
+    /// Whether its passcodes are sent.
+    #[must_use]
+    pub const fn is_sent_to(self) -> bool {
+        match self {
+            Self::Phone(_) => false,
+            Self::Authenticator(authenticator) => authenticator.kind.target().is_some(),
         }
     }
 

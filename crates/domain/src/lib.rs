@@ -10,7 +10,7 @@
 //! | sign-on policy | ordered steps (actions): login, identifier first, MFA |
 //! | installation | one copy of an app on one phone, known by the thumbprint of its possession key |
 //! | device | an installation paired to one user; also any other authenticator of a user |
-//! | authenticator | what a user can be asked for beside a paired phone: an authenticator app, recovery codes |
+//! | authenticator | what a user can be asked for beside a paired phone: an authenticator app, a mail address, recovery codes |
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | pairing key | the digits or characters by which a person pairs a phone by hand |

@@ -92,6 +92,8 @@ pub enum Decision {
     Push { device: Id<Device>, seconds: u16 },
     /// The user is asked for a passcode of this device.
     Passcode { device: Id<Device> },
+    /// The user is sent a passcode to this device.
+    Message { device: Id<Device> },
     /// The user chooses among these devices.
     Select { devices: Vec<Id<Device>> },
     /// The step fails.
@@ -228,6 +230,8 @@ pub struct Usable<'a> {
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
     pub passcode: bool,
+    /// Whether they are sent.
+    pub message: bool,
 }
 
 impl Usable<'_> {
@@ -236,6 +240,7 @@ impl Usable<'_> {
         let device = self.device.id();
         match self.push_seconds {
             Some(seconds) => Decision::Push { device, seconds },
+            None if self.message => Decision::Message { device },
             None => Decision::Passcode { device },
         }
     }
@@ -262,7 +267,7 @@ pub fn usable<'a>(
             AnyDevice::Authenticator(authenticator) => (None, is_accepted(policy, authenticator)),
         };
         let counts = (push_seconds.is_some() || passcode) && device.is_usable(now);
-        counts.then_some(Usable { device, push_seconds, passcode })
+        counts.then_some(Usable { device, push_seconds, passcode, message: device.is_sent_to() })
     };
     AnyDevice::all(phones, authenticators).into_iter().filter_map(ways).collect()
 }

@@ -7,7 +7,7 @@ use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::authenticators::{
-    ACTIVATION_LIMIT, Authenticators, DEFAULT_GRACE_STEPS, RecoveryCodes, Totp,
+    ACTIVATION_LIMIT, Authenticators, DEFAULT_GRACE_STEPS, Messages, RecoveryCodes, Totp,
 };
 use crate::{
     application::Application,

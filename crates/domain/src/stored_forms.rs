@@ -112,10 +112,18 @@ fn flows_are_stored_as_ever() {
 
 #[test]
 fn authenticators_are_stored_as_ever() {
-    use authenticator::{Kind, State};
+    use authenticator::{Kind, Sending, State, Target};
     let codes = Kind::RecoveryCodes { hashes: vec!["hash".to_owned()] };
-    let kinds = [authenticator(1).kind, codes];
-    assert_complete(&kinds);
+    let sending = Sending { id: id(3), flow: id(4), digits: 6, sent_at: NOW, spent: false };
+    let to =
+        |address: &str| Target { address: address.to_owned(), sendings: vec![sending.clone()] };
+    let kinds = [
+        authenticator(1).kind,
+        codes,
+        Kind::Email(to("ann@example.org")),
+        Kind::Sms(to("+4915112345678")),
+        Kind::Voice(to("+4915112345678")),
+    ];
     let states = [State::new(NOW), State::paired(100)];
     assert_complete(&states);
     for state in &states {
@@ -357,6 +365,7 @@ fn the_outbox_is_stored_as_ever() {
         message().content,
         Content::Challenge { challenge: id(1), until: NOW },
         Content::Cancellation { challenge: id(1) },
+        Content::Passcode { device: id(1), sending: id(2), until: NOW },
         Content::Unpairing { device: id(1), since: NOW, at: NOW },
         Content::Unpairings { application: id(1) },
     ];

@@ -85,9 +85,11 @@ mod revoke_token;
 mod role_assignment;
 mod rotate_keys;
 mod run_flow;
+mod scene;
 mod seal_audit;
 mod seen_device;
 mod send_logout_token;
+mod send_passcode;
 mod session;
 mod sign_off;
 mod sign_on_policy;
@@ -138,7 +140,7 @@ pub(crate) use self::realms::MAC;
 pub use self::{
     access_token::AccessToken,
     activity::Activity,
-    add_authenticator::{ActivateError, NewAuthenticator},
+    add_authenticator::{ActivateError, NewAuthenticator, NewKind, Shown},
     add_own_device::AddOwnDeviceError,
     administer::AdministerError,
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
@@ -184,7 +186,7 @@ pub use self::{
     phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
-    read_account::{Account, AccountView, AccountVisit, OwnDevice},
+    read_account::{Account, AccountView, AccountVisit, Offers, OwnDevice},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
@@ -208,8 +210,9 @@ use self::{
     check_readiness::Readiness, deliver_subscription::Deliveries, guesses::Guesses, realms::Realms,
 };
 use crate::{
-    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings, sockets::Sockets, telemetry::Metrics,
+    client_keys::ClientKeys, hook::Hooks, keys::Vault, limits::Limits, mail::Mailer,
+    outbound::Outbound, passwords::Passwords, settings::Settings, sockets::Sockets,
+    telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -232,6 +235,8 @@ pub struct App {
     metrics: Metrics,
     readiness: Readiness,
     sockets: Arc<Sockets>,
+    mailer: Mailer,
+    hooks: Hooks,
 }
 
 impl App {
@@ -255,6 +260,8 @@ impl App {
         let audit_heads = seal_audit::Heads::default();
         let deliveries = Deliveries::default();
         let sockets = Sockets::new(settings.sockets.most);
+        let mailer = Mailer::new(settings.mail.clone());
+        let hooks = Hooks::new(settings.hook.clone());
         Self {
             store,
             vault,
@@ -274,6 +281,8 @@ impl App {
             metrics,
             readiness,
             sockets,
+            mailer,
+            hooks,
         }
     }
 

@@ -139,6 +139,8 @@ pub enum Purpose {
     PairingKeyHash,
     /// Cookies of the console, and the token of its forms.
     Console,
+    /// Passcodes that are sent, which are made of their ids.
+    SentPasscode,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.

@@ -125,3 +125,65 @@ fn a_recovery_code_is_read_as_people_write_it() {
         assert!(RecoveryCode::from_str(text).is_err(), "{text}");
     }
 }
+
+fn sending(n: u8, flow: u8, at: Timestamp) -> Sending {
+    Sending { id: id(n), flow: id(flow), digits: 6, sent_at: at, spent: false }
+}
+
+#[test]
+fn a_passcode_that_was_sent_is_good_for_its_sign_on_alone_and_only_the_last_one() {
+    let target = Target::new("ann@example.org".to_owned());
+    let target = target.after(sending(1, 1, NOW)).unwrap();
+    let target = target.after(sending(2, 2, NOW)).unwrap();
+    let good = |target: &Target, flow, at| target.good_for(id(flow), 60, at).map(|known| known.id);
+    assert_eq!(good(&target, 1, NOW), Some(id(1)));
+    assert_eq!(good(&target, 3, NOW), None);
+    assert_eq!(good(&target, 1, NOW.plus_seconds(59)), Some(id(1)));
+    assert_eq!(good(&target, 1, NOW.plus_seconds(60)), None);
+    let again = target.after(sending(3, 1, NOW)).unwrap();
+    assert_eq!(good(&again, 1, NOW), Some(id(3)));
+    // One that has counted does not make the one before it good again.
+    assert_eq!(good(&again.without(id(3)), 1, NOW), None);
+    assert_eq!(good(&again.without(id(3)), 2, NOW), Some(id(2)));
+    assert_eq!(good(&again.spent(), 2, NOW), None);
+}
+
+#[test]
+fn so_many_passcodes_are_sent_in_a_while_and_no_more() {
+    let mut target = Target::new("+4915112345678".to_owned());
+    for n in 1..=5 {
+        target = target.after(sending(n, n, NOW)).unwrap();
+    }
+    // Having counted makes no room.
+    assert_eq!(target.spent().after(sending(6, 6, NOW.plus_seconds(899))), None);
+    let later = target.after(sending(6, 6, NOW.plus_seconds(900))).unwrap();
+    assert_eq!(later.sendings.len(), 6);
+    let much_later = later.after(sending(7, 7, NOW.plus_seconds(1_800))).unwrap();
+    assert_eq!(much_later.sendings.len(), 2);
+}
+
+#[test]
+fn addresses_are_told_apart_from_what_is_none_and_masked() {
+    for (text, fits) in [
+        ("ann@example.org", true),
+        ("ann+1@mail.example.org", true),
+        ("ann@localhost", true),
+        ("ann", false),
+        ("@example.org", false),
+        ("ann@", false),
+        ("ann@exa mple.org", false),
+        ("ann@example..org", false),
+        ("ann@evil.example@example.org", false),
+        ("ann\r\nBcc: x@example.org", false),
+        ("a\u{202e}@example.org", false),
+    ] {
+        assert_eq!(is_mail_address(text), fits, "{text}");
+    }
+    for (text, fits) in
+        [("+4915112345678", true), ("4915112345678", false), ("+0123456789", false), ("+49", false)]
+    {
+        assert_eq!(is_phone_number(text), fits, "{text}");
+    }
+    assert_eq!(Target::new("ann@example.org".to_owned()).masked(), "a***@example.org");
+    assert_eq!(Target::new("+4915112345678".to_owned()).masked(), "************78");
+}

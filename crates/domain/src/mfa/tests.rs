@@ -6,14 +6,14 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    authenticator::{self, Kind},
+    authenticator::{self, Kind, Target},
     device::AddressState,
     fixture::{
         LIMIT, NOW, application, assert_complete, authenticator, device, id, identity,
         installation, mfa_policy, user,
     },
     lockout::{Limit, Lockout},
-    mfa_policy::{Authenticators, DeviceAuthorization, RecoveryCodes, Totp},
+    mfa_policy::{Authenticators, DeviceAuthorization, Messages, RecoveryCodes, Totp},
 };
 
 /// What decides. Ann has given her password on her first phone, which is paired, until a test changes it.
@@ -454,6 +454,13 @@ fn every_decision_and_reason_can_be_reached() {
         scene.verify(Some(ExtraVerification::Permissive));
     });
     decisions.push(verified.decide());
+    let mailed = Scene::in_a_browser().with(|scene| {
+        let kind = Kind::Email(Target::new("ann@example.org".to_owned()));
+        scene.devices.clear();
+        scene.authenticators = vec![Authenticator { kind, ..authenticator(1) }];
+        scene.policy.authenticators.email = Some(Messages::USUAL);
+    });
+    decisions.push(mailed.decide());
     assert_complete(&decisions);
     let mut reasons = Vec::new();
     let mut verifications = Vec::new();
@@ -466,6 +473,7 @@ fn every_decision_and_reason_can_be_reached() {
             | Decision::Verify { .. }
             | Decision::Push { .. }
             | Decision::Passcode { .. }
+            | Decision::Message { .. }
             | Decision::Select { .. } => {}
         }
     }
@@ -539,7 +547,12 @@ fn authenticator_lists() -> impl Strategy<Value = Vec<Authenticator>> {
         let authenticator = |(n, (state, is_app, left)): (u8, (_, bool, usize))| {
             let known = authenticator(n);
             let hashes = vec!["hash".to_owned(); left];
-            let kind = if is_app { known.kind } else { Kind::RecoveryCodes { hashes } };
+            let target = Target::new("ann@example.org".to_owned());
+            let kind = match (is_app, left) {
+                (true, 0) => Kind::Email(target),
+                (true, _) => known.kind,
+                (false, _) => Kind::RecoveryCodes { hashes },
+            };
             Authenticator { kind, state, ..known }
         };
         (201..).zip(found).map(authenticator).collect()
@@ -555,9 +568,14 @@ fn accepted() -> impl Strategy<Value = Authenticators> {
         uri_parameters: BTreeMap::new(),
     };
     let recovery_codes = RecoveryCodes { passcode_limit: LIMIT };
-    (any::<bool>(), any::<bool>()).prop_map(move |(apps, codes)| Authenticators {
-        totp: apps.then(|| totp.clone()),
-        recovery_codes: codes.then_some(recovery_codes),
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(apps, codes, mails)| {
+        Authenticators {
+            email: mails.then_some(Messages::USUAL),
+            sms: None,
+            voice: None,
+            totp: apps.then(|| totp.clone()),
+            recovery_codes: codes.then_some(recovery_codes),
+        }
     })
 }
 
@@ -626,6 +644,7 @@ proptest! {
     fn only_usable_devices_are_asked_for(scene in scenes()) {
         let asked = match scene.decide() {
             Decision::Passcode { device }
+            | Decision::Message { device }
             | Decision::Push { device, .. }
             | Decision::Verify { device, .. } => vec![device],
             Decision::Select { devices } => devices,

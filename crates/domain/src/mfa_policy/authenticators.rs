@@ -19,6 +19,39 @@ pub struct Authenticators {
     /// Recovery codes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_codes: Option<RecoveryCodes>,
+    /// Passcodes by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Messages>,
+    /// Passcodes by text message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<Messages>,
+    /// Passcodes by phone call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<Messages>,
+}
+
+/// How passcodes behave that are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Wrong passcodes in a row that lock a target (1 to 7), and for how long (up to 30 minutes). Even without a lock the passcodes
+    /// that were sent before count no more.
+    pub passcode_limit: Limit,
+    /// How long a passcode can be used, 1 to 1,800 seconds.
+    pub life_seconds: u32,
+    /// Digits of a passcode, 6 to 10.
+    pub digits: u8,
+    /// Refuses new targets; those that are active go on.
+    pub pairing_disabled: bool,
+}
+
+impl Messages {
+    /// Passcodes as they are if nobody says otherwise.
+    pub const USUAL: Self = Self {
+        passcode_limit: Limit { failures: 3, lock_seconds: 0 },
+        life_seconds: 1_800,
+        digits: 6,
+        pairing_disabled: false,
+    };
 }
 
 /// How authenticator apps behave.
@@ -52,7 +85,9 @@ impl Authenticators {
     /// Whether none count.
     #[must_use]
     pub const fn none(&self) -> bool {
-        self.totp.is_none() && self.recovery_codes.is_none()
+        let Self { totp, recovery_codes, email, sms, voice } = self;
+        let none = email.is_none() && sms.is_none() && voice.is_none();
+        none && totp.is_none() && recovery_codes.is_none()
     }
 
     /// When wrong passcodes lock an authenticator of a kind; none: this kind does not count.
@@ -61,6 +96,32 @@ impl Authenticators {
         match kind {
             Kind::Totp { .. } => self.totp.as_ref().map(|rules| rules.passcode_limit),
             Kind::RecoveryCodes { .. } => self.recovery_codes.map(|rules| rules.passcode_limit),
+            Kind::Email(_) | Kind::Sms(_) | Kind::Voice(_) => {
+                self.messages(kind).map(|rules| rules.passcode_limit)
+            }
+        }
+    }
+
+    /// How passcodes behave that are sent to a kind of target, if they are.
+    #[must_use]
+    pub const fn messages(&self, kind: &Kind) -> Option<Messages> {
+        match kind {
+            Kind::Totp { .. } | Kind::RecoveryCodes { .. } => None,
+            Kind::Email(_) => self.email,
+            Kind::Sms(_) => self.sms,
+            Kind::Voice(_) => self.voice,
+        }
+    }
+
+    /// Whether there may be new authenticators of a kind.
+    #[must_use]
+    pub fn is_open(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Totp { .. } => self.open_totp().is_some(),
+            Kind::RecoveryCodes { .. } => self.recovery_codes.is_some(),
+            Kind::Email(_) | Kind::Sms(_) | Kind::Voice(_) => {
+                self.messages(kind).is_some_and(|rules| !rules.pairing_disabled)
+            }
         }
     }
 
@@ -84,6 +145,18 @@ impl Authenticators {
         }
         if let Some(rules) = self.recovery_codes {
             check.within("recovery_codes", |check| within(rules.passcode_limit, check));
+        }
+        for (name, rules) in [("email", self.email), ("sms", self.sms), ("voice", self.voice)] {
+            let Some(Messages { passcode_limit, life_seconds, digits, .. }) = rules else {
+                continue;
+            };
+            check.within(name, |check| {
+                check.range(passcode_limit.failures.into(), "otp.failure.count", 1, 7);
+                let lock = passcode_limit.lock_seconds.into();
+                check.range(lock, "otp.failure.cool_down_seconds", 0, 1_800);
+                check.range(life_seconds.into(), "otp.life_seconds", 1, 1_800);
+                check.range(digits.into(), "otp.otp_length", 6, 10);
+            });
         }
     }
 }

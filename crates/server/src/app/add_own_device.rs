@@ -24,6 +24,12 @@ pub enum AddOwnDeviceError {
     /// The policy lets no phone, or nothing of this kind, be paired.
     #[error("the MFA policy lets nothing of this kind be paired")]
     NoPairing,
+    /// Nothing can be sent there.
+    #[error("the address or number cannot be one")]
+    BadAddress,
+    /// Too many passcodes were sent lately.
+    #[error("too many passcodes were sent lately")]
+    TooManyPasscodes,
     /// The user has as many devices as allowed.
     #[error("the user has the maximum number of devices")]
     LimitReached,

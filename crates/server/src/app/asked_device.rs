@@ -34,6 +34,8 @@ pub(super) struct Rules {
     pub limit: Limit,
     /// How many before and after the present one count too.
     pub grace_steps: u8,
+    /// How long one that was sent is good.
+    pub life_seconds: u32,
 }
 
 /// A passcode that fits.
@@ -83,13 +85,16 @@ impl AskedDevice {
                 Ok(mobile.filter(|_| counts).map(|mobile| Rules {
                     limit: policy.mobile.passcode_limit,
                     grace_steps: mobile.passcode_grace_steps,
+                    life_seconds: 0,
                 }))
             }
             Self::Authenticator(authenticator) => {
                 let limit = policy.authenticators.limit_of(&authenticator.kind);
                 let totp = policy.authenticators.totp.as_ref();
                 let grace_steps = totp.map_or(0, |totp| totp.grace_steps);
-                Ok(limit.map(|limit| Rules { limit, grace_steps }))
+                let messages = policy.authenticators.messages(&authenticator.kind);
+                let life_seconds = messages.map_or(0, |rules| rules.life_seconds);
+                Ok(limit.map(|limit| Rules { limit, grace_steps, life_seconds }))
             }
         }
     }
@@ -98,7 +103,7 @@ impl AskedDevice {
     pub fn matching(
         &self,
         (app, realm): (&App, &Realm),
-        rules: Rules,
+        (rules, flow): (Rules, Id<Flow>),
         passcode: &Secret<String>,
         now: Timestamp,
     ) -> Result<Option<Matching>, KeyError> {
@@ -124,6 +129,14 @@ impl AskedDevice {
                     let hashes = hashes.iter().filter(|known| **known != hash).cloned().collect();
                     let rest = Some(Kind::RecoveryCodes { hashes });
                     Ok(Some(Matching { step: of.next_step(), rest }))
+                }
+                Kind::Email(target) | Kind::Sms(target) | Kind::Voice(target) => {
+                    let sending = target.good_for(flow, rules.life_seconds, now);
+                    let right = sending.filter(|sending| realm.is_sent_passcode(sending, text));
+                    Ok(right.map(|sending| {
+                        let rest = Some(of.kind.with_target(target.without(sending.id)));
+                        Matching { step: of.next_step(), rest }
+                    }))
                 }
             },
         }
@@ -159,9 +172,14 @@ impl AskedDevice {
                 let step = matched
                     .or_else(|_| authenticators::apply(&old.state, wrong, call.now))
                     .map_err(|_| refused())?;
+                let locked = Effect::Audit { action: audit::Action::DeviceLocked, reason: None };
+                let locks = step.effects.contains(&locked);
+                let kind = if locks { kind.without_passcodes() } else { kind };
                 let new = Authenticator { kind, state: step.state, ..(***old).clone() };
                 authenticator::swap(tx, old, &new).await?;
-                (step.effects, AnyDevice::Authenticator(&new).is_usable(call.now))
+                // A lock may be over as soon as it begins. What was sent before it counts no more all the same.
+                let is_usable = AnyDevice::Authenticator(&new).is_usable(call.now);
+                (step.effects, is_usable && !locks)
             }
         };
         let accepted = !effects.contains(&Effect::CountUserFailure);

@@ -158,7 +158,8 @@ impl Check {
             return Ok(Checked::Wrong);
         };
         let place = (&*self.app, &*self.realm);
-        let matching = device.matching(place, rules, &self.request.passcode, now)?;
+        let passcode = &self.request.passcode;
+        let matching = device.matching(place, (rules, flow.id), passcode, now)?;
         let counted = device.count(tx, &self.call, flow, (matching, rules.limit)).await?;
         let (accepted, device_goes_on) = counted;
         let through = (flow.request.application, flow.id);
@@ -182,13 +183,13 @@ impl Check {
 }
 
 /// The MFA policy that the step of this flow was decided under, as it is now.
-async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, CheckPasscodeError> {
+pub(super) async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, Fault> {
     let gone = || Fault::broken("the MFA policy of a flow is gone");
     let (State::Passcode { identity, .. }
     | State::Push { identity, .. }
     | State::PushTimedOut { identity, .. }) = &flow.state
     else {
-        return Err(gone().into());
+        return Err(gone());
     };
     let id = identity.mfa_policy.ok_or_else(gone)?;
     Ok(mfa_policy::load(tx, flow.environment, id).await?.ok_or_else(gone)?.into_value())

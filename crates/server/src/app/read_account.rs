@@ -10,7 +10,7 @@ use countersign_domain::{
     environment::Environment,
     flow::{Failure, Flow, Identity, State},
     id::Id,
-    mfa_policy::MfaPolicy,
+    mfa_policy::{Messages, MfaPolicy},
     sign_on_policy::ActionKind,
     user::User,
 };
@@ -161,10 +161,17 @@ fn own(device: AnyDevice<'_>, all: &Holdings, newest: &[Record]) -> Option<OwnDe
 }
 
 /// What a person can add beside a phone.
+#[expect(clippy::struct_excessive_bools, reason = "each is a kind of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offers {
     /// An authenticator app.
     pub totp: bool,
+    /// A mail address.
+    pub email: bool,
+    /// A phone number for text messages.
+    pub sms: bool,
+    /// A phone number for calls.
+    pub voice: bool,
     /// Recovery codes, for whoever has something else to lose.
     pub recovery_codes: bool,
 }
@@ -174,8 +181,14 @@ impl Offers {
     pub(super) fn of(policy: &MfaPolicy, user: &User, all: &Holdings) -> Self {
         let has_device = all.all().into_iter().any(|d| d.counts() && !d.is_last_resort());
         let accepted = &policy.authenticators;
+        let open = |rules: Option<Messages>| {
+            user.mfa_enabled && rules.is_some_and(|rules| !rules.pairing_disabled)
+        };
         Self {
             totp: user.mfa_enabled && accepted.open_totp().is_some(),
+            email: open(accepted.email),
+            sms: open(accepted.sms),
+            voice: open(accepted.voice),
             recovery_codes: user.mfa_enabled && has_device && accepted.recovery_codes.is_some(),
         }
     }

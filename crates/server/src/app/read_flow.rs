@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     authentication_code::AuthenticationCode,
-    authenticator::AnyDevice,
+    authenticator::{AnyDevice, Authenticator},
     authorization::Answer,
     challenge::{Challenge, Number},
     flow::{Flow, State},
@@ -24,7 +24,8 @@ use super::{
     challenge::flow_topic,
     fault::faults,
     phone_sign_on::{self, ShownCode},
-    run_flow::{Scene, Seen, load_own, user_of},
+    run_flow::{Seen, load_own, user_of},
+    scene::Scene,
     seen_device::SeenDevice,
 };
 
@@ -78,6 +79,8 @@ pub struct FlowView {
     pub devices: Vec<Choosable>,
     /// The other devices, in the flow of a worker application. Nobody else is told of them.
     pub barred: Vec<Barred>,
+    /// Whether the passcode that it waits for was not sent, since too many were lately.
+    pub unsent: bool,
     /// The number that the person must find or type on the phone.
     pub number: Option<Number>,
     /// Whether the person can sign on with a phone instead, by an authentication code.
@@ -99,6 +102,8 @@ pub struct Choosable {
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
     pub passcode: bool,
+    /// Whether they are sent.
+    pub message: bool,
 }
 
 /// A device that cannot be used now.
@@ -257,12 +262,13 @@ pub(super) async fn view(
     mut seen: Seen,
 ) -> Result<FlowView, Fault> {
     let is_worker = flow.request.answer == Answer::Worker;
-    let (mut devices, mut barred) = (Vec::new(), Vec::new());
+    let (mut devices, mut barred, mut unsent) = (Vec::new(), Vec::new(), false);
     if let Some(scene) = scene_of_choice(tx, &flow, now, &mut seen).await? {
         devices = choosable(&scene, now);
         if is_worker {
             barred = not_choosable(&scene, now);
         }
+        unsent = is_unsent(&flow, &scene.authenticators);
         scene.remember(&mut seen);
     }
     let application = seen.application(tx, &flow).await?;
@@ -302,9 +308,7 @@ pub(super) async fn view(
         _ => false,
     };
     if !is_worker && !is_proved(&flow.state) {
-        for choice in &mut devices {
-            choice.device.conceal();
-        }
+        devices.iter_mut().for_each(|choice| choice.device.conceal());
     }
     let claimed = code.as_ref().filter(|shown| shown.is_claimed());
     let number = match &flow.state {
@@ -312,7 +316,26 @@ pub(super) async fn view(
         State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,
         _ => None,
     };
-    Ok(FlowView { flow, application, user, answered, devices, barred, number, phone_sign_on, code })
+    Ok(FlowView {
+        flow,
+        application,
+        user,
+        answered,
+        devices,
+        barred,
+        unsent,
+        number,
+        phone_sign_on,
+        code,
+    })
+}
+
+/// Whether a flow waits for a passcode that was to be sent, and was not.
+fn is_unsent(flow: &Flow, authenticators: &[Authenticator]) -> bool {
+    let State::Passcode { device, .. } = &flow.state else { return false };
+    let asked = authenticators.iter().find(|known| known.id == *device);
+    let target = asked.and_then(|asked| asked.kind.target());
+    target.is_some_and(|target| target.sendings.iter().all(|sending| sending.flow != flow.id))
 }
 
 /// The number of the question that a flow waits for.
@@ -395,8 +418,8 @@ fn choosable(scene: &Scene, now: Timestamp) -> Vec<Choosable> {
     let devices = (scene.devices.as_slice(), scene.authenticators.as_slice());
     let usable = mfa::usable(&scene.policy, devices, &scene.reach, now);
     let choosable = |usable: &mfa::Usable<'_>| {
-        let mfa::Usable { device, push_seconds, passcode } = *usable;
-        Some(Choosable { device: SeenDevice::of(device)?, push_seconds, passcode })
+        let mfa::Usable { device, push_seconds, passcode, message } = *usable;
+        Some(Choosable { device: SeenDevice::of(device)?, push_seconds, passcode, message })
     };
     usable.iter().filter_map(choosable).collect()
 }

@@ -11,22 +11,24 @@ use countersign_domain::{
     flow::{self, Effect, Event, Failure, Flow, Identity, Known, Method, Notice, State, Step},
     grant::{self, Grant},
     id::Id,
-    mfa::{self, Decision, Reach, Verification},
-    mfa_policy::{MfaPolicy, MobileApplication},
-    sign_on_policy::{ActionKind, NoDevicesMode},
+    mfa::{self, Decision, Verification},
+    mfa_policy::MfaPolicy,
+    sign_on_policy::ActionKind,
     user::User,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
-    Labels, StoreError, Tx, Versioned, application, authenticator, device, flow as flows,
-    grant as grants, mfa_policy, password as passwords, push_credentials, push_limit, user,
+    Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
+    password as passwords, user,
 };
 
 use super::{
     Call, Fault, FlowHolder, Realm,
     challenge::{Asked, ask, withdraw},
     fault::faults,
-    phone_sign_on, session,
+    phone_sign_on,
+    scene::{Ground, Scene},
+    send_passcode, session,
 };
 use crate::telemetry::MFA_DECISIONS;
 
@@ -259,41 +261,6 @@ async fn settle(
     Err(Fault::broken("a flow does not come to rest").into())
 }
 
-/// An MFA step that is decided.
-struct Ground<'a> {
-    flow: &'a Flow,
-    identity: &'a Identity,
-    /// Which of the steps it is.
-    place: usize,
-    no_devices_mode: NoDevicesMode,
-}
-
-impl Ground<'_> {
-    fn facts<'a>(&'a self, scene: &'a Scene, now: Timestamp) -> mfa::Facts<'a> {
-        let Self { flow, identity, place, no_devices_mode } = *self;
-        mfa::Facts {
-            policy: &scene.policy,
-            no_devices_mode,
-            // Another policy of a later flow may want more than what the device has shown once.
-            scanned: identity.scanned.filter(|_| flow.resumed.is_none()),
-            authenticated: identity.authenticated_at.is_some(),
-            vouched: flow.request.answer == Answer::Worker,
-            // A step that has a condition and runs is not passed by the session.
-            resumed: flow.resumed.as_ref().filter(|resumed| {
-                let condition = flow.conditions.as_ref().and_then(|all| all.of(place));
-                resumed.user == identity.user && condition.is_none()
-            }),
-            application: &scene.application,
-            installation: flow.fresh_installation(now),
-            user: &scene.user,
-            named: flow.request.device,
-            devices: &scene.devices,
-            authenticators: &scene.authenticators,
-            reach: &scene.reach,
-        }
-    }
-}
-
 /// The user whom conditions of a flow are about. Costs nothing where none is about a user.
 async fn judged(
     tx: &mut Tx<'_>,
@@ -327,6 +294,7 @@ const fn words(decision: &Decision) -> Labels<'static> {
         Decision::Continue => ["continue", "", ""],
         Decision::Bypass => ["bypass", "", ""],
         Decision::Passcode { .. } => ["passcode", "", ""],
+        Decision::Message { .. } => ["message", "", ""],
         Decision::Select { .. } => ["select", "", ""],
         Decision::Block(reason) => ["block", Failure::Mfa(*reason).name(), ""],
     }
@@ -377,6 +345,9 @@ async fn commit(
                 let asked = Asked { challenge, device, visible, until };
                 // Boxed, since most flows never come here and would carry its room about.
                 Box::pin(ask(tx, call, flow, seen, asked)).await?;
+            }
+            Effect::Send { device } => {
+                Box::pin(send_passcode::send(tx, call, flow, device)).await?;
             }
             Effect::Withdraw { challenge } => {
                 Box::pin(withdraw(tx, call, flow, challenge)).await?;
@@ -467,94 +438,6 @@ pub(super) fn user_of(state: &State) -> Option<Id<User>> {
         | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => Some(identity.user),
     }
-}
-
-/// What an MFA step looks at.
-pub(super) struct Scene {
-    pub policy: MfaPolicy,
-    pub application: Application,
-    pub user: User,
-    pub devices: Vec<Device>,
-    /// What else the user can be asked for, once it is read.
-    pub authenticators: Vec<Authenticator>,
-    pub reach: Reach,
-}
-
-impl Scene {
-    /// Reads it, as of a time; no policy named means the default of the environment.
-    pub async fn load(
-        tx: &mut Tx<'_>,
-        flow: &Flow,
-        user: Id<User>,
-        (policy, now): (Option<Id<MfaPolicy>>, Timestamp),
-        seen: &mut Seen,
-    ) -> Result<Self, Fault> {
-        let environment = flow.environment;
-        let policy = match policy {
-            Some(id) => mfa_policy::load(tx, environment, id).await?,
-            None => mfa_policy::load_default(tx, environment).await?,
-        };
-        let gone = || Fault::broken("a flow refers to something that is gone");
-        let application = seen.application(tx, flow).await?;
-        let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
-        let devices = device::list_of_user(tx, user.id).await?;
-        let policy = policy.ok_or_else(gone)?.into_value();
-        let reach = if asks_by_push(&policy) {
-            Box::pin(reach(tx, &policy, (user.id, &devices), now)).await?
-        } else {
-            Reach::default()
-        };
-        let application = application.ok_or_else(gone)?;
-        let authenticators = Vec::new();
-        Ok(Self { policy, application, user, devices, authenticators, reach })
-    }
-
-    /// Reads what the user can be asked for beside phones, where the policy accepts any of it.
-    pub async fn read_authenticators(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        if !self.policy.authenticators.none() {
-            self.authenticators = authenticator::list_of_user(tx, self.user.id).await?;
-        }
-        Ok(())
-    }
-
-    /// Leaves what was read to those who come after.
-    pub fn remember(self, seen: &mut Seen) {
-        (seen.application, seen.user) = (Some(self.application), Some(self.user));
-        (seen.devices, seen.policy) = (self.devices, Some(self.policy));
-        seen.authenticators = self.authenticators;
-    }
-}
-
-/// Whether a policy asks anybody by push, silently or visibly.
-fn asks_by_push(policy: &MfaPolicy) -> bool {
-    let verifies = |rules: &MobileApplication| {
-        rules.device_authorization.is_some_and(|rules| rules.extra_verification.is_some())
-    };
-    policy.mobile.applications.iter().any(|rules| rules.push.enabled || verifies(rules))
-}
-
-/// How far pushes reach the devices of a user.
-async fn reach(
-    tx: &mut Tx<'_>,
-    policy: &MfaPolicy,
-    (user, devices): (Id<User>, &[Device]),
-    now: Timestamp,
-) -> Result<Reach, Fault> {
-    let mut reach = Reach::default();
-    for rules in &policy.mobile.applications {
-        let authorization = rules.device_authorization;
-        let verifies = authorization.is_some_and(|rules| rules.extra_verification.is_some());
-        let id = rules.application;
-        let has = |device: &Device| device.installation.application == id;
-        if (rules.push.enabled || verifies) && devices.iter().any(has) {
-            let services = push_credentials::list_services(tx, id).await?;
-            reach.services.extend(services.into_iter().map(|service| (id, service)));
-        }
-    }
-    if policy.mobile.applications.iter().any(|rules| rules.push.enabled) {
-        reach.stopped = push_limit::list_stopped(tx, user, now).await?;
-    }
-    Ok(reach)
 }
 
 /// Whether the phone on which the person signs on says something new of its push address.

@@ -32,6 +32,12 @@ pub enum SeenKind {
     Totp,
     /// Recovery codes, of which so many are left.
     RecoveryCodes { left: usize },
+    /// A mail address, masked.
+    Email { to: String },
+    /// A phone number that gets text messages, masked.
+    Sms { to: String },
+    /// A phone number that is called, masked.
+    Voice { to: String },
 }
 
 impl SeenDevice {
@@ -51,6 +57,9 @@ impl SeenDevice {
                     Kind::RecoveryCodes { hashes } => {
                         SeenKind::RecoveryCodes { left: hashes.len() }
                     }
+                    Kind::Email(target) => SeenKind::Email { to: target.masked() },
+                    Kind::Sms(target) => SeenKind::Sms { to: target.masked() },
+                    Kind::Voice(target) => SeenKind::Voice { to: target.masked() },
                 };
                 Self { id: *id, kind, nickname: nickname.clone(), created_at: *created_at, state }
             }
@@ -64,6 +73,9 @@ impl SeenDevice {
             SeenKind::Phone { .. } => "MOBILE",
             SeenKind::Totp => "TOTP",
             SeenKind::RecoveryCodes { .. } => "RECOVERY_CODES",
+            SeenKind::Email { .. } => "EMAIL",
+            SeenKind::Sms { .. } => "SMS",
+            SeenKind::Voice { .. } => "VOICE",
         }
     }
 
@@ -74,6 +86,7 @@ impl SeenDevice {
             SeenKind::Phone { facts, .. } => facts.model.as_deref(),
             SeenKind::Totp => Some("Authenticator app"),
             SeenKind::RecoveryCodes { .. } => Some("Recovery codes"),
+            SeenKind::Email { to } | SeenKind::Sms { to } | SeenKind::Voice { to } => Some(to),
         }
     }
 
@@ -82,6 +95,8 @@ impl SeenDevice {
         self.nickname = None;
         match &mut self.kind {
             SeenKind::Phone { facts, .. } => facts.model = None,
+            SeenKind::Email { to } => "Your e-mail".clone_into(to),
+            SeenKind::Sms { to } | SeenKind::Voice { to } => "Your phone".clone_into(to),
             SeenKind::Totp | SeenKind::RecoveryCodes { .. } => {}
         }
     }

@@ -37,8 +37,8 @@ use super::{
 };
 use crate::app::{
     Account, AccountView, AccountVisit, AddOwnDeviceError, App, ChangeOwnDevice,
-    ChangeOwnDeviceError, Destination, Fault, OpenAccount, OpenAccountError, OwnDeviceChange,
-    Realm, Started,
+    ChangeOwnDeviceError, Destination, Fault, NewKind, OpenAccount, OpenAccountError,
+    OwnDeviceChange, Realm, Started,
 };
 
 /// `GET /{environment}/account`
@@ -63,7 +63,11 @@ pub(crate) async fn act(_: Browser, stay: Stay, members: Result<Members, FormErr
         Some("confirm") => stay.confirm(flow).await,
         Some("add") => stay.add(flow).await,
         Some("withdraw") => stay.withdraw(flow).await,
-        Some("add_authenticator") => stay.add_authenticator(flow).await,
+        Some("add_authenticator") => stay.add_authenticator(flow, NewKind::Totp).await,
+        Some("add_email") => stay.add_authenticator(flow, NewKind::Email(address(&members))).await,
+        Some("add_sms") => stay.add_authenticator(flow, NewKind::Sms(address(&members))).await,
+        Some("add_voice") => stay.add_authenticator(flow, NewKind::Voice(address(&members))).await,
+        Some("send_again") => stay.send_activation(flow).await,
         Some("activate") => stay.activate(flow, &members).await,
         Some("make_codes") => stay.make_codes(flow).await,
         Some("remove") => stay.ask_to_remove(flow, &members).await,
@@ -366,6 +370,11 @@ impl Stay {
             Err(fault) => self.fault(flow, &fault).await,
         }
     }
+}
+
+/// The address or number that somebody wants to add.
+fn address(members: &Members) -> String {
+    members.text("address").unwrap_or_default().trim().to_owned()
 }
 
 /// Which device a form is about, and as of which version.

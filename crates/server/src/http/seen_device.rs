@@ -20,6 +20,12 @@ pub(super) fn members(device: &SeenDevice) -> Map<String, Value> {
         SeenKind::RecoveryCodes { left } => {
             set("codesLeft", json!(left));
         }
+        SeenKind::Email { to } => {
+            set("email", json!(to));
+        }
+        SeenKind::Sms { to } | SeenKind::Voice { to } => {
+            set("phone", json!(to));
+        }
         SeenKind::Totp => {}
     }
     members

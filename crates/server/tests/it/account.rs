@@ -8,7 +8,7 @@ use countersign_domain::{
     device::Device,
     id::Id,
     lockout::Limit,
-    mfa_policy::{Authenticators, RecoveryCodes, Totp},
+    mfa_policy::{Authenticators, Messages, RecoveryCodes, Totp},
     user::User,
 };
 use countersign_protocol::otp;
@@ -20,6 +20,7 @@ mod attacks;
 mod authenticator_app;
 mod changes;
 mod chromium;
+mod messages;
 mod pages;
 mod recovery_codes;
 
@@ -141,7 +142,14 @@ async fn accept_authenticators(w: &mut World) {
         uri_parameters: BTreeMap::new(),
     };
     let recovery_codes = Some(RecoveryCodes { passcode_limit });
-    let accepted = Authenticators { totp: Some(totp), recovery_codes };
+    let messages = Some(Messages::USUAL);
+    let accepted = Authenticators {
+        totp: Some(totp),
+        recovery_codes,
+        email: messages,
+        sms: messages,
+        voice: messages,
+    };
     w.bank.change_mfa_policy(&w.server, |policy| policy.authenticators = accepted).await;
 }
 

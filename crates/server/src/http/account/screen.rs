@@ -97,8 +97,7 @@ impl Words {
             username: &account.user.username,
             standing,
             devices: &self.devices,
-            totp: account.offers.totp,
-            codes: account.offers.recovery_codes,
+            offers: account.offers,
             sign_ons: &self.sign_ons,
             older: self.older.as_deref(),
             newest: is_later_page.then_some(self.page.as_str()),
@@ -120,6 +119,9 @@ fn own_device((place, own): (u32, &Own), now: Timestamp) -> OwnDevice {
         SeenKind::Phone { facts, .. } => (model_of(facts), "Paired"),
         SeenKind::Totp => (device.label().map(str::to_owned), "Added"),
         SeenKind::RecoveryCodes { .. } => (device.label().map(str::to_owned), "Made"),
+        SeenKind::Email { to } => (Some(format!("E-mail to {to}")), "Added"),
+        SeenKind::Sms { to } => (Some(format!("Text message to {to}")), "Added"),
+        SeenKind::Voice { to } => (Some(format!("Phone call to {to}")), "Added"),
     };
     let named = device.nickname.clone().or_else(|| what.clone());
     let name = named.unwrap_or_else(|| format!("Device {place}"));
@@ -130,7 +132,11 @@ fn own_device((place, own): (u32, &Own), now: Timestamp) -> OwnDevice {
     let left = match device.kind {
         SeenKind::RecoveryCodes { left: 0 } => Some("None are left: make new ones.".to_owned()),
         SeenKind::RecoveryCodes { left } => Some(format!("{left} of {RECOVERY_CODES} are left")),
-        SeenKind::Phone { .. } | SeenKind::Totp => None,
+        SeenKind::Phone { .. }
+        | SeenKind::Totp
+        | SeenKind::Email { .. }
+        | SeenKind::Sms { .. }
+        | SeenKind::Voice { .. } => None,
     };
     let paired = format!("{added} {}", day(device.created_at));
     let what = what.filter(|what| *what != name);

@@ -55,11 +55,11 @@ pub(super) struct Body {
     /// Refuses users whose MFA is disabled; otherwise they count as users without a device.
     #[serde(skip_serializing_if = "Option::is_none")]
     block_users_with_disabled_mfa: Option<bool>,
-    /// Kept for others. Passcodes by text message; the platform sends none.
+    /// Passcodes by text message.
     sms: Message,
-    /// Kept for others. Passcodes by phone call; the platform calls nobody.
+    /// Passcodes by phone call.
     voice: Message,
-    /// Kept for others. Passcodes by mail; the platform sends none.
+    /// Passcodes by mail.
     email: Message,
     /// Kept for others. Passcodes by `WhatsApp`; the platform sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +203,9 @@ impl Resource for MfaPolicy {
         self.authenticators = mfa_policy::Authenticators {
             totp: body.totp.totp(),
             recovery_codes: body.recovery_codes.as_ref().and_then(Recovery::codes),
+            email: body.email.messages(),
+            sms: body.sms.messages(),
+            voice: body.voice.messages(),
         };
         let selection = body.authentication.map(|told| told.device_selection.into());
         self.device_selection = selection.unwrap_or_default();
@@ -225,9 +228,9 @@ impl Resource for MfaPolicy {
             ignore_user_lock: Some(self.ignore_user_lock),
             block_disabled_users: Some(self.block_disabled_users),
             block_users_with_disabled_mfa: Some(self.block_users_with_disabled_mfa),
-            sms: Message::off(),
-            voice: Message::off(),
-            email: Message::off(),
+            sms: Message::of(self.authenticators.sms, told.as_ref().map(|told| &told.sms)),
+            voice: Message::of(self.authenticators.voice, told.as_ref().map(|told| &told.voice)),
+            email: Message::of(self.authenticators.email, told.as_ref().map(|told| &told.email)),
             whats_app: None,
             totp: Authenticator::of(
                 self.authenticators.totp.as_ref(),
@@ -245,11 +248,8 @@ impl Resource for MfaPolicy {
             for_sign_on_policy: Some(false),
         };
         let Some(told) = told else { return acted_on };
-        let Body { sms, voice, email, whats_app, fido2, oath_token, .. } = told;
+        let Body { whats_app, fido2, oath_token, .. } = told;
         Body {
-            sms,
-            voice,
-            email,
             whats_app,
             fido2,
             oath_token,

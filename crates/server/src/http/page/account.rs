@@ -1,6 +1,7 @@
 //! The screens of the own account: devices and sign-ons, the question before a device goes, and the key that pairs another.
 
 use super::{Form, Problem, Qr, Wait};
+use crate::app::Offers;
 
 /// Asks what to do with the own devices. Actions: `confirm`, `add`, and for one `device` of one `version`: `up`, `down`, `remove`,
 /// and `rename` with a `nickname`.
@@ -13,10 +14,9 @@ pub struct Account<'a> {
     pub standing: Standing,
     /// The devices, in their order.
     pub devices: &'a [OwnDevice],
-    /// Whether an authenticator app can be added. Action: `add_authenticator`.
-    pub totp: bool,
-    /// Whether recovery codes can be made. Action: `make_codes`.
-    pub codes: bool,
+    /// What can be added beside a phone. Actions: `add_authenticator`, `make_codes`, and with an `address`: `add_email`, `add_sms`,
+    /// `add_voice`.
+    pub offers: Offers,
     /// One page of sign-ons, newest first.
     pub sign_ons: &'a [SignOn],
     /// Where the next page is.
@@ -125,7 +125,7 @@ impl Done {
             Self::Moved => "The order is changed. The first device is asked first.",
             Self::Removed => "The device is removed. It can no longer sign you in.",
             Self::Paired => "The phone is paired. It can sign you in from now on.",
-            Self::Added => "The authenticator app is added. It can sign you in from now on.",
+            Self::Added => "It is added, and can sign you in from now on.",
             Self::Withdrawn => "The key no longer counts.",
         }
     }
@@ -169,6 +169,17 @@ pub struct AddAuthenticator<'a> {
     pub secret: &'a str,
     /// What opens an app where the page is read on the phone itself.
     pub link: &'a str,
+    /// Where the person goes who does not want to.
+    pub back: &'a str,
+    pub problem: Option<Problem>,
+}
+
+/// Asks for the first `passcode` that was sent to an address or number. Actions: `activate`, `send_again`.
+#[derive(Clone, Copy)]
+pub struct AddTarget<'a> {
+    pub form: Form<'a>,
+    /// Where it was sent.
+    pub to: &'a str,
     /// Where the person goes who does not want to.
     pub back: &'a str,
     pub problem: Option<Problem>,

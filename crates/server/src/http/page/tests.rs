@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
+use countersign_domain::password::Unmet;
+
 use super::*;
+use crate::app::Offers;
 
 const FORM: Form<'static> = Form { action: "/env/flows/flow", token: "t0ken" };
 
@@ -40,7 +43,7 @@ const FAILURES: [FailureText; 13] = [
     FailureText::MissingClaim,
 ];
 
-const PROBLEMS: [Problem; 30] = [
+const PROBLEMS: [Problem; 32] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -71,6 +74,8 @@ const PROBLEMS: [Problem; 30] = [
     Problem::NotOffered,
     Problem::TooManyDevices,
     Problem::ActivationOver,
+    Problem::BadAddress,
+    Problem::TooManyPasscodes,
 ];
 
 /// The screens that ask, with the same text wherever one of them takes text.
@@ -78,7 +83,7 @@ fn asking<'a>(
     text: &'a str,
     devices: &'a [DeviceChoice],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 17] {
+) -> [(&'static str, Screen<'a>); 18] {
     let form = FORM;
     let waiting = |question, others| Screen::Waiting {
         form,
@@ -113,6 +118,7 @@ fn asking<'a>(
         ("passcode", passcode(Source::Phone)),
         ("passcode_of_app", passcode(Source::Authenticator)),
         ("recovery_code", passcode(Source::RecoveryCodes)),
+        ("passcode_by_mail", passcode(Source::Email)),
     ]
 }
 
@@ -140,6 +146,9 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
         ("device_refused", Screen::DeviceDone { allowed: false }),
     ]
 }
+
+const OFFERS: Offers =
+    Offers { totp: true, email: true, sms: true, voice: true, recovery_codes: true };
 
 const DONE: [Done; 6] =
     [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Added, Done::Withdrawn];
@@ -181,15 +190,14 @@ fn own<'a>(
     text: &'a str,
     (devices, sign_ons, qr): (&'a [OwnDevice], &'a [SignOn], &'a Qr),
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 11] {
+) -> [(&'static str, Screen<'a>); 12] {
     let account = |standing, devices| {
         Screen::Account(Account {
             form: FORM,
             username: text,
             standing,
             devices,
-            totp: true,
-            codes: true,
+            offers: OFFERS,
             sign_ons,
             older: Some(text),
             newest: Some(text),
@@ -229,6 +237,7 @@ fn own<'a>(
         ("remove_device", removal(false)),
         ("remove_last_device", removal(true)),
         ("add_authenticator", Screen::AddAuthenticator(authenticator)),
+        ("add_target", Screen::AddTarget(AddTarget { form: FORM, to: text, back: text, problem })),
         (
             "recovery_codes",
             Screen::RecoveryCodes(RecoveryCodes { codes: &["ABCDE-FGHJK"], back: text }),
@@ -286,8 +295,7 @@ fn what_was_done_is_named_and_said_before_what_can_be_done() {
             username: "ann",
             standing: Standing::Change,
             devices: &[],
-            totp: false,
-            codes: false,
+            offers: OFFERS,
             sign_ons: &[],
             older: None,
             newest: None,

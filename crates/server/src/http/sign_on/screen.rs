@@ -160,6 +160,7 @@ pub(super) fn screen<'a>(
         State::Passcode { device, .. } => {
             let others = Others { passcode: false, ..others(view, *device) };
             let (device, source) = (words.name_of(*device), words.source_of(*device));
+            let problem = problem.or(view.unsent.then_some(Problem::TooManyPasscodes));
             Screen::Passcode { form, device, source, others, problem }
         }
         State::Verification { device, until, .. } => {
@@ -200,6 +201,9 @@ fn named((place, choosable): (u32, &Choosable), only: bool) -> DeviceChoice {
         SeenKind::Phone { .. } => Source::Phone,
         SeenKind::Totp => Source::Authenticator,
         SeenKind::RecoveryCodes { .. } => Source::RecoveryCodes,
+        SeenKind::Email { .. } => Source::Email,
+        SeenKind::Sms { .. } => Source::Sms,
+        SeenKind::Voice { .. } => Source::Voice,
     };
     let known = device.nickname.as_deref().or_else(|| device.label());
     let Some(name) = known.map(str::to_owned) else {
@@ -210,7 +214,11 @@ fn named((place, choosable): (u32, &Choosable), only: bool) -> DeviceChoice {
     let day = paired.split('T').next().unwrap_or_default();
     let detail = match source {
         Source::Phone => format!("Paired {day}"),
-        Source::Authenticator | Source::RecoveryCodes => format!("Added {day}"),
+        Source::Authenticator
+        | Source::RecoveryCodes
+        | Source::Email
+        | Source::Sms
+        | Source::Voice => format!("Added {day}"),
     };
     DeviceChoice { id, name, push, source, detail }
 }

@@ -36,7 +36,7 @@ async fn a_person_adds_an_app_and_signs_in_by_it(w: &mut World) {
             .is_empty()
     );
     let page = browser.press(&wrong, "activate", &[("passcode", &app.passcode(w))]).await;
-    assert_eq!(page.notice(), "The authenticator app is added. It can sign you in from now on.");
+    assert_eq!(page.notice(), "It is added, and can sign you in from now on.");
     assert_eq!(names(&page), ["Authenticator app"]);
     // The passcode that has activated it has counted.
     let mut site = w.site();

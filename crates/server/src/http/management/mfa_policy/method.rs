@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_domain::{
     lockout::Limit,
-    mfa_policy::{self, DEFAULT_GRACE_STEPS, Mobile, method::MethodRules},
+    mfa_policy::{self, DEFAULT_GRACE_STEPS, Messages, Mobile, method::MethodRules},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,40 @@ impl Message {
         let otp = MessageOtp { life_time, failure, otp_length: Some(6) };
         let (pairing_disabled, prompt_for_nickname_on_pairing) = (None, None);
         Self { enabled: false, otp, pairing_disabled, prompt_for_nickname_on_pairing }
+    }
+
+    /// Passcodes of this kind, if they are sent.
+    pub fn messages(&self) -> Option<Messages> {
+        self.enabled.then(|| Messages {
+            passcode_limit: self.otp.failure.limit(),
+            life_seconds: self.otp.life_time.seconds(),
+            digits: self.otp.otp_length.unwrap_or(Messages::USUAL.digits),
+            pairing_disabled: self.pairing_disabled.unwrap_or_default(),
+        })
+    }
+
+    /// The method as it stands, with what it was told by.
+    pub fn of(known: Option<Messages>, told: Option<&Self>) -> Self {
+        let Some(rules) = known else {
+            return Self { enabled: false, ..told.cloned().unwrap_or_else(Self::off) };
+        };
+        let Limit { failures, lock_seconds } = rules.passcode_limit;
+        let cool_down = told.map(|told| told.otp.failure.cool_down);
+        let life_time = told.map(|told| told.otp.life_time);
+        let length = told.and_then(|told| told.otp.otp_length).map(|_| rules.digits);
+        let is_usual = rules.digits == Messages::USUAL.digits;
+        let disabled = told.and_then(|told| told.pairing_disabled).map(|_| rules.pairing_disabled);
+        Self {
+            enabled: true,
+            otp: MessageOtp {
+                life_time: Duration::of(rules.life_seconds, life_time, TimeUnit::Minutes),
+                failure: Failure::of(failures, lock_seconds, cool_down),
+                otp_length: length.or_else(|| (!is_usual).then_some(rules.digits)),
+            },
+            pairing_disabled: disabled.or_else(|| rules.pairing_disabled.then_some(true)),
+            prompt_for_nickname_on_pairing: told
+                .and_then(|told| told.prompt_for_nickname_on_pairing),
+        }
     }
 
     pub fn rules(&self) -> MethodRules {
