@@ -10,15 +10,18 @@ mod expiry;
 mod keys;
 mod limits;
 mod log;
+mod mail;
 mod outbound;
 mod outbox;
 mod passwords;
 mod push;
 mod requests;
 mod resolved;
+mod secret;
 mod server;
 mod sessions;
 mod shutdown;
+mod sms;
 mod sockets;
 mod telemetry;
 mod tls;
@@ -34,10 +37,10 @@ use serde::Deserialize;
 
 use self::{
     audit::Audit, connections::Connections, database::Database, encryption::Encryption,
-    error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, outbound::Outbound,
-    outbox::Outbox, passwords::Passwords, push::Push, requests::Requests, server::Server,
-    sessions::Sessions, shutdown::Shutdown, sockets::Sockets, telemetry::Telemetry, tls::Tls,
-    tokens::Tokens, webhooks::Webhooks,
+    error::Flaw, expiry::Expiry, keys::Keys, limits::Limits, log::Log, mail::Mail,
+    outbound::Outbound, outbox::Outbox, passwords::Passwords, push::Push, requests::Requests,
+    server::Server, sessions::Sessions, shutdown::Shutdown, sms::Sms, sockets::Sockets,
+    telemetry::Telemetry, tls::Tls, tokens::Tokens, webhooks::Webhooks,
 };
 pub use self::{encryption::KeySource, error::ConfigError, resolved::Resolved};
 
@@ -66,6 +69,8 @@ pub struct Config {
     tokens: Tokens,
     outbound: Outbound,
     outbox: Outbox,
+    mail: Mail,
+    sms: Sms,
     webhooks: Webhooks,
     push: Push,
     audit: Audit,

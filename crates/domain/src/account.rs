@@ -3,7 +3,8 @@
 use countersign_protocol::time::Timestamp;
 
 use crate::{
-    application::Application, device::Device, environment::Environment, flow::Identity, id::Id,
+    application::Application, authenticator::AnyDevice, environment::Environment, flow::Identity,
+    id::Id,
 };
 
 /// The name under which the pages of the own account are one of the applications of an environment.
@@ -41,19 +42,22 @@ pub enum Standing {
 /// Where there is a device, one of them must have vouched, lately, and still be able to: else whoever knows the password could
 /// pair a phone to take the place of the one that asks for more. Only the very first device may rest on less.
 #[must_use]
-pub fn standing(identity: &Identity, devices: &[Device], now: Timestamp) -> Standing {
+pub fn standing(identity: &Identity, devices: &[AnyDevice<'_>], now: Timestamp) -> Standing {
     let is_fresh = |at: Timestamp| now.seconds_since(at) < FRESH_SECONDS;
-    let proved = if devices.is_empty() {
+    let has_none = !devices.iter().any(|device| device.counts());
+    let proved = if has_none {
         !identity.methods.is_empty() && identity.authenticated_at.is_some_and(is_fresh)
     } else {
         identity.possession.is_some_and(|possession| {
-            let vouches = |device: &Device| device.id == possession.device && device.is_usable(now);
+            // The last recovery code vouches too, although there is none to be asked for any more.
+            let vouches =
+                |device: &AnyDevice<'_>| device.id() == possession.device && device.is_usable(now);
             is_fresh(possession.at) && devices.iter().any(vouches)
         })
     };
     if proved {
         Standing::Proved
-    } else if devices.is_empty() || devices.iter().any(|device| device.is_usable(now)) {
+    } else if has_none || devices.iter().any(|device| device.counts() && device.is_usable(now)) {
         Standing::Unproved
     } else {
         Standing::Barred
@@ -64,10 +68,15 @@ pub fn standing(identity: &Identity, devices: &[Device], now: Timestamp) -> Stan
 mod tests {
     use super::*;
     use crate::{
-        device::State,
+        device::{Device, State},
         fixture::{NOW, device, id, identity},
         flow::{Method, Possession},
     };
+
+    /// Where all devices are phones.
+    fn standing(identity: &Identity, devices: &[Device], now: Timestamp) -> Standing {
+        super::standing(identity, &AnyDevice::all(devices, &[]), now)
+    }
 
     fn by_password() -> Identity {
         Identity { methods: vec![Method::Pwd], ..identity() }

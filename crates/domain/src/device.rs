@@ -137,9 +137,7 @@ impl Device {
 
     /// Under this name from now on; none: that of its model.
     pub fn called(&self, nickname: Option<String>) -> Result<Self, Invalid> {
-        if let Some(nickname) = &nickname {
-            Check::default().text(nickname, "nickname", MAX_NICKNAME_CHARACTERS).finish()?;
-        }
+        check_nickname(nickname.as_deref())?;
         Ok(Self { nickname, ..self.clone() })
     }
 
@@ -165,6 +163,12 @@ impl Device {
 /// The most characters of a nickname.
 pub const MAX_NICKNAME_CHARACTERS: usize = 100;
 
+/// The rules for what a user may call a device.
+pub(crate) fn check_nickname(nickname: Option<&str>) -> Result<(), Invalid> {
+    let Some(nickname) = nickname else { return Ok(()) };
+    Check::default().text(nickname, "nickname", MAX_NICKNAME_CHARACTERS).finish()
+}
+
 /// Where a device goes in the list of its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
@@ -176,8 +180,8 @@ pub enum Move {
 
 /// The places of the devices of a user after one of them has moved: all in their new order. Nothing if it cannot move there.
 #[must_use]
-pub fn moved(devices: &[Device], device: Id<Device>, to: Move) -> Option<Vec<Id<Device>>> {
-    let mut order: Vec<Id<Device>> = devices.iter().map(|device| device.id).collect();
+pub fn moved(devices: &[Id<Device>], device: Id<Device>, to: Move) -> Option<Vec<Id<Device>>> {
+    let mut order = devices.to_vec();
     let place = order.iter().position(|id| *id == device)?;
     let other = match to {
         Move::Up => place.checked_sub(1)?,

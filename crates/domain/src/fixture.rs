@@ -7,6 +7,7 @@ use countersign_domain::{
     },
     audit,
     authentication_code::{self, AuthenticationCode},
+    authenticator::{self, Authenticator},
     authorization::{Answer, AuthorizationRequest, Prompt, Scope},
     challenge::{self, Challenge},
     device::{self, Device},
@@ -267,6 +268,20 @@ pub fn device(n: u8) -> Device {
     }
 }
 
+/// Ann's authenticator app, which counts.
+pub fn authenticator(n: u8) -> Authenticator {
+    Authenticator {
+        id: id(n),
+        environment: id(1),
+        user: id(1),
+        kind: authenticator::Kind::Totp { seed: Sealed::new(vec![n; 4]) },
+        nickname: None,
+        place: None,
+        created_at: NOW,
+        state: authenticator::State::paired(100),
+    }
+}
+
 /// Lets phones with the bank's app pass by themselves, be paired at the first sign-on, and show passcodes.
 pub fn mfa_policy() -> MfaPolicy {
     MfaPolicy {
@@ -288,6 +303,7 @@ pub fn mfa_policy() -> MfaPolicy {
                 push: PushRules::default(),
             }],
         },
+        authenticators: mfa_policy::Authenticators::default(),
         device_selection: DeviceSelection::DefaultToFirst,
         ignore_user_lock: false,
         block_users_with_disabled_mfa: false,

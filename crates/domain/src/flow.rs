@@ -317,6 +317,8 @@ pub enum Event {
 pub enum Ask {
     /// For a passcode.
     Passcode,
+    /// For a passcode that is sent there.
+    Message,
     /// On the device itself, by this question, for so many seconds.
     Push { challenge: Id<Challenge>, seconds: u16 },
 }
@@ -339,6 +341,8 @@ pub enum Effect {
     IssueGrant,
     /// A question is put to a device.
     Ask { challenge: Id<Challenge>, device: Id<Device>, visible: bool, until: Timestamp },
+    /// A passcode is sent to a device.
+    Send { device: Id<Device> },
     /// The question needs no answer any more.
     Withdraw { challenge: Id<Challenge> },
     /// The code is shown no more.
@@ -515,7 +519,10 @@ impl Step {
         self.effects.retain(|effect| match effect {
             Effect::IssueGrant => false,
             Effect::Audit { action, .. } => *action != audit::Action::AccessAllowed,
-            Effect::Ask { .. } | Effect::Withdraw { .. } | Effect::WithdrawCode { .. } => true,
+            Effect::Ask { .. }
+            | Effect::Send { .. }
+            | Effect::Withdraw { .. }
+            | Effect::WithdrawCode { .. } => true,
         });
         let failed = failed(Some(user), why);
         self.effects.extend(failed.effects);

@@ -9,7 +9,8 @@
 //! | MFA policy | which methods count and how each application behaves (`deviceAuthenticationPolicies` on the wire) |
 //! | sign-on policy | ordered steps (actions): login, identifier first, MFA |
 //! | installation | one copy of an app on one phone, known by the thumbprint of its possession key |
-//! | device | an installation paired to one user |
+//! | device | an installation paired to one user; also any other authenticator of a user |
+//! | authenticator | what a user can be asked for beside a paired phone: an authenticator app, a mail address, recovery codes |
 //! | mobile payload | short-lived proof signed by the installation, carried by the customer's app to authorize |
 //! | pairing ticket | the server's offer to pair, carried inside the ID token |
 //! | pairing key | the digits or characters by which a person pairs a phone by hand |
@@ -41,6 +42,7 @@ pub mod application;
 pub mod audit;
 pub mod audit_seal;
 pub mod authentication_code;
+pub mod authenticator;
 pub mod authorization;
 pub mod challenge;
 pub mod claims;

@@ -4,6 +4,7 @@ use countersign_protocol::{mobile_payload::PushService, time::Timestamp};
 
 use crate::{
     application::Application,
+    authenticator::{AnyDevice, Authenticator},
     device::{Device, State as DeviceState},
     flow::Identity,
     id::Id,
@@ -36,8 +37,10 @@ pub struct Facts<'a> {
     pub user: &'a User,
     /// The device that the application has named, which goes before the policy's choice.
     pub named: Option<Id<Device>>,
-    /// The user's devices, in their order.
+    /// The user's phones, in their order.
     pub devices: &'a [Device],
+    /// What else the user can be asked for. What [`decide_at_once`] decides does not look at it.
+    pub authenticators: &'a [Authenticator],
     /// How far pushes reach.
     pub reach: &'a Reach,
 }
@@ -89,6 +92,8 @@ pub enum Decision {
     Push { device: Id<Device>, seconds: u16 },
     /// The user is asked for a passcode of this device.
     Passcode { device: Id<Device> },
+    /// The user is sent a passcode to this device.
+    Message { device: Id<Device> },
     /// The user chooses among these devices.
     Select { devices: Vec<Id<Device>> },
     /// The step fails.
@@ -138,20 +143,27 @@ pub enum Reason {
 /// passcodes, or the theft that made an administrator block the phone, would switch the second factor off.
 #[must_use]
 pub fn decide(facts: Facts<'_>, now: Timestamp) -> Decision {
+    decide_at_once(facts, now).unwrap_or_else(|| device_selection(facts, now))
+}
+
+/// Decides an MFA step where that takes no look at what the user has beside phones. The paired phone on which somebody signs
+/// on is the common case, and needs nothing else to be read.
+#[must_use]
+pub fn decide_at_once(facts: Facts<'_>, now: Timestamp) -> Option<Decision> {
     let locked = is_locked_out(facts.policy, facts.user, now);
     if locked || is_disabled(facts.policy, facts.user, facts.vouched) {
-        return Decision::Block(Reason::UserLocked);
+        return Some(Decision::Block(Reason::UserLocked));
     }
     if !facts.user.mfa_enabled {
         if facts.policy.block_users_with_disabled_mfa {
-            return Decision::Block(Reason::MfaDisabled);
+            return Some(Decision::Block(Reason::MfaDisabled));
         }
-        return without_device(facts);
+        return Some(without_device(facts));
     }
     if is_passed_in_session(facts) || is_passed_by_code(facts, now) {
-        return Decision::Continue;
+        return Some(Decision::Continue);
     }
-    device_authorization(facts, now).unwrap_or_else(|| device_selection(facts, now))
+    device_authorization(facts, now)
 }
 
 /// Whether the session has given a second factor under this very policy: another one may accept other devices.
@@ -213,41 +225,56 @@ const fn authorize(device: &Device, verification: Verification) -> Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usable<'a> {
     /// The device.
-    pub device: &'a Device,
+    pub device: AnyDevice<'a>,
     /// For how many seconds it is asked by push, if it is.
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
     pub passcode: bool,
+    /// Whether they are sent.
+    pub message: bool,
 }
 
 impl Usable<'_> {
     /// How the user is asked first: a push needs no typing.
     fn decision(&self) -> Decision {
-        let device = self.device.id;
+        let device = self.device.id();
         match self.push_seconds {
             Some(seconds) => Decision::Push { device, seconds },
+            None if self.message => Decision::Message { device },
             None => Decision::Passcode { device },
         }
     }
 }
 
-/// The devices that the user can be asked for.
+/// What a user has: phones and the rest.
+pub type Devices<'a> = (&'a [Device], &'a [Authenticator]);
+
+/// The devices that the user can be asked for, in the user's order.
 #[must_use]
 pub fn usable<'a>(
     policy: &MfaPolicy,
-    devices: &'a [Device],
+    (phones, authenticators): Devices<'a>,
     reach: &Reach,
     now: Timestamp,
 ) -> Vec<Usable<'a>> {
-    let ways = |device: &'a Device| {
-        let rules = policy.application(device.installation.application)?;
-        let asked = can_be_asked(rules, device, reach) && !reach.is_stopped(device);
-        let push_seconds = asked.then_some(rules.push.timeout_seconds);
-        let passcode = rules.passcode_enabled;
-        let counts = (asked || passcode) && device.is_usable(now);
-        counts.then_some(Usable { device, push_seconds, passcode })
+    let ways = |device: AnyDevice<'a>| {
+        let (push_seconds, passcode) = match device {
+            AnyDevice::Phone(phone) => {
+                let rules = policy.application(phone.installation.application)?;
+                let asked = can_be_asked(rules, phone, reach) && !reach.is_stopped(phone);
+                (asked.then_some(rules.push.timeout_seconds), rules.passcode_enabled)
+            }
+            AnyDevice::Authenticator(authenticator) => (None, is_accepted(policy, authenticator)),
+        };
+        let counts = (push_seconds.is_some() || passcode) && device.is_usable(now);
+        counts.then_some(Usable { device, push_seconds, passcode, message: device.is_sent_to() })
     };
-    devices.iter().filter_map(ways).collect()
+    AnyDevice::all(phones, authenticators).into_iter().filter_map(ways).collect()
+}
+
+/// Whether a policy has a method for an authenticator.
+fn is_accepted(policy: &MfaPolicy, authenticator: &Authenticator) -> bool {
+    authenticator.counts() && policy.authenticators.limit_of(&authenticator.kind).is_some()
 }
 
 /// Whether a visible push can be brought to a device, and answered there.
@@ -256,42 +283,54 @@ fn can_be_asked(rules: &MobileApplication, device: &Device, reach: &Reach) -> bo
 }
 
 fn device_selection(facts: Facts<'_>, now: Timestamp) -> Decision {
-    let usable = usable(facts.policy, facts.devices, facts.reach, now);
+    let devices = (facts.devices, facts.authenticators);
+    let usable = usable(facts.policy, devices, facts.reach, now);
     let Some(first) = usable.first() else { return no_usable_device(facts, now) };
-    if let Some(named) = usable.iter().find(|usable| Some(usable.device.id) == facts.named) {
+    if let Some(named) = usable.iter().find(|usable| Some(usable.device.id()) == facts.named) {
         return named.decision();
     }
     let ask = match facts.policy.device_selection {
         DeviceSelection::DefaultToFirst => false,
-        DeviceSelection::PromptToSelect => usable.len() > 1,
+        // What is for the day on which all else is lost makes nobody choose each day.
+        DeviceSelection::PromptToSelect => {
+            usable.iter().filter(|usable| !usable.device.is_last_resort()).count() > 1
+        }
         DeviceSelection::AlwaysDisplayDevices => true,
     };
     if ask {
-        Decision::Select { devices: usable.iter().map(|usable| usable.device.id).collect() }
+        Decision::Select { devices: usable.iter().map(|usable| usable.device.id()).collect() }
     } else {
         first.decision()
     }
 }
 
 fn no_usable_device(facts: Facts<'_>, now: Timestamp) -> Decision {
-    let listed = facts.devices.iter().filter_map(|device| {
-        Some((facts.policy.application(device.installation.application)?, device))
-    });
+    let all = AnyDevice::all(facts.devices, facts.authenticators);
     // The reason is that of the default device, the first.
-    let mut barred = listed.filter_map(|(rules, device)| {
-        let silent = is_out_of_reach(rules, device, facts.reach).then_some(Reason::NoUsableDevice);
-        bar(device, facts.reach, now).or(silent)
+    let mut barred = all.into_iter().filter_map(|device| match device {
+        AnyDevice::Phone(phone) => {
+            let rules = facts.policy.application(phone.installation.application)?;
+            let silent = is_out_of_reach(rules, phone, facts.reach);
+            bar(device, facts.reach, now).or(silent.then_some(Reason::NoUsableDevice))
+        }
+        AnyDevice::Authenticator(authenticator) => is_accepted(facts.policy, authenticator)
+            .then(|| bar(device, facts.reach, now))
+            .flatten(),
     });
     barred.next().map_or_else(|| without_device(facts), Decision::Block)
 }
 
 /// What keeps a device from being asked, for those that the policy has a method for.
 #[must_use]
-pub fn bar(device: &Device, reach: &Reach, now: Timestamp) -> Option<Reason> {
-    match device.state.settled(now) {
+pub fn bar(device: AnyDevice<'_>, reach: &Reach, now: Timestamp) -> Option<Reason> {
+    let is_stopped = match device {
+        AnyDevice::Phone(phone) => reach.is_stopped(phone),
+        AnyDevice::Authenticator(_) => false,
+    };
+    match device.state()?.settled(now) {
         DeviceState::Blocked { .. } => Some(Reason::DeviceBlocked),
         DeviceState::Locked { .. } => Some(Reason::DeviceLocked),
-        DeviceState::Active { .. } if reach.is_stopped(device) => Some(Reason::PushesStopped),
+        DeviceState::Active { .. } if is_stopped => Some(Reason::PushesStopped),
         DeviceState::Active { .. } | DeviceState::Removed { .. } => None,
     }
 }

@@ -1,10 +1,14 @@
 //! MFA policies: which methods count, and how each native application behaves.
 
+mod authenticators;
 pub mod method;
 
 use countersign_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::authenticators::{
+    ACTIVATION_LIMIT, Authenticators, DEFAULT_GRACE_STEPS, Messages, RecoveryCodes, Totp,
+};
 use crate::{
     application::Application,
     environment::Environment,
@@ -28,6 +32,9 @@ pub struct MfaPolicy {
     pub default: bool,
     /// Native applications as a method.
     pub mobile: Mobile,
+    /// What counts beside native applications.
+    #[serde(default, skip_serializing_if = "Authenticators::none")]
+    pub authenticators: Authenticators,
     /// How a device is chosen when several could be used.
     pub device_selection: DeviceSelection,
     /// Lets a user pass although wrong passcodes have locked the user's MFA.
@@ -186,6 +193,7 @@ impl MfaPolicy {
             name,
             default: false,
             mobile: Mobile { enabled: true, passcode_limit, applications: Vec::new() },
+            authenticators: Authenticators::default(),
             device_selection: DeviceSelection::DefaultToFirst,
             ignore_user_lock: false,
             block_users_with_disabled_mfa: false,
@@ -224,6 +232,7 @@ impl MfaPolicy {
             check.range((*timeout_seconds).into(), target, 40, 150);
             limit.validate(&mut check);
         }
+        self.authenticators.validate(&mut check);
         check.finish()
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application,
+    authenticator::Sending,
     challenge::Challenge,
     device::Device,
     environment::Environment,
@@ -58,6 +59,15 @@ pub enum Content {
         /// The question.
         challenge: Id<Challenge>,
     },
+    /// A passcode is sent to a mail address or a phone number.
+    Passcode {
+        /// The device that has the address.
+        device: Id<Device>,
+        /// Which passcode.
+        sending: Id<Sending>,
+        /// From when on it counts no more, and so the message is too late.
+        until: Timestamp,
+    },
     /// A device whose push address is nobody's is to be unpaired, if the phone is not heard of until then.
     Unpairing {
         /// The device.
@@ -82,6 +92,7 @@ impl Content {
             Self::LogoutToken { .. } => "logout_token",
             Self::Challenge { .. } => "challenge",
             Self::Cancellation { .. } => "cancellation",
+            Self::Passcode { .. } => "passcode",
             Self::Unpairing { .. } => "unpairing",
             Self::Unpairings { .. } => "unpairings",
         }
@@ -211,7 +222,7 @@ impl Message {
     pub fn expires_at(&self) -> Timestamp {
         match self.content {
             Content::LogoutToken { .. } => self.created_at.plus_seconds(LOGOUT_TOKEN_SECONDS),
-            Content::Challenge { until, .. } => until,
+            Content::Challenge { until, .. } | Content::Passcode { until, .. } => until,
             Content::Cancellation { .. } => self.created_at.plus_seconds(CANCELLATION_SECONDS),
             Content::Unpairing { at, .. } => at.plus_seconds(UNPAIRING_SECONDS),
             Content::Unpairings { .. } => self.created_at.plus_seconds(UNPAIRINGS_SECONDS),
@@ -225,6 +236,7 @@ impl Message {
             Content::LogoutToken { .. }
             | Content::Challenge { .. }
             | Content::Cancellation { .. }
+            | Content::Passcode { .. }
             | Content::Unpairings { .. } => self.created_at,
             Content::Unpairing { at, .. } => at,
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     application::Application,
     audit,
+    authenticator::Authenticator,
     device::{Device, State as DeviceState},
     environment::Environment,
     id::Id,
@@ -34,8 +35,10 @@ pub struct Facts<'a> {
     pub user: &'a User,
     /// What speaks for the person at the phone.
     pub voucher: Voucher,
-    /// The user's devices.
+    /// The user's phones.
     pub devices: &'a [Device],
+    /// What else the user can be asked for.
+    pub authenticators: &'a [Authenticator],
     /// The limits of the environment.
     pub settings: &'a MfaSettings,
 }
@@ -105,10 +108,12 @@ pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
     if let Some(no_offer) = known(facts.installation, facts.devices) {
         return Err(no_offer);
     }
+    let others = facts.authenticators.iter().filter(|authenticator| authenticator.counts()).count();
+    let has_none = facts.devices.is_empty() && others == 0;
     let vouched = match facts.voucher {
         // A second phone needs more than the password: else the policy's bypass would enrol whoever knows it.
-        Voucher::SignOn { multi_factor } => facts.devices.is_empty() || multi_factor,
-        Voucher::Key { first_only } => facts.devices.is_empty() || !first_only,
+        Voucher::SignOn { multi_factor } => has_none || multi_factor,
+        Voucher::Key { first_only } => has_none || !first_only,
     };
     if !vouched || !facts.user.enabled || !facts.application.enabled {
         return Err(NoOffer::Disabled);
@@ -124,7 +129,7 @@ pub fn check(facts: Facts<'_>) -> Result<(), NoOffer> {
         return Err(NoOffer::Compromised);
     }
     let maximum = facts.settings.max_allowed_devices;
-    if facts.devices.len() >= usize::from(maximum) {
+    if facts.devices.len() + others >= usize::from(maximum) {
         return Err(NoOffer::LimitReached { maximum });
     }
     Ok(())

@@ -14,15 +14,17 @@ use crate::{
     },
     audit::{self, Mentionable},
     authentication_code,
+    authenticator::{self, Authenticator},
     authorization::{Answer, Prompt, Scope},
     challenge,
     device::{self, Device},
     device_code,
     fixture::{
-        MFA, NOW, Named, application, assert_complete, authentication_code, challenge, device,
-        device_code, environment, flow, grant, group, id, identity, key, message, mfa_policy,
-        mfa_settings, pairing_key, participant, population, protected_resource, record, session,
-        sign_on_policy, signing_key as signing_key_of, subscription, ticket, user,
+        MFA, NOW, Named, application, assert_complete, authentication_code, authenticator,
+        challenge, device, device_code, environment, flow, grant, group, id, identity, key,
+        message, mfa_policy, mfa_settings, pairing_key, participant, population,
+        protected_resource, record, session, sign_on_policy, signing_key as signing_key_of,
+        subscription, ticket, user,
     },
     flow::{self, Failure, Flow, Method},
     grant,
@@ -106,6 +108,30 @@ fn flows_are_stored_as_ever() {
     assert_read_back(&Flow { installation: None, ..first.clone() });
     assert_read_back(&Flow { notice: Some(flow::Notice::DeviceGone), ..first });
     insta::assert_json_snapshot!("flow_notices", words(&[flow::Notice::DeviceGone]));
+}
+
+#[test]
+fn authenticators_are_stored_as_ever() {
+    use authenticator::{Kind, Sending, State, Target};
+    let codes = Kind::RecoveryCodes { hashes: vec!["hash".to_owned()] };
+    let sending = Sending { id: id(3), flow: id(4), digits: 6, sent_at: NOW, spent: false };
+    let to =
+        |address: &str| Target { address: address.to_owned(), sendings: vec![sending.clone()] };
+    let kinds = [
+        authenticator(1).kind,
+        codes,
+        Kind::Email(to("ann@example.org")),
+        Kind::Sms(to("+4915112345678")),
+        Kind::Voice(to("+4915112345678")),
+    ];
+    let states = [State::new(NOW), State::paired(100)];
+    assert_complete(&states);
+    for state in &states {
+        assert_read_back(&Authenticator { state: state.clone(), ..authenticator(1) });
+    }
+    let authenticators = kinds.map(|kind| Authenticator { kind, ..authenticator(1) });
+    assert_pinned("authenticators", &authenticators.to_vec());
+    assert_pinned("authenticator_states", &states.to_vec());
 }
 
 #[test]
@@ -339,6 +365,7 @@ fn the_outbox_is_stored_as_ever() {
         message().content,
         Content::Challenge { challenge: id(1), until: NOW },
         Content::Cancellation { challenge: id(1) },
+        Content::Passcode { device: id(1), sending: id(2), until: NOW },
         Content::Unpairing { device: id(1), since: NOW, at: NOW },
         Content::Unpairings { application: id(1) },
     ];

@@ -4,6 +4,7 @@
 mod backend;
 mod browser;
 mod clock;
+mod mail_server;
 mod payload;
 mod phone;
 pub mod push_service;
@@ -11,5 +12,6 @@ pub mod push_service;
 pub use backend::{Backend, Reply};
 pub use browser::{Browser, BrowserError, Page};
 pub use clock::ShiftedClock;
+pub use mail_server::{MailServer, MailServerError, ReceivedMail};
 pub use payload::payload;
 pub use phone::{Phone, PhoneConfig, PhoneError};

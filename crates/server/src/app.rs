@@ -2,6 +2,7 @@
 
 mod access_token;
 mod activity;
+mod add_authenticator;
 mod add_own_device;
 mod administer;
 mod administrator;
@@ -10,6 +11,7 @@ mod answer_challenge;
 mod answer_offer;
 mod application;
 mod application_secret;
+mod asked_device;
 mod attempts;
 mod authenticate_client;
 mod authenticate_worker;
@@ -17,6 +19,7 @@ mod authentication_code;
 mod authorize_device;
 mod await_change;
 mod challenge;
+mod change_authenticator;
 mod change_device;
 mod change_own_device;
 mod change_password;
@@ -45,6 +48,7 @@ mod fault;
 mod finish_flow;
 mod group;
 mod guesses;
+mod holdings;
 mod import_users;
 mod installation;
 mod introspect_token;
@@ -72,6 +76,7 @@ mod read_user_info;
 mod realm;
 mod realms;
 mod receive_log;
+mod recovery_codes;
 mod redeem_device_code;
 mod refresh_tokens;
 mod resolve_request;
@@ -80,8 +85,11 @@ mod revoke_token;
 mod role_assignment;
 mod rotate_keys;
 mod run_flow;
+mod scene;
 mod seal_audit;
+mod seen_device;
 mod send_logout_token;
+mod send_passcode;
 mod session;
 mod sign_off;
 mod sign_on_policy;
@@ -132,6 +140,7 @@ pub(crate) use self::realms::MAC;
 pub use self::{
     access_token::AccessToken,
     activity::Activity,
+    add_authenticator::{ActivateError, NewAuthenticator, NewKind, Shown},
     add_own_device::AddOwnDeviceError,
     administer::AdministerError,
     administrator::{FIRST_ADMINISTRATOR, FirstPassword, OneTimePassword},
@@ -177,7 +186,7 @@ pub use self::{
     phone_sign_on::ShownCode,
     push_credentials::{NewPushCredentials, PushCredentialsError},
     push_request::{PushError, PushRequest, Pushed},
-    read_account::{Account, AccountView, AccountVisit, OwnDevice},
+    read_account::{Account, AccountView, AccountVisit, Offers, OwnDevice},
     read_flow::{Barred, Choosable, FlowHandle, FlowHolder, FlowView, ReadFlowError},
     read_user_info::{ReadUserInfoError, UserInfo},
     realm::Realm,
@@ -185,6 +194,7 @@ pub use self::{
     refresh_tokens::{RefreshError, RefreshTokens},
     revoke_token::{RevokeError, RevokeToken},
     rotate_keys::Rotation,
+    seen_device::{SeenDevice, SeenKind},
     sign_off::{SignOff, SignOffError, SignedOff},
     sign_on_policy::NewSignOnPolicy,
     start_device_authentication::{StartDeviceAuthentication, StartDeviceAuthenticationError},
@@ -200,8 +210,9 @@ use self::{
     check_readiness::Readiness, deliver_subscription::Deliveries, guesses::Guesses, realms::Realms,
 };
 use crate::{
-    client_keys::ClientKeys, keys::Vault, limits::Limits, outbound::Outbound, passwords::Passwords,
-    settings::Settings, sockets::Sockets, telemetry::Metrics,
+    client_keys::ClientKeys, hook::Hooks, keys::Vault, limits::Limits, mail::Mailer,
+    outbound::Outbound, passwords::Passwords, settings::Settings, sockets::Sockets,
+    telemetry::Metrics,
 };
 
 /// Everything that use cases share.
@@ -224,6 +235,8 @@ pub struct App {
     metrics: Metrics,
     readiness: Readiness,
     sockets: Arc<Sockets>,
+    mailer: Mailer,
+    hooks: Hooks,
 }
 
 impl App {
@@ -247,6 +260,8 @@ impl App {
         let audit_heads = seal_audit::Heads::default();
         let deliveries = Deliveries::default();
         let sockets = Sockets::new(settings.sockets.most);
+        let mailer = Mailer::new(settings.mail.clone());
+        let hooks = Hooks::new(settings.hook.clone());
         Self {
             store,
             vault,
@@ -266,6 +281,8 @@ impl App {
             metrics,
             readiness,
             sockets,
+            mailer,
+            hooks,
         }
     }
 

@@ -29,6 +29,7 @@ mod par;
 pub(crate) mod peer;
 mod problem;
 mod revoke;
+mod seen_device;
 mod sign_off;
 mod sign_on;
 mod size;

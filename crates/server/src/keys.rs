@@ -139,12 +139,16 @@ pub enum Purpose {
     PairingKeyHash,
     /// Cookies of the console, and the token of its forms.
     Console,
+    /// Passcodes that are sent, which are made of their ids.
+    SentPasscode,
     /// Seals of the audit log. Their MACs outlive releases, so their numbers are fixed.
     AuditSeal = 0x20,
     /// Where the kept part of the audit log begins.
     AuditBase = 0x21,
     /// Keys of the signatures of webhooks. Receivers keep them, so their number is fixed.
     Webhook = 0x22,
+    /// What is stored of recovery codes. They are kept for years, so their number is fixed.
+    RecoveryCode = 0x23,
 }
 
 /// The keys of one environment, opened once and kept in memory.

@@ -3,9 +3,11 @@
 pub mod app;
 mod backup;
 mod client_keys;
+mod hook;
 mod http;
 mod keys;
 mod limits;
+mod mail;
 mod outbound;
 mod passwords;
 mod reseal;
@@ -32,8 +34,12 @@ pub mod management {
 pub use backup::{RestoreError, restore};
 pub use client_keys::KeysUnavailable;
 pub use countersign_push::{Endpoints as PushEndpoints, Settings as PushSettings, egress::Egress};
+pub use hook::Settings as HookSettings;
 pub use keys::{KeyError, Vault};
 pub use limits::{Budget, Limit, Limited, Limits, Settings as LimitSettings};
+pub use mail::{
+    Security as MailSecurity, Server as MailServer, Settings as MailSettings, Way as MailWay,
+};
 pub use outbound::Settings as OutboundSettings;
 pub use passwords::Settings as PasswordSettings;
 pub use reseal::{ResealError, reseal};

@@ -11,7 +11,7 @@ use countersign_domain::{
 };
 use ipnet::IpNet;
 
-use crate::{limits, outbound, passwords};
+use crate::{hook, limits, mail, outbound, passwords};
 
 /// What the server is told when it is made.
 #[derive(Clone, Debug)]
@@ -58,6 +58,10 @@ pub struct Settings {
     /// Whether a `DPoP` proof must repeat a nonce that the server has handed out (RFC 9449, section 8). It costs each client a
     /// second request every five minutes.
     pub dpop_nonce_required: bool,
+    /// Mail, if passcodes go out by it.
+    pub mail: Option<mail::Settings>,
+    /// The hook for text messages and phone calls, if passcodes go out by it.
+    pub hook: Option<hook::Settings>,
     /// How often and how long what must be sent after a commit is tried. A lease must outlast a call.
     pub outbox: outbox::Rules,
     /// Messages that this node sends at once, 1 to 1,000.
@@ -112,6 +116,8 @@ impl Settings {
             outbound: outbound::Settings::default(),
             push: countersign_push::Settings::default(),
             dpop_nonce_required: false,
+            mail: None,
+            hook: None,
             outbox: outbox::Rules::default(),
             outbox_concurrency: 32,
             outbox_interval: Duration::from_secs(15),
@@ -146,7 +152,9 @@ impl Settings {
         let mut check = Check::default();
         check.range(self.outbox_concurrency.into(), "outbox.concurrency", 1, 1_000);
         // Else a message would be sent again while it is being sent.
-        let call = self.outbound.timeout.max(self.longest_push());
+        let mail = self.mail.as_ref().map_or(Duration::ZERO, |mail| mail.timeout);
+        let hook = self.hook.as_ref().map_or(Duration::ZERO, |hook| hook.timeout);
+        let call = self.outbound.timeout.max(self.longest_push()).max(mail).max(hook);
         let call = i64::try_from(call.as_secs()).unwrap_or(i64::MAX);
         let lease = i64::from(self.outbox.lease_seconds);
         check.range(lease, "outbox.lease_seconds", call.saturating_add(5), 3_600);

@@ -195,6 +195,17 @@ CREATE TABLE device_logs (
 );
 CREATE INDEX device_logs_by_expiry ON device_logs (expires_at);
 
+-- What users can be asked for beside phones. Their ids are among those of the devices.
+CREATE TABLE authenticators (
+    id BYTEA NOT NULL PRIMARY KEY,
+    environment_id BYTEA NOT NULL REFERENCES environments (id),
+    user_id BYTEA NOT NULL REFERENCES users (id),
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX authenticators_by_user ON authenticators (user_id, id);
+
 -- Machines that end by themselves. Their ids are time-ordered, so a sweep reads only the old end of the table.
 CREATE TABLE flows (
     id BYTEA NOT NULL PRIMARY KEY,

@@ -21,7 +21,7 @@ use crate::{
 
 /// Tables of people, which sign-ons change. Their documents are never kept, nor are those of tables whose rows end by themselves.
 /// Any other table counts as configuration, so that one which is new is not overlooked.
-const PEOPLE: &[&str] = &["users", "passwords", "devices", "memberships"];
+const PEOPLE: &[&str] = &["users", "passwords", "devices", "authenticators", "memberships"];
 
 /// The most documents. More are rare, and then all begin anew.
 const CAPACITY: usize = 1_024;

@@ -19,6 +19,7 @@ pub mod application;
 pub mod audit;
 pub mod audit_seal;
 pub mod authentication_code;
+pub mod authenticator;
 pub mod backup;
 mod callers;
 pub mod challenge;
@@ -95,6 +96,7 @@ pub const STATEMENTS: &[&[&str]] = &[
     audit::STATEMENTS,
     audit_seal::STATEMENTS,
     authentication_code::STATEMENTS,
+    authenticator::STATEMENTS,
     challenge::STATEMENTS,
     device::STATEMENTS,
     device_code::STATEMENTS,

@@ -10,6 +10,8 @@ use crate::{Row, StoreError, Tx};
 pub(crate) const STATEMENTS: &[&str] = &[
     DEVICES.list,
     DEVICES.swap,
+    AUTHENTICATORS.list,
+    AUTHENTICATORS.swap,
     APPLICATIONS.list,
     APPLICATIONS.swap,
     SIGNING_KEYS.list,
@@ -23,8 +25,9 @@ pub(crate) const STATEMENTS: &[&str] = &[
 ];
 
 /// All of them.
-pub const COLUMNS: [Column; 7] = [
+pub const COLUMNS: [Column; 8] = [
     DEVICES,
+    AUTHENTICATORS,
     APPLICATIONS,
     PREVIOUS_SECRETS,
     SIGNING_KEYS,
@@ -38,6 +41,13 @@ const DEVICES: Column = Column {
     member: Some("/seed"),
     list: "SELECT id, data FROM devices WHERE id > $1 ORDER BY id LIMIT $2",
     swap: "UPDATE devices SET data = $3 WHERE id = $1 AND data = $2",
+};
+
+const AUTHENTICATORS: Column = Column {
+    name: "authenticators.seed",
+    member: Some("/kind/seed"),
+    list: "SELECT id, data FROM authenticators WHERE id > $1 ORDER BY id LIMIT $2",
+    swap: "UPDATE authenticators SET data = $3 WHERE id = $1 AND data = $2",
 };
 
 const APPLICATIONS: Column = Column {

@@ -22,6 +22,7 @@ pub(crate) const STATEMENTS: &[&str] = &{
         LIST_BY_EMAIL,
         LIST_OF_POPULATION,
         LIST_BY_USERNAME,
+        DELETE_AUTHENTICATORS,
         DELETE_PASSWORD,
     ]
 };
@@ -35,6 +36,7 @@ const LIST_OF_POPULATION: &str = "SELECT data, version FROM users \
 const LIST_BY_USERNAME: &str = "SELECT data, version FROM users \
      WHERE environment_id = $1 AND username_key > $2 AND username_key < $3 \
      ORDER BY username_key LIMIT $4";
+const DELETE_AUTHENTICATORS: &str = "DELETE FROM authenticators WHERE user_id = $1";
 const DELETE_PASSWORD: &str = "DELETE FROM passwords WHERE user_id = $1";
 
 /// The user name is unique in the environment.
@@ -131,5 +133,6 @@ fn before(prefix: &[u8]) -> Vec<u8> {
 
 /// Deletes what nobody else can have of a user, before the user.
 pub async fn strip(tx: &mut Tx<'_>, id: Id<User>) -> Result<(), StoreError> {
+    tx.execute(DELETE_AUTHENTICATORS, &[id.into()]).await?;
     tx.execute(DELETE_PASSWORD, &[id.into()]).await.map(drop)
 }

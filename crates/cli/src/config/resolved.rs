@@ -61,6 +61,9 @@ impl Resolved {
         config.tokens.apply(&mut settings);
         config.outbound.apply(&mut settings, around)?;
         config.push.apply(&mut settings, around)?;
+        // Before the outbox, whose leases must outlast them.
+        config.mail.apply(&mut settings, around)?;
+        config.sms.apply(&mut settings, around)?;
         config.outbox.apply(&mut settings)?;
         config.webhooks.apply(&mut settings)?;
         config.audit.apply(&mut settings)?;

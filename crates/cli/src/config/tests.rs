@@ -124,6 +124,26 @@ fn what_is_wrong_is_told_with_line_section_key_and_rule() {
             "line 2: outbox.lease_seconds: outbox.lease_seconds must be from 32 to 3600",
         ),
         (
+            "[mail]\nmailbox = \"a\"\nhost = \"b\"",
+            "line 2: mail.mailbox: may not be given beside host",
+        ),
+        (
+            "[mail]\nhost = \"b\"",
+            "line 1: mail.from: must be given where there is a host or a mailbox: the sender of all mail",
+        ),
+        (
+            "[mail]\nhost = \"b\"\nusername = \"u\"",
+            "line 3: mail.username: needs a password_file or a password_env",
+        ),
+        (
+            "[sms]\nurl = \"https://a.example\"",
+            "line 2: sms.url: needs a secret_file or a secret_env, to sign calls with",
+        ),
+        (
+            "[sms]\nurl = \"ftp://a.example\"",
+            "line 2: sms.url: must be an address of https or http",
+        ),
+        (
             "[push]\nauthorities_file = \"none.pem\"",
             "line 2: push.authorities_file: names a file that cannot be read: No such file or directory (os error 2)",
         ),

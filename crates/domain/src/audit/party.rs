@@ -5,10 +5,21 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    application::Application, device::Device, environment::Environment, group::Group, id::Id,
-    mfa_policy::MfaPolicy, population::Population, protected_resource::ProtectedResource,
-    push_credentials::PushCredentials, role::RoleAssignment, sign_on_policy::SignOnPolicy,
-    sign_on_policy::SignOnPolicyAssignment, subscription::Subscription, user::User,
+    application::Application,
+    authenticator::{AnyDevice, Authenticator},
+    device::Device,
+    environment::Environment,
+    group::Group,
+    id::Id,
+    mfa_policy::MfaPolicy,
+    population::Population,
+    protected_resource::ProtectedResource,
+    push_credentials::PushCredentials,
+    role::RoleAssignment,
+    sign_on_policy::SignOnPolicy,
+    sign_on_policy::SignOnPolicyAssignment,
+    subscription::Subscription,
+    user::User,
 };
 
 /// Somebody or something, under the name that it had then.
@@ -83,6 +94,23 @@ impl Mentionable<Device> for &Device {
     fn mention(self) -> Option<Mention<Device>> {
         let name = self.nickname.as_ref().or(self.installation.device.model.as_ref());
         Some(Mention { id: self.id, name: name.cloned() })
+    }
+}
+
+impl Mentionable<Device> for &Authenticator {
+    /// The name that its user gave it, else that of its kind.
+    fn mention(self) -> Option<Mention<Device>> {
+        let name = self.nickname.clone().unwrap_or_else(|| self.kind.label().to_owned());
+        Some(Mention { id: self.id, name: Some(name) })
+    }
+}
+
+impl Mentionable<Device> for AnyDevice<'_> {
+    fn mention(self) -> Option<Mention<Device>> {
+        match self {
+            Self::Phone(phone) => phone.mention(),
+            Self::Authenticator(authenticator) => authenticator.mention(),
+        }
     }
 }
 

@@ -149,7 +149,7 @@ mod order {
 
     #[test]
     fn a_device_moves_by_one_place_and_not_beyond_the_ends() {
-        let devices = [device(1), device(2), device(3)];
+        let devices = [1, 2, 3].map(id::<Device>);
         let ids = |numbers: [u8; 3]| Some(numbers.map(id::<Device>).to_vec());
         let table = [
             (1, Move::Up, None),

@@ -351,6 +351,10 @@ fn asked(step: usize, identity: &Identity, device: Id<Device>, ask: Ask, now: Ti
     let identity = identity.clone();
     match ask {
         Ask::Passcode => Step::to(State::Passcode { step, identity, device }),
+        Ask::Message => {
+            let state = State::Passcode { step, identity, device };
+            Step { state, effects: vec![Effect::Send { device }] }
+        }
         Ask::Push { challenge, seconds } => {
             let until = now.plus_seconds(seconds.into());
             let ask = Effect::Ask { challenge, device, visible: true, until };
@@ -448,6 +452,7 @@ fn decided(
         }
         Decision::Continue | Decision::Bypass => next(plan, step + 1, identity),
         Decision::Passcode { device } => asked(step, &identity, *device, Ask::Passcode, now),
+        Decision::Message { device } => asked(step, &identity, *device, Ask::Message, now),
         Decision::Select { .. } => Step::to(State::DeviceSelection { step, identity }),
         Decision::Block(reason) => {
             let mut end = failed(Some(identity.user), Failure::Mfa(*reason));

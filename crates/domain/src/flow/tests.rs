@@ -455,6 +455,7 @@ fn a_user_without_a_required_claim_gets_nothing_and_what_was_proved_is_still_tol
         Effect::Audit { action, .. } => Some(*action),
         Effect::IssueGrant
         | Effect::Ask { .. }
+        | Effect::Send { .. }
         | Effect::Withdraw { .. }
         | Effect::WithdrawCode { .. } => None,
     };

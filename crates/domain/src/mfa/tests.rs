@@ -1,16 +1,19 @@
 //! The table of the MFA step, and that losing a phone never helps.
 
+use std::collections::BTreeMap;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
+    authenticator::{self, Kind, Target},
     device::AddressState,
     fixture::{
-        LIMIT, NOW, application, assert_complete, device, id, identity, installation, mfa_policy,
-        user,
+        LIMIT, NOW, application, assert_complete, authenticator, device, id, identity,
+        installation, mfa_policy, user,
     },
     lockout::{Limit, Lockout},
-    mfa_policy::DeviceAuthorization,
+    mfa_policy::{Authenticators, DeviceAuthorization, Messages, RecoveryCodes, Totp},
 };
 
 /// What decides. Ann has given her password on her first phone, which is paired, until a test changes it.
@@ -26,6 +29,7 @@ struct Scene {
     user: User,
     named: Option<Id<Device>>,
     devices: Vec<Device>,
+    authenticators: Vec<Authenticator>,
     reach: Reach,
 }
 
@@ -43,6 +47,7 @@ impl Scene {
             user: user(),
             named: None,
             devices: vec![device(1)],
+            authenticators: Vec::new(),
             reach: Reach::default(),
         }
     }
@@ -101,6 +106,7 @@ impl Scene {
                 user: &self.user,
                 named: self.named,
                 devices: &self.devices,
+                authenticators: &self.authenticators,
                 reach: &self.reach,
             },
             NOW,
@@ -278,7 +284,7 @@ fn blocked_and_locked_devices_neither_pass_nor_let_pass() {
     let table: [Row; 6] = [
         (|scene| scene.devices = vec![in_state(1, BLOCKED)], blocked.clone()),
         (|scene| scene.devices = vec![in_state(1, LOCKED)], locked.clone()),
-        (|scene| scene.devices = vec![in_state(2, LOCKED), in_state(1, BLOCKED)], locked),
+        (|scene| scene.devices = vec![in_state(1, LOCKED), in_state(2, BLOCKED)], locked),
         (|scene| scene.devices = vec![in_state(1, BLOCKED), device(2)], passcode(2)),
         (|scene| scene.devices = vec![in_state(1, LOCKED), device(2)], passcode(2)),
         (
@@ -448,6 +454,13 @@ fn every_decision_and_reason_can_be_reached() {
         scene.verify(Some(ExtraVerification::Permissive));
     });
     decisions.push(verified.decide());
+    let mailed = Scene::in_a_browser().with(|scene| {
+        let kind = Kind::Email(Target::new("ann@example.org".to_owned()));
+        scene.devices.clear();
+        scene.authenticators = vec![Authenticator { kind, ..authenticator(1) }];
+        scene.policy.authenticators.email = Some(Messages::USUAL);
+    });
+    decisions.push(mailed.decide());
     assert_complete(&decisions);
     let mut reasons = Vec::new();
     let mut verifications = Vec::new();
@@ -460,6 +473,7 @@ fn every_decision_and_reason_can_be_reached() {
             | Decision::Verify { .. }
             | Decision::Push { .. }
             | Decision::Passcode { .. }
+            | Decision::Message { .. }
             | Decision::Select { .. } => {}
         }
     }
@@ -521,13 +535,59 @@ fn policies() -> impl Strategy<Value = MfaPolicy> {
     )
 }
 
+/// An authenticator app and recovery codes, as far as the user has them, in any state.
+fn authenticator_lists() -> impl Strategy<Value = Vec<Authenticator>> {
+    let active = DeviceState::paired(0);
+    let state = prop_oneof![Just(active), Just(BLOCKED), Just(LOCKED), Just(NO_LONGER_LOCKED)];
+    let state = prop::option::weighted(0.8, state).prop_map(|state| match state {
+        Some(state) => authenticator::State::Paired { state },
+        None => authenticator::State::new(NOW),
+    });
+    vec((state, any::<bool>(), 0_usize..2), 0..3).prop_map(|found| {
+        let authenticator = |(n, (state, is_app, left)): (u8, (_, bool, usize))| {
+            let known = authenticator(n);
+            let hashes = vec!["hash".to_owned(); left];
+            let target = Target::new("ann@example.org".to_owned());
+            let kind = match (is_app, left) {
+                (true, 0) => Kind::Email(target),
+                (true, _) => known.kind,
+                (false, _) => Kind::RecoveryCodes { hashes },
+            };
+            Authenticator { kind, state, ..known }
+        };
+        (201..).zip(found).map(authenticator).collect()
+    })
+}
+
+/// What a policy says of authenticators.
+fn accepted() -> impl Strategy<Value = Authenticators> {
+    let totp = Totp {
+        passcode_limit: LIMIT,
+        grace_steps: 5,
+        pairing_disabled: false,
+        uri_parameters: BTreeMap::new(),
+    };
+    let recovery_codes = RecoveryCodes { passcode_limit: LIMIT };
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(apps, codes, mails)| {
+        Authenticators {
+            email: mails.then_some(Messages::USUAL),
+            sms: None,
+            voice: None,
+            totp: apps.then(|| totp.clone()),
+            recovery_codes: codes.then_some(recovery_codes),
+        }
+    })
+}
+
 fn scenes() -> impl Strategy<Value = Scene> {
     let phone = prop::option::weighted(0.8, (1_u8..4).prop_map(installation));
     let flags =
         (any::<bool>(), any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.2));
-    (policies(), device_lists(), phone, flags).prop_map(
-        |(policy, devices, installation, (bypass, authenticated, mfa_enabled, rooted))| {
+    let others = (authenticator_lists(), accepted());
+    (policies(), device_lists(), others, phone, flags).prop_map(
+        |(policy, devices, others, installation, (bypass, authenticated, mfa_enabled, rooted))| {
             let mut scene = Scene { policy, installation, devices, ..Scene::on_the_phone() };
+            (scene.authenticators, scene.policy.authenticators) = others;
             scene.no_devices_mode =
                 if bypass { NoDevicesMode::Bypass } else { NoDevicesMode::Block };
             scene.authenticated = authenticated;
@@ -584,6 +644,7 @@ proptest! {
     fn only_usable_devices_are_asked_for(scene in scenes()) {
         let asked = match scene.decide() {
             Decision::Passcode { device }
+            | Decision::Message { device }
             | Decision::Push { device, .. }
             | Decision::Verify { device, .. } => vec![device],
             Decision::Select { devices } => devices,
@@ -593,7 +654,8 @@ proptest! {
             | Decision::Block(_) => Vec::new(),
         };
         for device in asked {
-            prop_assert!(scene.devices.iter().any(|known| known.id == device && known.is_usable(NOW)));
+            let all = AnyDevice::all(&scene.devices, &scene.authenticators);
+            prop_assert!(all.iter().any(|known| known.id() == device && known.counts() && known.is_usable(NOW)));
         }
     }
 
@@ -625,13 +687,30 @@ proptest! {
     fn blocking_or_locking_a_device_never_opens_a_bypass(
         scene in scenes(), n: prop::sample::Index, lock: bool
     ) {
-        if scene.decide() == Decision::Bypass || scene.devices.is_empty() {
+        let state = if lock { LOCKED } else { BLOCKED };
+        if scene.decide() == Decision::Bypass {
             return Ok(());
         }
-        let n = n.index(scene.devices.len());
-        let state = if lock { LOCKED } else { BLOCKED };
-        let barred = scene.with(|scene| scene.devices[n].state = state);
-        prop_assert_ne!(barred.decide(), Decision::Bypass);
+        if !scene.devices.is_empty() {
+            let n = n.index(scene.devices.len());
+            let barred = scene.clone().with(|scene| scene.devices[n].state = state.clone());
+            prop_assert_ne!(barred.decide(), Decision::Bypass);
+        }
+        if !scene.authenticators.is_empty() {
+            let n = n.index(scene.authenticators.len());
+            let paired = scene.authenticators[n].device_state().is_some();
+            prop_assume!(paired);
+            let state = authenticator::State::Paired { state };
+            let barred = scene.with(|scene| scene.authenticators[n].state = state);
+            prop_assert_ne!(barred.decide(), Decision::Bypass);
+        }
+    }
+
+    #[test]
+    fn what_is_decided_at_once_does_not_change_with_what_else_there_is(scene in scenes()) {
+        let without = scene.clone().with(|scene| scene.authenticators.clear());
+        let passes = |decision: &Decision| matches!(decision, Decision::Authorize { .. } | Decision::Verify { .. } | Decision::Continue);
+        prop_assert_eq!(passes(&scene.decide()), passes(&without.decide()));
     }
 }
 

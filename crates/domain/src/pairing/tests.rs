@@ -19,6 +19,7 @@ struct Scene {
     user: User,
     voucher: Voucher,
     devices: Vec<Device>,
+    authenticators: Vec<Authenticator>,
     settings: MfaSettings,
 }
 
@@ -31,6 +32,7 @@ impl Scene {
             user: user(),
             voucher: Voucher::SignOn { multi_factor: true },
             devices: Vec::new(),
+            authenticators: Vec::new(),
             settings: mfa_settings(),
         }
     }
@@ -59,6 +61,7 @@ impl Scene {
             user: &self.user,
             voucher: self.voucher,
             devices: &self.devices,
+            authenticators: &self.authenticators,
             settings: &self.settings,
         })
     }

@@ -104,7 +104,7 @@ fn events() -> Samples<Event> {
     let answered = |outcome| Event::Answered { challenge: id(1), outcome };
     let push = Ask::Push { challenge: id(1), seconds: 40 };
     let by = Candidate { user: id(1), device: id(1) };
-    assert_complete(&[Ask::Passcode, push]);
+    assert_complete(&[Ask::Passcode, Ask::Message, push]);
     let mut events = vec![
         ("of a user", named(Some(id(1)))),
         ("of nobody", named(None)),
@@ -116,6 +116,7 @@ fn events() -> Samples<Event> {
         ("of another code", Event::CodeApproved { code: id(2), by }),
         ("", Event::PasswordChanged),
         ("for a passcode", Event::DeviceChosen { device: id(2), ask: Ask::Passcode }),
+        ("for one that is sent", Event::DeviceChosen { device: id(2), ask: Ask::Message }),
         ("by push", Event::DeviceChosen { device: id(2), ask: push }),
         ("", Event::AnotherDevice),
         ("", Event::PasscodeAccepted),
@@ -144,6 +145,7 @@ fn decisions() -> Samples<Decision> {
         ("Push", Decision::Push { device: id(1), seconds: 40 }),
         ("Bypass", Decision::Bypass),
         ("Passcode", Decision::Passcode { device: id(1) }),
+        ("Message", Decision::Message { device: id(1) }),
         ("Select", Decision::Select { devices: vec![id(1)] }),
         ("Block", Decision::Block(Reason::DeviceBlocked)),
     ];
@@ -164,6 +166,7 @@ fn told(effect: &Effect) -> String {
         Effect::Audit { action, reason, .. } => audited(*action, *reason),
         Effect::IssueGrant
         | Effect::Ask { .. }
+        | Effect::Send { .. }
         | Effect::Withdraw { .. }
         | Effect::WithdrawCode { .. } => effect.name().to_owned(),
     }

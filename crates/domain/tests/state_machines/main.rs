@@ -1,6 +1,7 @@
 //! Renders each machine to `docs/state-machines/` and fails when a page there says something else.
 
 mod authentication_code;
+mod authenticator;
 mod challenge;
 mod device;
 mod device_code;
@@ -31,6 +32,11 @@ fn the_page_of_the_authentication_code_is_true() -> io::Result<()> {
 #[test]
 fn the_page_of_the_challenge_is_true() -> io::Result<()> {
     check("challenge", &challenge::page())
+}
+
+#[test]
+fn the_page_of_the_authenticator_is_true() -> io::Result<()> {
+    check("authenticator", &authenticator::page())
 }
 
 #[test]

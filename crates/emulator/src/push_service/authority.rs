@@ -68,7 +68,7 @@ impl Authority {
     }
 
     /// How a server proves to be this emulator, and which protocols it speaks.
-    pub(super) fn tls(&self, protocols: &[&str]) -> Result<Arc<ServerConfig>, AuthorityError> {
+    pub(crate) fn tls(&self, protocols: &[&str]) -> Result<Arc<ServerConfig>, AuthorityError> {
         let key = KeyPair::generate()?;
         let certificate =
             CertificateParams::new(self.names.clone())?.signed_by(&key, &self.issuer)?;

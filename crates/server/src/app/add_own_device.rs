@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use countersign_domain::{id::Id, pairing_key::PairingKey, user::User};
-use countersign_store::{Tx, Work, device};
+use countersign_store::{Tx, Work};
 use tokio::time::Duration;
 
 use super::{
     App, Call, Fault, NewPairingKey, PairingKeyError, PairingKeyView, Realm,
     change_own_device::{ChangeOwnDeviceError, on_behalf_of, require_proof},
     fault::faults,
+    holdings::Holdings,
     pairing_key::Create,
     read_account::{AccountVisit, Entered, enter},
 };
@@ -20,9 +21,18 @@ pub enum AddOwnDeviceError {
     /// The person may not change devices now.
     #[error(transparent)]
     Refused(ChangeOwnDeviceError),
-    /// The policy lets no phone be paired.
-    #[error("the MFA policy lets no phone be paired")]
+    /// The policy lets no phone, or nothing of this kind, be paired.
+    #[error("the MFA policy lets nothing of this kind be paired")]
     NoPairing,
+    /// Nothing can be sent there.
+    #[error("the address or number cannot be one")]
+    BadAddress,
+    /// Too many passcodes were sent lately.
+    #[error("too many passcodes were sent lately")]
+    TooManyPasscodes,
+    /// The user has as many devices as allowed.
+    #[error("the user has the maximum number of devices")]
+    LimitReached,
     /// As many keys wait for a phone as may.
     #[error("too many pairing keys wait for a phone")]
     TooMany,
@@ -125,13 +135,13 @@ impl Work for Add {
         let Entered::Present(present) = enter(tx, realm, visit, call.now).await? else {
             return Err(ChangeOwnDeviceError::SignedOut.into());
         };
-        let all = device::list_versions_of_user(tx, present.user.id).await?;
+        let all = Holdings::load(tx, present.user.id).await?;
         require_proof(&present, &all, call)?;
         let new = NewPairingKey {
             user: present.user.id,
             applications: Vec::new(),
             mfa_policy: present.mfa_policy,
-            first_only: all.is_empty(),
+            first_only: all.count() == 0,
             correlation: call.origin.correlation.clone(),
         };
         let call = on_behalf_of(call, &present);
@@ -160,7 +170,7 @@ impl Work for FindPerson {
         else {
             return Ok(None);
         };
-        let all = device::list_versions_of_user(tx, present.user.id).await?;
+        let all = Holdings::load(tx, present.user.id).await?;
         let may_add = require_proof(&present, &all, &self.call).is_ok();
         Ok(Some(Person { user: present.user.id, may_add }))
     }

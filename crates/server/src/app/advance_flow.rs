@@ -126,8 +126,10 @@ impl Work for Advance {
                 }
                 let choices = choices(tx, &old, now, &mut seen).await?;
                 let chosen = choices.iter().find(|choice| choice.device.id == *device);
-                let ask = match chosen.ok_or(AdvanceError::UnknownDevice)?.push_seconds {
+                let chosen = chosen.ok_or(AdvanceError::UnknownDevice)?;
+                let ask = match chosen.push_seconds {
                     Some(seconds) => Ask::Push { challenge: self.call.new_id(), seconds },
+                    None if chosen.message => Ask::Message,
                     None => Ask::Passcode,
                 };
                 Event::DeviceChosen { device: *device, ask }

@@ -7,11 +7,14 @@ use countersign_domain::{
     id::Id,
     user::User,
 };
-use countersign_store::{StoreError, Tx, Versioned, Work, device, device_log, wakes};
+use countersign_store::{
+    StoreError, Tx, Versioned, Work, authenticator, device, device_log, wakes,
+};
 
 use super::{
     App, Call, Fault,
     challenge::{cancel_of_device, phone_topic},
+    change_authenticator,
     fault::faults,
 };
 
@@ -67,7 +70,7 @@ impl App {
         self.store.write(Change { call, device, event: change.into() }).await
     }
 
-    /// The devices of a user, in their order.
+    /// The phones of a user, in their order.
     pub async fn list_devices(
         &self,
         environment: Id<Environment>,
@@ -90,8 +93,12 @@ impl Work for Change {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), ChangeDeviceError> {
         let old = device::load(tx, self.call.environment, self.device).await?;
+        if let Some(old) = old {
+            return change(tx, &self.call, &old, self.event).await;
+        }
+        let old = authenticator::load(tx, self.call.environment, self.device).await?;
         let old = old.ok_or(ChangeDeviceError::NotFound)?;
-        change(tx, &self.call, &old, self.event).await
+        change_authenticator::change(tx, &self.call, &old, self.event).await
     }
 }
 

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use countersign_domain::{
     account::{self, Standing},
     audit::{self, Action, Actors, Mentionable},
+    authenticator::{AnyDevice, Authenticator},
     device::{self as devices, Device, Event, Move},
     id::Id,
     invalid::Invalid,
 };
-use countersign_store::{Tx, Versioned, Work, device};
+use countersign_store::{Tx, Work, authenticator, device};
 
 use super::{
-    App, Call, Fault, Realm,
+    App, Call, Fault, Realm, change_authenticator,
     change_device::{ChangeDeviceError, change},
     fault::faults,
+    holdings::{Held, Holdings},
     read_account::{AccountVisit, Entered, Present, enter},
 };
 
@@ -109,32 +111,59 @@ impl Work for ChangeOwn {
         let Entered::Present(present) = entered else {
             return Err(ChangeOwnDeviceError::SignedOut);
         };
-        let all = device::list_versions_of_user(tx, present.user.id).await?;
+        let all = Holdings::load(tx, present.user.id).await?;
         require_proof(&present, &all, &self.call)?;
-        let old = all.iter().find(|device| device.id == self.request.device);
+        let old = all.find(self.request.device);
         let old = old.filter(|old| old.version() == self.request.version);
         let old = old.ok_or(ChangeOwnDeviceError::Stale)?;
         let call = on_behalf_of(&self.call, &present);
         match &self.request.change {
-            OwnDeviceChange::Rename(nickname) => {
-                let new = old.called(nickname.clone())?;
-                if new.nickname != old.nickname {
-                    device::swap(tx, old, &new).await?;
-                    tell(tx, &call, &new, "renamed").await?;
-                }
-                Ok(())
-            }
+            OwnDeviceChange::Rename(nickname) => rename(tx, &call, old, nickname.as_ref()).await,
             OwnDeviceChange::Move(to) => {
-                let plain: Vec<Device> = all.iter().map(|device| (**device).clone()).collect();
-                let Some(order) = devices::moved(&plain, old.id, *to) else { return Ok(()) };
+                let order = all.all().into_iter();
+                let order = order.filter(|device| device.state().is_some());
+                let order: Vec<_> = order.map(AnyDevice::id).collect();
+                let moved = devices::moved(&order, self.request.device, *to);
+                let Some(order) = moved else { return Ok(()) };
                 place(tx, &all, &order).await?;
-                tell(tx, &call, old, "moved").await
+                tell(tx, &call, old.any(), "moved").await
             }
             // As a phone says it of itself: one that is barred must not come back by being paired anew.
             OwnDeviceChange::Remove => {
                 let event = Event::Unpair { reason: "removed_by_user" };
-                Ok(change(tx, &call, old, event).await?)
+                Ok(match old {
+                    Held::Phone(old) => change(tx, &call, old, event).await?,
+                    Held::Authenticator(old) => {
+                        change_authenticator::change(tx, &call, old, event).await?;
+                    }
+                })
             }
+        }
+    }
+}
+
+async fn rename(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    old: Held<'_>,
+    nickname: Option<&String>,
+) -> Result<(), ChangeOwnDeviceError> {
+    match old {
+        Held::Phone(old) => {
+            let new = old.called(nickname.cloned())?;
+            if new.nickname == old.nickname {
+                return Ok(());
+            }
+            device::swap(tx, old, &new).await?;
+            tell(tx, call, AnyDevice::Phone(&new), "renamed").await
+        }
+        Held::Authenticator(old) => {
+            let new = old.called(nickname.cloned())?;
+            if new.nickname == old.nickname {
+                return Ok(());
+            }
+            authenticator::swap(tx, old, &new).await?;
+            tell(tx, call, AnyDevice::Authenticator(&new), "renamed").await
         }
     }
 }
@@ -142,11 +171,10 @@ impl Work for ChangeOwn {
 /// Whether the person may change devices now.
 pub(super) fn require_proof(
     present: &Present,
-    all: &[Versioned<Device>],
+    all: &Holdings,
     call: &Call,
 ) -> Result<(), ChangeOwnDeviceError> {
-    let plain: Vec<Device> = all.iter().map(|device| (**device).clone()).collect();
-    match account::standing(&present.identity, &plain, call.now) {
+    match account::standing(&present.identity, &all.all(), call.now) {
         Standing::Proved => Ok(()),
         Standing::Unproved => Err(ChangeOwnDeviceError::Unproved),
         Standing::Barred => Err(ChangeOwnDeviceError::Barred),
@@ -164,13 +192,19 @@ pub(super) fn on_behalf_of(call: &Call, present: &Present) -> Call {
 /// Gives all devices of a user their places.
 async fn place(
     tx: &mut Tx<'_>,
-    all: &[Versioned<Device>],
+    all: &Holdings,
     order: &[Id<Device>],
 ) -> Result<(), ChangeOwnDeviceError> {
     for (place, id) in (0_u8..).zip(order) {
-        let Some(old) = all.iter().find(|device| device.id == *id) else { continue };
-        if old.place != Some(place) {
-            device::swap(tx, old, &Device { place: Some(place), ..(**old).clone() }).await?;
+        match all.find(*id) {
+            Some(Held::Phone(old)) if old.place != Some(place) => {
+                device::swap(tx, old, &Device { place: Some(place), ..(**old).clone() }).await?;
+            }
+            Some(Held::Authenticator(old)) if old.place != Some(place) => {
+                let new = Authenticator { place: Some(place), ..(**old).clone() };
+                authenticator::swap(tx, old, &new).await?;
+            }
+            Some(Held::Phone(_) | Held::Authenticator(_)) | None => {}
         }
     }
     Ok(())
@@ -179,10 +213,13 @@ async fn place(
 async fn tell(
     tx: &mut Tx<'_>,
     call: &Call,
-    device: &Device,
+    device: AnyDevice<'_>,
     what: &'static str,
 ) -> Result<(), ChangeOwnDeviceError> {
-    let event = audit::Event::of(Action::DeviceUpdated, Some(what));
-    let event = event.about(device.user).on(device).through(device.installation.application);
+    let event = audit::Event::of(Action::DeviceUpdated, Some(what)).on(device);
+    let event = match device {
+        AnyDevice::Phone(phone) => event.about(phone.user).through(phone.installation.application),
+        AnyDevice::Authenticator(authenticator) => event.about(authenticator.user),
+    };
     Ok(call.audit(tx, event).await?)
 }

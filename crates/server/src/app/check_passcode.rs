@@ -3,27 +3,22 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    application::Mobile,
-    audit,
     authorization::Answer,
-    device::{self as devices, Device, Effect, Event as DeviceEvent},
     flow::{Event, Flow, State},
     mfa,
     mfa_policy::MfaPolicy,
 };
-use countersign_protocol::{otp, secret::Secret};
-use countersign_store::{
-    Tx, Versioned, Work, application, device, flow as flows, mfa_policy, push_limit, user,
-};
+use countersign_protocol::secret::Secret;
+use countersign_store::{Tx, Work, flow as flows, mfa_policy, push_limit, user};
 
 use super::{
     App, Call, Fault, FlowHandle, FlowView, Realm,
+    asked_device::AskedDevice,
     challenge::cancel_of_device,
     fault::faults,
-    installation::open_seed,
     lockout::count_attempt,
     read_flow::view,
-    run_flow::{Seen, load_own, run, run_errors},
+    run_flow::{Seen, load_own, run, run_errors, user_of},
 };
 
 /// A passcode for a flow.
@@ -98,8 +93,8 @@ impl Work for Check {
             return Err(CheckPasscodeError::NotNow);
         };
         let mut flow = (*old).clone();
-        let device = device::load(tx, flow.environment, *device).await?;
-        let device = device.filter(|device| device.user == identity.user);
+        let whose = (*device, identity.user);
+        let device = AskedDevice::load(tx, flow.environment, whose).await?;
         let mut seen = Seen::default();
         let checked = if let Some(device) = &device {
             self.check(tx, &mut flow, device, &mut seen).await?
@@ -109,7 +104,7 @@ impl Work for Check {
             Checked::Wrong
         };
         flows::swap(tx, &old, &flow).await?;
-        if let (Checked::WrongAndLocked, Some(device)) = (checked, &device) {
+        if let (Checked::WrongAndLocked, Some(AskedDevice::Phone(device))) = (checked, &device) {
             // Other flows may wait for an answer on it. They go on once this one is stored, since what they ask next may take
             // the place of what it asks.
             Box::pin(cancel_of_device(tx, &self.call, device)).await?;
@@ -141,47 +136,41 @@ impl Check {
         &self,
         tx: &mut Tx<'_>,
         flow: &mut Flow,
-        device: &Versioned<Device>,
+        device: &AskedDevice,
         seen: &mut Seen,
     ) -> Result<Checked, CheckPasscodeError> {
-        let application = application::load(tx, flow.environment, device.installation.application);
-        let mobile = application.await?.and_then(|application| application.mobile.clone());
+        let now = self.call.now;
         let policy = policy_of(tx, flow).await?;
-        let rules = policy.application(device.installation.application);
-        let counts = rules.is_some_and(|rules| rules.passcode_enabled);
-        if !counts && !matches!(flow.state, State::Passcode { .. }) {
+        let rules = device.rules(tx, &policy).await?;
+        if rules.is_none() && !matches!(flow.state, State::Passcode { .. }) {
             return Err(CheckPasscodeError::NotNow);
         }
-        let mobile = mobile.filter(|_| counts);
-        let user = user::load(tx, flow.environment, device.user).await?;
+        let user = match user_of(&flow.state) {
+            Some(user) => user::load(tx, flow.environment, user).await?,
+            None => None,
+        };
         let vouched = flow.request.answer == Answer::Worker;
         let user = user.filter(|user| {
-            !mfa::is_disabled(&policy, user, vouched)
-                && !mfa::is_locked_out(&policy, user, self.call.now)
+            !mfa::is_disabled(&policy, user, vouched) && !mfa::is_locked_out(&policy, user, now)
         });
-        let (Some(mobile), Some(user), true) = (mobile, user, device.is_usable(self.call.now))
-        else {
+        let (Some(rules), Some(user), true) = (rules, user, device.any().is_usable(now)) else {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
             return Ok(Checked::Wrong);
         };
-        let wrong = DeviceEvent::PasscodeWrong { limit: policy.mobile.passcode_limit };
-        let event = match self.matching_step(device, &mobile)? {
-            Some(step) => DeviceEvent::PasscodeMatched { step },
-            None => wrong,
-        };
-        // A code that has counted before is as wrong as any other.
-        let step = devices::apply(&device.state, event, self.call.now)
-            .or_else(|_| devices::apply(&device.state, wrong, self.call.now))
-            .map_err(|_| Fault::broken("a usable device refuses a passcode"))?;
-        let accepted = !step.effects.contains(&Effect::CountUserFailure);
-        let device_goes_on = self.commit(tx, flow, device, step).await?;
+        let place = (&*self.app, &*self.realm);
+        let passcode = &self.request.passcode;
+        let matching = device.matching(place, (rules, flow.id), passcode, now)?;
+        let counted = device.count(tx, &self.call, flow, (matching, rules.limit)).await?;
+        let (accepted, device_goes_on) = counted;
         let through = (flow.request.application, flow.id);
         let user_goes_on = count_attempt(tx, &self.call, &user, through, !accepted).await?;
         if accepted {
             run(tx, &self.call, flow, Event::PasscodeAccepted, seen).await?;
-            // The person is there. This comes last, since a question that is withdrawn for the passcode has counted.
-            let (user, application) = (device.user, device.installation.application);
-            push_limit::clear(tx, push_limit::Subject { user, application }).await?;
+            if let AskedDevice::Phone(phone) = device {
+                // The person is there. This comes last, since a question that is withdrawn for the passcode has counted.
+                let (user, application) = (phone.user, phone.installation.application);
+                push_limit::clear(tx, push_limit::Subject { user, application }).await?;
+            }
         } else if !(device_goes_on && user_goes_on) {
             run(tx, &self.call, flow, Event::DeviceLost, seen).await?;
         }
@@ -191,48 +180,16 @@ impl Check {
             (false, false) => Checked::WrongAndLocked,
         })
     }
-
-    fn matching_step(&self, device: &Device, mobile: &Mobile) -> Result<Option<i64>, Fault> {
-        let seed = open_seed(&self.app.vault, device)?;
-        let (step, grace) = (device.passcode_step_seconds.into(), mobile.passcode_grace_steps);
-        let code = self.request.passcode.expose().trim();
-        Ok(otp::matching_step(seed.expose(), step, grace, code, self.call.now))
-    }
-
-    /// Stores what became of the device. Says whether the flow can go on waiting for it.
-    async fn commit(
-        &self,
-        tx: &mut Tx<'_>,
-        flow: &Flow,
-        old: &Versioned<Device>,
-        step: devices::Step,
-    ) -> Result<bool, CheckPasscodeError> {
-        let changed = Device { state: step.state, ..(**old).clone() };
-        device::swap(tx, old, &changed).await?;
-        for effect in step.effects {
-            match effect {
-                Effect::Audit { action, reason } => {
-                    let event =
-                        audit::Event::of(action, reason).about(old.user).on(&**old).within(flow.id);
-                    self.call.audit(tx, event.through(flow.request.application)).await?;
-                }
-                // Counted by the caller, who has the user.
-                Effect::CountUserFailure => {}
-                Effect::Delete => return Err(Fault::broken("a passcode deletes a device").into()),
-            }
-        }
-        Ok(changed.is_usable(self.call.now))
-    }
 }
 
 /// The MFA policy that the step of this flow was decided under, as it is now.
-async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, CheckPasscodeError> {
+pub(super) async fn policy_of(tx: &mut Tx<'_>, flow: &Flow) -> Result<MfaPolicy, Fault> {
     let gone = || Fault::broken("the MFA policy of a flow is gone");
     let (State::Passcode { identity, .. }
     | State::Push { identity, .. }
     | State::PushTimedOut { identity, .. }) = &flow.state
     else {
-        return Err(gone().into());
+        return Err(gone());
     };
     let id = identity.mfa_policy.ok_or_else(gone)?;
     Ok(mfa_policy::load(tx, flow.environment, id).await?.ok_or_else(gone)?.into_value())

@@ -17,7 +17,8 @@ use countersign_protocol::{
     encoding, entropy::random, jose, pairing::PairingClaim, secret::Secret,
 };
 use countersign_store::{
-    Tx, Work, device, grant as grants, mfa_policy, mfa_settings, pairing as tickets, user,
+    Tx, Work, authenticator, device, grant as grants, mfa_policy, mfa_settings, pairing as tickets,
+    user,
 };
 
 use super::{
@@ -186,6 +187,7 @@ impl Exchange {
             return Ok(Some(claim(no_offer)));
         }
         let devices = device::list_of_user(tx, user.id).await?;
+        let authenticators = authenticator::list_of_user(tx, user.id).await?;
         let policy = match grant.identity.mfa_policy {
             Some(id) => mfa_policy::load(tx, grant.environment, id).await?,
             None => None,
@@ -200,6 +202,7 @@ impl Exchange {
                 multi_factor: grant.identity.methods.contains(&Method::Mfa),
             },
             devices: &devices,
+            authenticators: &authenticators,
             settings: &settings,
         };
         Ok(Some(match pairing::check(facts) {

@@ -101,6 +101,10 @@ impl App {
             Content::Challenge { challenge, .. } | Content::Cancellation { challenge } => {
                 self.deliver_push(message, challenge).await
             }
+            Content::Passcode { device, sending, .. } => {
+                let sent = self.deliver_passcode(message, (device, sending)).await;
+                sent.map(|outcome| Delivery { outcome, report: None })
+            }
             Content::Unpairing { device, since, .. } => {
                 let call = self.call(message.environment, &message.correlation);
                 let ended = self.end_grace(call, (device, since)).await;
@@ -208,6 +212,10 @@ impl Settle {
             Content::LogoutToken { application, user, .. } => {
                 let failed = audit::Event::failed(audit::Action::LogoutTokenFailed, why.name());
                 Ok(self.call.audit(tx, failed.through(application).about(user)).await?)
+            }
+            Content::Passcode { device, .. } => {
+                let failed = audit::Event::failed(audit::Action::NotificationRejected, why.name());
+                Ok(self.call.audit(tx, failed.on(device)).await?)
             }
             Content::Challenge { challenge, .. } => give_up(tx, &self.call, challenge).await,
             // A question that is over, and phones that may be asked once more or by nobody: no one waits for them.

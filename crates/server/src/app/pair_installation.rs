@@ -30,8 +30,8 @@ use countersign_protocol::{
 };
 use countersign_push::{Answer, Outcome, Style};
 use countersign_store::{
-    StoreError, Tx, Versioned, Work, device, mfa_policy, mfa_settings, push_credentials,
-    spent_proof, user,
+    StoreError, Tx, Versioned, Work, authenticator, device, mfa_policy, mfa_settings,
+    push_credentials, spent_proof, user,
 };
 
 use super::{
@@ -171,6 +171,7 @@ impl<P: Pair> Pairing<P> {
         let policy = mfa_policy::load(tx, environment, policy).await?;
         let settings = mfa_settings::load(tx, environment).await?;
         let devices = device::list_of_user(tx, user.id).await?;
+        let authenticators = authenticator::list_of_user(tx, user.id).await?;
         let installation = self.installation(application.id);
         let facts = pairing::Facts {
             policy: policy.as_deref(),
@@ -179,6 +180,7 @@ impl<P: Pair> Pairing<P> {
             user: &user,
             voucher,
             devices: &devices,
+            authenticators: &authenticators,
             settings: &settings,
         };
         pairing::check(facts)?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use countersign_domain::{
     account::{self, Standing},
     audit::{Action, Record},
+    authenticator::AnyDevice,
     authorization::{Answer, Prompt},
-    device::Device,
+    environment::Environment,
     flow::{Failure, Flow, Identity, State},
     id::Id,
-    mfa_policy::MfaPolicy,
+    mfa_policy::{Messages, MfaPolicy},
     sign_on_policy::ActionKind,
     user::User,
 };
@@ -17,12 +18,14 @@ use countersign_protocol::{secret::Secret, time::Timestamp};
 use countersign_store::{
     Tx, Versioned, Work, application,
     audit::{ENDS, list_sign_ons},
-    device, session as sessions, user,
+    mfa_policy, session as sessions, user,
 };
 
 use super::{
     App, Fault, FlowHandle, Realm,
+    holdings::Holdings,
     run_flow::{is_outdated, load_own},
+    seen_device::SeenDevice,
 };
 
 /// A browser at the page of the own account.
@@ -60,6 +63,8 @@ pub struct Account {
     pub confirms: bool,
     /// The devices, in their order.
     pub devices: Vec<OwnDevice>,
+    /// What can be added beside a phone.
+    pub offers: Offers,
     /// How sign-ons ended, newest first: one page.
     pub sign_ons: Vec<Record>,
     /// Where the next page goes on; none: there are no more.
@@ -70,7 +75,7 @@ pub struct Account {
 #[derive(Debug)]
 pub struct OwnDevice {
     /// The device.
-    pub device: Device,
+    pub device: SeenDevice,
     /// What a change must name, so that nobody changes what has changed meanwhile.
     pub version: i64,
     /// When it last vouched in a sign-on, if that is not too many sign-ons ago.
@@ -109,17 +114,17 @@ impl Work for Read {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<AccountView, Fault> {
         let entered = enter(tx, &self.realm, &self.visit, self.now).await?;
-        let Present { user, identity, confirms, .. } = match entered {
+        let Present { user, identity, confirms, mfa_policy } = match entered {
             Entered::Present(present) => *present,
             Entered::SigningOn(flow) => return Ok(AccountView::SigningOn(flow)),
             Entered::Cancelled => return Ok(AccountView::Cancelled),
             Entered::Over => return Ok(AccountView::Over),
         };
         let (of, id) = ((self.realm.environment, user.id), user.id);
-        let devices = device::list_versions_of_user(tx, id).await?;
+        let all = Holdings::load(tx, id).await?;
         let newest = list_sign_ons(tx, of, ENDS.1, LOOK_BACK).await?;
-        let devices: Vec<OwnDevice> =
-            devices.into_iter().map(|device| own(device, &newest)).collect();
+        let devices = all.all().into_iter().filter_map(|device| own(device, &all, &newest));
+        let devices: Vec<OwnDevice> = devices.collect();
         let mut sign_ons = match self.before {
             Some(before) => list_sign_ons(tx, of, before, PAGE + 1).await?,
             None => newest,
@@ -127,29 +132,80 @@ impl Work for Read {
         let more = sign_ons.len() > PAGE as usize;
         sign_ons.truncate(PAGE as usize);
         let next = sign_ons.last().filter(|_| more).map(|record| record.id);
-        let plain: Vec<Device> = devices.iter().map(|own| own.device.clone()).collect();
-        let standing = account::standing(&identity, &plain, self.now);
+        let standing = account::standing(&identity, &all.all(), self.now);
+        let policy = policy_of(tx, self.realm.environment, mfa_policy).await?;
+        let offers = Offers::of(&policy, &user, &all);
         let user = user.into_value();
         Ok(AccountView::Open(Box::new(Account {
             user,
             standing,
             confirms,
             devices,
+            offers,
             sign_ons,
             next,
         })))
     }
 }
 
-fn own(device: Versioned<Device>, newest: &[Record]) -> OwnDevice {
+fn own(device: AnyDevice<'_>, all: &Holdings, newest: &[Record]) -> Option<OwnDevice> {
+    let id = device.id();
     let vouched = |record: &&Record| {
         let event = &record.event;
         let mentioned = event.device.as_ref().map(|mention| mention.id);
-        event.action == Action::AccessAllowed && mentioned == Some(device.id)
+        event.action == Action::AccessAllowed && mentioned == Some(id)
     };
     let used_at = newest.iter().find(vouched).map(|record| record.recorded_at);
-    let version = device.version();
-    OwnDevice { device: device.into_value(), version, used_at }
+    let version = all.find(id)?.version();
+    Some(OwnDevice { device: SeenDevice::of(device)?, version, used_at })
+}
+
+/// What a person can add beside a phone.
+#[expect(clippy::struct_excessive_bools, reason = "each is a kind of its own")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offers {
+    /// An authenticator app.
+    pub totp: bool,
+    /// A mail address.
+    pub email: bool,
+    /// A phone number for text messages.
+    pub sms: bool,
+    /// A phone number for calls.
+    pub voice: bool,
+    /// Recovery codes, for whoever has something else to lose.
+    pub recovery_codes: bool,
+}
+
+impl Offers {
+    /// What a policy lets this user add.
+    pub(super) fn of(policy: &MfaPolicy, user: &User, all: &Holdings) -> Self {
+        let has_device = all.all().into_iter().any(|d| d.counts() && !d.is_last_resort());
+        let accepted = &policy.authenticators;
+        let open = |rules: Option<Messages>| {
+            user.mfa_enabled && rules.is_some_and(|rules| !rules.pairing_disabled)
+        };
+        Self {
+            totp: user.mfa_enabled && accepted.open_totp().is_some(),
+            email: open(accepted.email),
+            sms: open(accepted.sms),
+            voice: open(accepted.voice),
+            recovery_codes: user.mfa_enabled && has_device && accepted.recovery_codes.is_some(),
+        }
+    }
+}
+
+/// The MFA policy of the page: that of its sign-on, else the default of the environment.
+pub(super) async fn policy_of(
+    tx: &mut Tx<'_>,
+    environment: Id<Environment>,
+    named: Option<Id<MfaPolicy>>,
+) -> Result<MfaPolicy, Fault> {
+    let policy = match named {
+        Some(id) => mfa_policy::load(tx, environment, id).await?,
+        None => mfa_policy::load_default(tx, environment).await?,
+    };
+    let gone = || Fault::broken("the MFA policy of the page of the account is gone");
+    Ok(policy.ok_or_else(gone)?.into_value())
 }
 
 /// Who is at the page.

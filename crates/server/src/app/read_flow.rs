@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use countersign_domain::{
     authentication_code::AuthenticationCode,
+    authenticator::{AnyDevice, Authenticator},
     authorization::Answer,
     challenge::{Challenge, Number},
-    device::Device,
     flow::{Flow, State},
     grant::{Grant, State as GrantState},
     id::Id,
@@ -24,7 +24,9 @@ use super::{
     challenge::flow_topic,
     fault::faults,
     phone_sign_on::{self, ShownCode},
-    run_flow::{Scene, Seen, load_own, user_of},
+    run_flow::{Seen, load_own, user_of},
+    scene::Scene,
+    seen_device::SeenDevice,
 };
 
 /// Names a flow, with what shows that it is the caller's.
@@ -77,6 +79,8 @@ pub struct FlowView {
     pub devices: Vec<Choosable>,
     /// The other devices, in the flow of a worker application. Nobody else is told of them.
     pub barred: Vec<Barred>,
+    /// Whether the passcode that it waits for was not sent, since too many were lately.
+    pub unsent: bool,
     /// The number that the person must find or type on the phone.
     pub number: Option<Number>,
     /// Whether the person can sign on with a phone instead, by an authentication code.
@@ -93,18 +97,20 @@ pub struct CodeStage(Option<(Id<AuthenticationCode>, bool)>);
 #[derive(Clone, Debug)]
 pub struct Choosable {
     /// The device.
-    pub device: Device,
+    pub device: SeenDevice,
     /// For how many seconds it is asked by push, if it is.
     pub push_seconds: Option<u16>,
     /// Whether its passcodes count.
     pub passcode: bool,
+    /// Whether they are sent.
+    pub message: bool,
 }
 
 /// A device that cannot be used now.
 #[derive(Clone, Debug)]
 pub struct Barred {
     /// The device.
-    pub device: Device,
+    pub device: SeenDevice,
     /// What keeps it from being used; none: the policy has no method for it.
     pub why: Option<Reason>,
 }
@@ -256,12 +262,13 @@ pub(super) async fn view(
     mut seen: Seen,
 ) -> Result<FlowView, Fault> {
     let is_worker = flow.request.answer == Answer::Worker;
-    let (mut devices, mut barred) = (Vec::new(), Vec::new());
+    let (mut devices, mut barred, mut unsent) = (Vec::new(), Vec::new(), false);
     if let Some(scene) = scene_of_choice(tx, &flow, now, &mut seen).await? {
         devices = choosable(&scene, now);
         if is_worker {
             barred = not_choosable(&scene, now);
         }
+        unsent = is_unsent(&flow, &scene.authenticators);
         scene.remember(&mut seen);
     }
     let application = seen.application(tx, &flow).await?;
@@ -301,9 +308,7 @@ pub(super) async fn view(
         _ => false,
     };
     if !is_worker && !is_proved(&flow.state) {
-        for choice in &mut devices {
-            conceal(&mut choice.device);
-        }
+        devices.iter_mut().for_each(|choice| choice.device.conceal());
     }
     let claimed = code.as_ref().filter(|shown| shown.is_claimed());
     let number = match &flow.state {
@@ -311,7 +316,26 @@ pub(super) async fn view(
         State::Push { challenge, .. } => number(tx, &flow, *challenge).await?,
         _ => None,
     };
-    Ok(FlowView { flow, application, user, answered, devices, barred, number, phone_sign_on, code })
+    Ok(FlowView {
+        flow,
+        application,
+        user,
+        answered,
+        devices,
+        barred,
+        unsent,
+        number,
+        phone_sign_on,
+        code,
+    })
+}
+
+/// Whether a flow waits for a passcode that was to be sent, and was not.
+fn is_unsent(flow: &Flow, authenticators: &[Authenticator]) -> bool {
+    let State::Passcode { device, .. } = &flow.state else { return false };
+    let asked = authenticators.iter().find(|known| known.id == *device);
+    let target = asked.and_then(|asked| asked.kind.target());
+    target.is_some_and(|target| target.sendings.iter().all(|sending| sending.flow != flow.id))
 }
 
 /// The number of the question that a flow waits for.
@@ -341,12 +365,6 @@ fn is_proved(state: &State) -> bool {
         | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => identity.authenticated_at.is_some(),
     }
-}
-
-/// Whoever has only named a user can choose among that user's devices, and learns nothing about them.
-fn conceal(device: &mut Device) {
-    device.nickname = None;
-    device.installation.device.model = None;
 }
 
 /// The devices that can be chosen now.
@@ -391,26 +409,30 @@ async fn scene_of_choice(
     else {
         return Ok(None);
     };
-    Scene::load(tx, flow, user, (*mfa_policy, now), seen).await.map(Some)
+    let mut scene = Scene::load(tx, flow, user, (*mfa_policy, now), seen).await?;
+    scene.read_authenticators(tx).await?;
+    Ok(Some(scene))
 }
 
 fn choosable(scene: &Scene, now: Timestamp) -> Vec<Choosable> {
-    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
-    let choosable = |usable: &mfa::Usable<'_>| Choosable {
-        device: usable.device.clone(),
-        push_seconds: usable.push_seconds,
-        passcode: usable.passcode,
+    let devices = (scene.devices.as_slice(), scene.authenticators.as_slice());
+    let usable = mfa::usable(&scene.policy, devices, &scene.reach, now);
+    let choosable = |usable: &mfa::Usable<'_>| {
+        let mfa::Usable { device, push_seconds, passcode, message } = *usable;
+        Some(Choosable { device: SeenDevice::of(device)?, push_seconds, passcode, message })
     };
-    usable.iter().map(choosable).collect()
+    usable.iter().filter_map(choosable).collect()
 }
 
 fn not_choosable(scene: &Scene, now: Timestamp) -> Vec<Barred> {
-    let usable = mfa::usable(&scene.policy, &scene.devices, &scene.reach, now);
-    let is_usable = |device: &Device| usable.iter().any(|usable| usable.device.id == device.id);
-    let barred = scene.devices.iter().filter(|device| !is_usable(device));
-    let told = |device: &Device| Barred {
-        device: device.clone(),
-        why: mfa::bar(device, &scene.reach, now),
+    let (phones, authenticators) = (scene.devices.as_slice(), scene.authenticators.as_slice());
+    let usable = mfa::usable(&scene.policy, (phones, authenticators), &scene.reach, now);
+    let is_usable =
+        |device: &AnyDevice<'_>| usable.iter().any(|usable| usable.device.id() == device.id());
+    let all = AnyDevice::all(phones, authenticators).into_iter();
+    let told = |device: AnyDevice<'_>| {
+        let why = mfa::bar(device, &scene.reach, now);
+        Some(Barred { device: SeenDevice::of(device)?, why })
     };
-    barred.map(told).collect()
+    all.filter(|device| device.counts() && !is_usable(device)).filter_map(told).collect()
 }

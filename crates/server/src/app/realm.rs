@@ -2,9 +2,19 @@
 
 use aws_lc_rs::constant_time;
 use countersign_domain::{
-    authentication_code::AuthenticationCode, challenge::Challenge, device_code::DeviceCode,
-    environment::Environment, flow::Flow, grant::Grant, id::Id, pairing::Ticket,
-    pairing_key::PairingKey, pushed_request::PushedRequest, session::Session,
+    authentication_code::AuthenticationCode,
+    authenticator::{RecoveryCode, Sending},
+    challenge::Challenge,
+    device::Device,
+    device_code::DeviceCode,
+    environment::Environment,
+    flow::Flow,
+    grant::Grant,
+    id::Id,
+    pairing::Ticket,
+    pairing_key::PairingKey,
+    pushed_request::PushedRequest,
+    session::Session,
 };
 use countersign_protocol::{
     authentication_code::Code, encoding, pairing_key::Key, push::PushNonce, secret::Secret,
@@ -194,6 +204,29 @@ impl Realm {
         let mac = self.keys.mac(Purpose::PairingKey, key.id.as_bytes());
         let bits = mac.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
         Key::from_bits(key.format, bits)
+    }
+
+    /// A passcode that is sent: digits that nobody can tell from random ones, and that need not be stored.
+    #[must_use]
+    pub fn sent_passcode(&self, sending: &Sending) -> Secret<String> {
+        let mac = self.keys.mac(Purpose::SentPasscode, sending.id.as_bytes());
+        let bits = mac.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let (digits, bound) = (usize::from(sending.digits), 10_u64.pow(sending.digits.into()));
+        Secret::new(format!("{:0digits$}", bits % bound))
+    }
+
+    /// Whether somebody has typed it, in constant time.
+    #[must_use]
+    pub fn is_sent_passcode(&self, sending: &Sending, text: &str) -> bool {
+        let right = self.sent_passcode(sending);
+        constant_time::verify_slices_are_equal(right.expose().as_bytes(), text.as_bytes()).is_ok()
+    }
+
+    /// What is stored of a recovery code. Nobody else's has the same.
+    #[must_use]
+    pub fn recovery_code_hash(&self, of: Id<Device>, code: &RecoveryCode) -> String {
+        let named = [of.as_bytes().as_slice(), code.expose().as_bytes()].concat();
+        encoding::encode(self.keys.mac(Purpose::RecoveryCode, &named))
     }
 
     /// What is stored of a pairing key.

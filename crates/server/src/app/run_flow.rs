@@ -3,6 +3,7 @@
 use countersign_domain::{
     application::Application,
     audit,
+    authenticator::{AnyDevice, Authenticator},
     authorization::Answer,
     claims,
     device::Device,
@@ -10,22 +11,24 @@ use countersign_domain::{
     flow::{self, Effect, Event, Failure, Flow, Identity, Known, Method, Notice, State, Step},
     grant::{self, Grant},
     id::Id,
-    mfa::{self, Decision, Reach, Verification},
-    mfa_policy::{MfaPolicy, MobileApplication},
+    mfa::{self, Decision, Verification},
+    mfa_policy::MfaPolicy,
     sign_on_policy::ActionKind,
     user::User,
 };
 use countersign_protocol::time::Timestamp;
 use countersign_store::{
     Labels, StoreError, Tx, Versioned, application, device, flow as flows, grant as grants,
-    mfa_policy, password as passwords, push_credentials, push_limit, user,
+    password as passwords, user,
 };
 
 use super::{
     Call, Fault, FlowHolder, Realm,
     challenge::{Asked, ask, withdraw},
     fault::faults,
-    phone_sign_on, session,
+    phone_sign_on,
+    scene::{Ground, Scene},
+    send_passcode, session,
 };
 use crate::telemetry::MFA_DECISIONS;
 
@@ -66,8 +69,10 @@ pub(super) struct Seen {
     pub application: Option<Application>,
     /// The user that the flow is about.
     pub user: Option<User>,
-    /// The devices of the user.
+    /// The phones of the user.
     pub devices: Vec<Device>,
+    /// What else the user can be asked for.
+    pub authenticators: Vec<Authenticator>,
     /// The MFA policy of the step.
     pub policy: Option<MfaPolicy>,
     /// The flow has been completed in this transaction, so nobody can have redeemed its code.
@@ -84,7 +89,9 @@ impl Seen {
             event = event.about(user);
         }
         let named = event.device.as_ref().map(|mention| mention.id);
-        match self.devices.iter().find(|device| Some(device.id) == named) {
+        let phone = self.devices.iter().find(|device| Some(device.id) == named);
+        let other = || self.authenticators.iter().find(|known| Some(known.id) == named);
+        match phone.map(AnyDevice::Phone).or_else(|| other().map(AnyDevice::Authenticator)) {
             Some(device) => event.on(device),
             None => event,
         }
@@ -236,26 +243,15 @@ async fn settle(
             // Boxed, since most sign-ons tell nothing new and would carry its room about.
             Box::pin(refresh_contact(tx, call, flow, &mut scene)).await?;
         }
-        let facts = mfa::Facts {
-            policy: &scene.policy,
-            no_devices_mode,
-            // Another policy of a later flow may want more than what the device has shown once.
-            scanned: identity.scanned.filter(|_| flow.resumed.is_none()),
-            authenticated: identity.authenticated_at.is_some(),
-            vouched: flow.request.answer == Answer::Worker,
-            // A step that has a condition and runs is not passed by the session.
-            resumed: flow.resumed.as_ref().filter(|resumed| {
-                let condition = flow.conditions.as_ref().and_then(|all| all.of(*place));
-                resumed.user == identity.user && condition.is_none()
-            }),
-            application: &scene.application,
-            installation: flow.fresh_installation(call.now),
-            user: &scene.user,
-            named: flow.request.device,
-            devices: &scene.devices,
-            reach: &scene.reach,
+        let ground = Ground { flow, identity, place: *place, no_devices_mode };
+        let at_once = mfa::decide_at_once(ground.facts(&scene, call.now), call.now);
+        let decision = if let Some(decision) = at_once {
+            decision
+        } else {
+            // What is there beside phones is read only where it matters: sign-ons from paired phones end before.
+            Box::pin(scene.read_authenticators(tx)).await?;
+            mfa::decide(ground.facts(&scene, call.now), call.now)
         };
-        let decision = mfa::decide(facts, call.now);
         tx.tally(MFA_DECISIONS, words(&decision));
         let (policy, challenge) = (scene.policy.id, call.new_id());
         let event = Event::Decided { policy, decision, challenge };
@@ -298,6 +294,7 @@ const fn words(decision: &Decision) -> Labels<'static> {
         Decision::Continue => ["continue", "", ""],
         Decision::Bypass => ["bypass", "", ""],
         Decision::Passcode { .. } => ["passcode", "", ""],
+        Decision::Message { .. } => ["message", "", ""],
         Decision::Select { .. } => ["select", "", ""],
         Decision::Block(reason) => ["block", Failure::Mfa(*reason).name(), ""],
     }
@@ -348,6 +345,9 @@ async fn commit(
                 let asked = Asked { challenge, device, visible, until };
                 // Boxed, since most flows never come here and would carry its room about.
                 Box::pin(ask(tx, call, flow, seen, asked)).await?;
+            }
+            Effect::Send { device } => {
+                Box::pin(send_passcode::send(tx, call, flow, device)).await?;
             }
             Effect::Withdraw { challenge } => {
                 Box::pin(withdraw(tx, call, flow, challenge)).await?;
@@ -438,82 +438,6 @@ pub(super) fn user_of(state: &State) -> Option<Id<User>> {
         | State::PushTimedOut { identity, .. }
         | State::Completed { identity } => Some(identity.user),
     }
-}
-
-/// What an MFA step looks at.
-pub(super) struct Scene {
-    pub policy: MfaPolicy,
-    pub application: Application,
-    pub user: User,
-    pub devices: Vec<Device>,
-    pub reach: Reach,
-}
-
-impl Scene {
-    /// Reads it, as of a time; no policy named means the default of the environment.
-    pub async fn load(
-        tx: &mut Tx<'_>,
-        flow: &Flow,
-        user: Id<User>,
-        (policy, now): (Option<Id<MfaPolicy>>, Timestamp),
-        seen: &mut Seen,
-    ) -> Result<Self, Fault> {
-        let environment = flow.environment;
-        let policy = match policy {
-            Some(id) => mfa_policy::load(tx, environment, id).await?,
-            None => mfa_policy::load_default(tx, environment).await?,
-        };
-        let gone = || Fault::broken("a flow refers to something that is gone");
-        let application = seen.application(tx, flow).await?;
-        let user = seen.user(tx, flow, user).await?.ok_or_else(gone)?;
-        let devices = device::list_of_user(tx, user.id).await?;
-        let policy = policy.ok_or_else(gone)?.into_value();
-        let reach = if asks_by_push(&policy) {
-            Box::pin(reach(tx, &policy, (user.id, &devices), now)).await?
-        } else {
-            Reach::default()
-        };
-        let application = application.ok_or_else(gone)?;
-        Ok(Self { policy, application, user, devices, reach })
-    }
-
-    /// Leaves what was read to those who come after.
-    pub fn remember(self, seen: &mut Seen) {
-        (seen.application, seen.user) = (Some(self.application), Some(self.user));
-        (seen.devices, seen.policy) = (self.devices, Some(self.policy));
-    }
-}
-
-/// Whether a policy asks anybody by push, silently or visibly.
-fn asks_by_push(policy: &MfaPolicy) -> bool {
-    let verifies = |rules: &MobileApplication| {
-        rules.device_authorization.is_some_and(|rules| rules.extra_verification.is_some())
-    };
-    policy.mobile.applications.iter().any(|rules| rules.push.enabled || verifies(rules))
-}
-
-/// How far pushes reach the devices of a user.
-async fn reach(
-    tx: &mut Tx<'_>,
-    policy: &MfaPolicy,
-    (user, devices): (Id<User>, &[Device]),
-    now: Timestamp,
-) -> Result<Reach, Fault> {
-    let mut reach = Reach::default();
-    for rules in &policy.mobile.applications {
-        let authorization = rules.device_authorization;
-        let verifies = authorization.is_some_and(|rules| rules.extra_verification.is_some());
-        let id = rules.application;
-        let has = |device: &Device| device.installation.application == id;
-        if (rules.push.enabled || verifies) && devices.iter().any(has) {
-            let services = push_credentials::list_services(tx, id).await?;
-            reach.services.extend(services.into_iter().map(|service| (id, service)));
-        }
-    }
-    if policy.mobile.applications.iter().any(|rules| rules.push.enabled) {
-        reach.stopped = push_limit::list_stopped(tx, user, now).await?;
-    }
-    Ok(reach)
 }
 
 /// Whether the phone on which the person signs on says something new of its push address.

@@ -1,5 +1,6 @@
 //! `/{environment}/account`: the own devices and sign-ons of whoever is signed in at a browser, and what can be done to devices.
 
+mod authenticator;
 mod screen;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 use serde_json::json;
 
-use self::screen::{KeyWords, Words, key_status};
+use self::screen::{KeyWords, Words, in_groups, key_status};
 use super::{
     action::preferred_wait,
     authorize::{PageAt, gone, see, set_cookie, sign_on_url, with_session},
@@ -36,16 +37,17 @@ use super::{
 };
 use crate::app::{
     Account, AccountView, AccountVisit, AddOwnDeviceError, App, ChangeOwnDevice,
-    ChangeOwnDeviceError, Destination, Fault, OpenAccount, OpenAccountError, OwnDeviceChange,
-    Realm, Started,
+    ChangeOwnDeviceError, Destination, Fault, NewKind, OpenAccount, OpenAccountError,
+    OwnDeviceChange, Realm, Started,
 };
 
 /// `GET /{environment}/account`
 pub(crate) async fn show(_: Anyone, stay: Stay) -> Response {
-    match (stay.named.flow(), stay.named.key()) {
-        (None, _) => stay.open(None).await,
-        (Some(flow), Some(key)) => stay.key(flow, key).await,
-        (Some(flow), None) => stay.read(flow, None).await,
+    let Some(flow) = stay.named.flow() else { return stay.open(None).await };
+    match (stay.named.key(), stay.named.authenticator()) {
+        (Some(key), _) => stay.key(flow, key).await,
+        (None, Some(authenticator)) => stay.authenticator(flow, authenticator, None).await,
+        (None, None) => stay.read(flow, None).await,
     }
 }
 
@@ -61,6 +63,13 @@ pub(crate) async fn act(_: Browser, stay: Stay, members: Result<Members, FormErr
         Some("confirm") => stay.confirm(flow).await,
         Some("add") => stay.add(flow).await,
         Some("withdraw") => stay.withdraw(flow).await,
+        Some("add_authenticator") => stay.add_authenticator(flow, NewKind::Totp).await,
+        Some("add_email") => stay.add_authenticator(flow, NewKind::Email(address(&members))).await,
+        Some("add_sms") => stay.add_authenticator(flow, NewKind::Sms(address(&members))).await,
+        Some("add_voice") => stay.add_authenticator(flow, NewKind::Voice(address(&members))).await,
+        Some("send_again") => stay.send_activation(flow).await,
+        Some("activate") => stay.activate(flow, &members).await,
+        Some("make_codes") => stay.make_codes(flow).await,
         Some("remove") => stay.ask_to_remove(flow, &members).await,
         Some("remove_confirmed") => {
             stay.change(flow, &members, OwnDeviceChange::Remove, Done::Removed).await
@@ -125,6 +134,7 @@ struct Named {
     flow: Option<String>,
     before: Option<String>,
     key: Option<String>,
+    authenticator: Option<String>,
     done: Option<String>,
 }
 
@@ -139,6 +149,10 @@ impl Named {
 
     fn key(&self) -> Option<Id<PairingKey>> {
         self.key.as_deref()?.parse().ok()
+    }
+
+    fn authenticator(&self) -> Option<Id<Device>> {
+        self.authenticator.as_deref()?.parse().ok()
     }
 
     fn done(&self) -> Option<Done> {
@@ -323,10 +337,8 @@ impl Stay {
                 let url = format!("{}&key={}", account_url(&self.realm, flow), view.key.id);
                 return see(StatusCode::SEE_OTHER, &url);
             }
-            Err(AddOwnDeviceError::Refused(error)) => return self.refuse(flow, error).await,
             Err(AddOwnDeviceError::NoPairing) => Problem::NoPairing,
-            Err(AddOwnDeviceError::TooMany) => Problem::TooManyKeys,
-            Err(AddOwnDeviceError::Fault(fault)) => return self.fault(flow, &fault).await,
+            Err(error) => return self.refuse_addition(flow, error).await,
         };
         self.read(flow, Some(problem)).await
     }
@@ -358,6 +370,11 @@ impl Stay {
             Err(fault) => self.fault(flow, &fault).await,
         }
     }
+}
+
+/// The address or number that somebody wants to add.
+fn address(members: &Members) -> String {
+    members.text("address").unwrap_or_default().trim().to_owned()
 }
 
 /// Which device a form is about, and as of which version.

@@ -8,7 +8,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use countersign_domain::{authorization::Answer, device::Device, flow::State as FlowState};
+use countersign_domain::{authorization::Answer, flow::State as FlowState};
 use countersign_protocol::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ use super::{
     caller::{At, Browser},
     correlation::Correlation,
     problem::{FaultResponse, Problem},
+    seen_device::members,
 };
 use crate::app::{
     AdvanceError, AdvanceFlow, App, ChangePassword, ChangePasswordError, CheckPasscode,
@@ -381,21 +382,10 @@ fn embedded(view: &FlowView) -> Value {
     }
     if !view.devices.is_empty() {
         let devices: Vec<Value> =
-            view.devices.iter().map(|choice| device_json(&choice.device)).collect();
+            view.devices.iter().map(|choice| members(&choice.device).into()).collect();
         embedded.insert("devices".to_owned(), devices.into());
     }
     Value::Object(embedded)
-}
-
-fn device_json(device: &Device) -> Value {
-    json!({
-        "id": device.id,
-        "type": "MOBILE",
-        "status": "ACTIVE",
-        "nickname": device.nickname,
-        "model": { "name": device.installation.device.model },
-        "application": { "id": device.installation.application },
-    })
 }
 
 /// The authorization response, for apps that asked for it in the flow (`pi.flow`).

@@ -4,6 +4,7 @@
 
 mod account;
 pub(crate) mod asset;
+mod problem;
 mod qr;
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,15 @@ mod tests;
 use std::fmt;
 
 use askama::Template;
-use countersign_domain::{flow::Notice, password::Unmet};
+use countersign_domain::flow::Notice;
 
 pub use self::{
-    account::{Account, AddDevice, Bar, Done, OwnDevice, RemoveDevice, SignOn, Standing},
+    account::{
+        Account, AddAuthenticator, AddDevice, AddTarget, Bar, Done, OwnDevice, RecoveryCodes,
+        RemoveDevice, SignOn, Standing,
+    },
     asset::{Asset, asset},
+    problem::Problem,
     qr::Qr,
 };
 
@@ -62,7 +67,13 @@ pub enum Screen<'a> {
     /// Asks for `device`, one of the ids. Action: `device`.
     DeviceSelection { form: Form<'a>, devices: &'a [DeviceChoice], problem: Option<Problem> },
     /// Asks for `passcode` of the device with this name. Actions: `passcode`, those of `others`, and `reset`.
-    Passcode { form: Form<'a>, device: &'a str, others: Others, problem: Option<Problem> },
+    Passcode {
+        form: Form<'a>,
+        device: &'a str,
+        source: Source,
+        others: Others,
+        problem: Option<Problem>,
+    },
     /// A phone is asked. Actions: those of `others`, and `reset`.
     Waiting {
         form: Form<'a>,
@@ -98,6 +109,12 @@ pub enum Screen<'a> {
     RemoveDevice(RemoveDevice<'a>),
     /// Shows the key by which a phone is paired.
     AddDevice(AddDevice<'a>),
+    /// Shows the seed of an authenticator app.
+    AddAuthenticator(AddAuthenticator<'a>),
+    /// Asks for a passcode that was sent to an address or number.
+    AddTarget(AddTarget<'a>),
+    /// Shows recovery codes.
+    RecoveryCodes(RecoveryCodes<'a>),
     /// The pages of the own account are switched off.
     AccountOff,
     /// The sign-on is unknown or too old.
@@ -179,6 +196,36 @@ pub struct Others {
     pub device: bool,
 }
 
+/// Where a person finds a passcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the app of a paired phone.
+    Phone,
+    /// In an authenticator app.
+    Authenticator,
+    /// On the list of recovery codes.
+    RecoveryCodes,
+    /// In a mail.
+    Email,
+    /// In a text message.
+    Sms,
+    /// In a phone call.
+    Voice,
+}
+
+impl Source {
+    /// How a device of this kind answers.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Phone | Self::Authenticator => "Shows you a passcode",
+            Self::RecoveryCodes => "Each of them counts once",
+            Self::Email => "Gets a mail with a passcode",
+            Self::Sms => "Gets a text message with a passcode",
+            Self::Voice => "Gets a call that tells a passcode",
+        }
+    }
+}
+
 /// A device that the person may choose.
 #[derive(Clone, Debug)]
 pub struct DeviceChoice {
@@ -188,49 +235,10 @@ pub struct DeviceChoice {
     pub name: String,
     /// Whether it is asked by push, or for a passcode.
     pub push: bool,
+    /// Where its passcodes are found.
+    pub source: Source,
     /// What tells it from another of the same name, such as the model; may be empty.
     pub detail: String,
-}
-
-/// Why the same screen is shown again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// No user has this name and this password.
-    WrongCredentials,
-    /// Too many wrong passwords for this name; wait for so many minutes.
-    PasswordLocked { minutes: i64 },
-    /// The new password cannot be one.
-    NewPassword(Unmet),
-    /// The new password was not typed twice alike.
-    PasswordsDiffer,
-    /// The passcode is not one of the device.
-    WrongPasscode,
-    /// No device waits with this code.
-    WrongUserCode,
-    /// Somebody guesses codes.
-    TooManyUserCodes,
-    /// The field of this name came empty.
-    Required(&'static str),
-    /// The server has too much to do.
-    Busy,
-    /// Too many attempts under this name, right or wrong; wait for so many seconds.
-    TooMany { seconds: u32 },
-    /// The form's token is too old.
-    Expired,
-    /// The sign-on has moved on since the page was shown, for instance in another tab.
-    NotNow,
-    /// A device has changed since the page was shown.
-    DeviceChanged,
-    /// A device is blocked or locked, so it stays.
-    DeviceBarred,
-    /// A device cannot be called that.
-    Nickname,
-    /// The time of a pairing key is over.
-    KeyExpired,
-    /// So many pairing keys wait for a phone that there is no other.
-    TooManyKeys,
-    /// The policy lets no phone be paired.
-    NoPairing,
 }
 
 /// Why a sign-on ended without success.
@@ -350,6 +358,9 @@ impl Screen<'_> {
             Self::Account(_) => "Your account",
             Self::RemoveDevice(_) => "Remove this device?",
             Self::AddDevice(_) => "Add a phone",
+            Self::AddAuthenticator(_) => "Add an authenticator app",
+            Self::AddTarget(_) => "Enter the passcode",
+            Self::RecoveryCodes(_) => "Your recovery codes",
             Self::AccountOff => "There is nothing to see here",
             Self::Gone => "This sign-on has ended",
             Self::FormPost { .. } => "One moment",
@@ -368,7 +379,9 @@ impl Screen<'_> {
             | Self::Scan { problem, .. }
             | Self::TimedOut { problem, .. }
             | Self::UserCode { problem, .. }
-            | Self::Account(Account { problem, .. }) => *problem,
+            | Self::Account(Account { problem, .. })
+            | Self::AddAuthenticator(AddAuthenticator { problem, .. })
+            | Self::AddTarget(AddTarget { problem, .. }) => *problem,
             Self::DeviceConsent { .. }
             | Self::DeviceDone { .. }
             | Self::Failed { .. }
@@ -378,100 +391,11 @@ impl Screen<'_> {
             | Self::TooMany { .. }
             | Self::RemoveDevice(_)
             | Self::AddDevice(_)
+            | Self::RecoveryCodes(_)
             | Self::AccountOff
             | Self::Gone
             | Self::FormPost { .. } => None,
         }
-    }
-}
-
-impl Problem {
-    /// Whether the field of this name holds something that must change.
-    fn concerns(self, field: &str) -> bool {
-        match self {
-            Self::WrongCredentials => matches!(field, "username" | "password"),
-            Self::NewPassword(_) | Self::Required("new password") => field == "new_password",
-            Self::PasswordsDiffer => field == "repeated_password",
-            Self::WrongPasscode => field == "passcode",
-            Self::WrongUserCode => field == "user_code",
-            Self::Required(required) => field == required,
-            Self::PasswordLocked { .. }
-            | Self::TooManyUserCodes
-            | Self::Busy
-            | Self::TooMany { .. }
-            | Self::Expired
-            | Self::NotNow
-            | Self::DeviceChanged
-            | Self::DeviceBarred
-            | Self::Nickname
-            | Self::KeyExpired
-            | Self::TooManyKeys
-            | Self::NoPairing => false,
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WrongCredentials => {
-                "We could not sign you in with this username and password. \
-                 Check both and try again."
-            }
-            Self::PasswordLocked { minutes: ..=1 } => {
-                "Too many wrong passwords. Try again in a minute."
-            }
-            Self::PasswordLocked { minutes } => {
-                return write!(f, "Too many wrong passwords. Try again in {minutes} minutes.");
-            }
-            Self::NewPassword(Unmet::TooShort { min }) => {
-                return write!(f, "That is too short. Choose at least {min} characters.");
-            }
-            Self::NewPassword(Unmet::TooLong { max }) => {
-                return write!(f, "That is too long. Choose at most {max} characters.");
-            }
-            Self::NewPassword(Unmet::NamesUser) => {
-                "Choose something else than your username or your e-mail address."
-            }
-            Self::NewPassword(Unmet::Common) => {
-                "Many people use that password, so it is easily guessed. Choose another one."
-            }
-            Self::NewPassword(Unmet::SameAsBefore) => {
-                "That is your old password. Choose another one."
-            }
-            Self::PasswordsDiffer => "You typed two different passwords. Type the same one twice.",
-            Self::WrongPasscode => {
-                "That passcode did not work. Enter the one that your device shows now."
-            }
-            Self::WrongUserCode => {
-                "No device waits with this code. Enter the one that your device shows now."
-            }
-            Self::TooManyUserCodes => "Too many wrong codes. Try again in a minute.",
-            Self::Required("user_code") => "Enter the code that your device shows.",
-            Self::Required("device") => "Choose a device to continue.",
-            Self::Required(field) => return write!(f, "Enter your {field} to continue."),
-            Self::Busy => "Many people are signing in right now. Wait a moment, then try again.",
-            Self::TooMany { seconds: ..=1 } => "Too many attempts. Try again in a second.",
-            Self::TooMany { seconds } => {
-                return write!(f, "Too many attempts. Try again in {seconds} seconds.");
-            }
-            Self::Expired => "This page was open for a long time. Please try again.",
-            Self::NotNow => "You are already one step further. Please go on from here.",
-            Self::DeviceChanged => {
-                "The device has changed since you saw it. See what it is now, then try again."
-            }
-            Self::DeviceBarred => "A device that is blocked or locked cannot be removed here.",
-            Self::Nickname => {
-                "A device cannot be called that. Choose a name of 1 to 100 letters, digits and signs."
-            }
-            Self::KeyExpired => "The time was over before a phone was added. Try again.",
-            Self::TooManyKeys => {
-                "Very many keys wait for a phone already. Wait until they expire, then try again."
-            }
-            Self::NoPairing => {
-                "Your organisation lets no phone be added here. Ask your administrator for help."
-            }
-        })
     }
 }
 

@@ -134,7 +134,7 @@ impl Visit {
             Some("devices") => self.choose(Choice::AnotherDevice).await,
             Some("passcode") => self.passcode(members).await,
             Some("use_passcode") => self.choose(Choice::Passcode).await,
-            Some("push") => self.push().await,
+            Some("push" | "send_again") => self.push().await,
             Some("phone") => self.choose(Choice::Phone).await,
             Some("reset") => self.choose(Choice::Reset).await,
             Some("cancel") => self.choose(Choice::Cancel).await,
@@ -218,7 +218,7 @@ impl Visit {
         }
     }
 
-    /// The device is asked by push: once more, or instead of for a passcode.
+    /// The device is asked once more: by push, or by another passcode that is sent.
     async fn push(&self) -> Response {
         match self.read().await.map(|view| view.flow.state) {
             Ok(FlowState::PushTimedOut { device, .. } | FlowState::Passcode { device, .. }) => {

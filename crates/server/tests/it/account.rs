@@ -1,14 +1,28 @@
 //! The page of the own account: who sees it, what can be done there, and who tries to.
 
-use countersign_domain::{account, audit::Record, device::Device, id::Id, user::User};
+use std::collections::BTreeMap;
+
+use countersign_domain::{
+    account,
+    audit::Record,
+    device::Device,
+    id::Id,
+    lockout::Limit,
+    mfa_policy::{Authenticators, Messages, RecoveryCodes, Totp},
+    user::User,
+};
+use countersign_protocol::otp;
 
 use crate::world::{Browser, PASSWORD, Page, Phone, Step, World};
 
 mod adding;
 mod attacks;
+mod authenticator_app;
 mod changes;
 mod chromium;
+mod messages;
 mod pages;
+mod recovery_codes;
 
 /// The application that the page is.
 fn own_account(w: &World) -> Id<countersign_domain::application::Application> {
@@ -115,4 +129,76 @@ async fn two_phones(w: &World) -> (Phone, Phone) {
 async fn ask_for_passwords_alone(w: &mut World) {
     trust(w).await;
     w.bank.require(&w.server, &[Step::Login]).await;
+}
+
+/// Lets people add authenticator apps and recovery codes, and come to the page as to the applications of the bank.
+async fn accept_authenticators(w: &mut World) {
+    trust(w).await;
+    let passcode_limit = Limit { failures: 3, lock_seconds: 120 };
+    let totp = Totp {
+        passcode_limit,
+        grace_steps: 1,
+        pairing_disabled: false,
+        uri_parameters: BTreeMap::new(),
+    };
+    let recovery_codes = Some(RecoveryCodes { passcode_limit });
+    let messages = Some(Messages::USUAL);
+    let accepted = Authenticators {
+        totp: Some(totp),
+        recovery_codes,
+        email: messages,
+        sms: messages,
+        voice: messages,
+    };
+    w.bank.change_mfa_policy(&w.server, |policy| policy.authenticators = accepted).await;
+}
+
+/// An authenticator app that knows a seed.
+struct App {
+    seed: Vec<u8>,
+}
+
+impl App {
+    /// One that has read the page.
+    fn on(page: &Page) -> Self {
+        let uri = page.answer.text().split_once("?secret=").unwrap().1;
+        let (mut bits, mut held, mut seed) = (0_u32, 0, Vec::new());
+        for letter in uri.split('&').next().unwrap().bytes() {
+            let place = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|b| *b == letter);
+            bits = bits << 5 | u32::try_from(place.unwrap()).unwrap();
+            held += 5;
+            if held >= 8 {
+                held -= 8;
+                seed.push(u8::try_from(bits >> held & 0xff).unwrap());
+            }
+        }
+        assert_eq!(seed.len(), 20);
+        Self { seed }
+    }
+
+    fn passcode(&self, w: &World) -> String {
+        otp::generate(&self.seed, 30, w.server.now()).expose().to_owned()
+    }
+
+    /// Six digits that it does not show now, nor a little before or after.
+    fn wrong(&self, w: &World) -> String {
+        let now = w.server.now();
+        let near = |code: &str| otp::matching_step(&self.seed, 30, 10, code, now).is_some();
+        let mut codes = (0..).map(|n| format!("{n:06}"));
+        codes.find(|code| !near(code)).unwrap()
+    }
+}
+
+/// An authenticator app of a user who had nothing, which shows the next passcode already.
+async fn with_app(w: &mut World, username: &str) -> App {
+    if w.bank.mfa_policy.authenticators.none() {
+        accept_authenticators(w).await;
+    }
+    let (mut browser, page) = at_the_page(w, username, None).await;
+    let page = browser.press(&page, "add_authenticator", &[]).await;
+    let app = App::on(&page);
+    let page = browser.press(&page, "activate", &[("passcode", &app.passcode(w))]).await;
+    assert_eq!(names(&page), ["Authenticator app"], "{}", page.answer.text());
+    w.advance(30);
+    app
 }

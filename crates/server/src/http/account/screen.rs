@@ -3,16 +3,17 @@
 use countersign_domain::{
     account as rules,
     audit::{Action, Mention, Record},
+    authenticator::RECOVERY_CODES,
     device::{Device, State},
     flow::Flow,
     id::Id,
     pairing::NoOffer,
     pairing_key::{PairingKey, State as KeyState},
 };
-use countersign_protocol::time::Timestamp;
+use countersign_protocol::{mobile_payload::DeviceFacts, time::Timestamp};
 
 use crate::{
-    app::{Account, OwnDevice as Own, PairingKeyView, Realm},
+    app::{Account, OwnDevice as Own, PairingKeyView, Realm, SeenKind},
     http::{
         account::account_url,
         page::{
@@ -96,6 +97,7 @@ impl Words {
             username: &account.user.username,
             standing,
             devices: &self.devices,
+            offers: account.offers,
             sign_ons: &self.sign_ons,
             older: self.older.as_deref(),
             newest: is_later_page.then_some(self.page.as_str()),
@@ -113,23 +115,31 @@ impl Words {
 
 fn own_device((place, own): (u32, &Own), now: Timestamp) -> OwnDevice {
     let Own { device, version, used_at } = own;
-    let facts = &device.installation.device;
-    let model = match (&facts.manufacturer, &facts.model) {
-        (Some(maker), Some(model)) if !model.starts_with(maker.as_str()) => {
-            Some(format!("{maker} {model}"))
-        }
-        (_, Some(model)) => Some(model.clone()),
-        (Some(maker), None) => Some(maker.clone()),
-        (None, None) => None,
+    let (what, added) = match &device.kind {
+        SeenKind::Phone { facts, .. } => (model_of(facts), "Paired"),
+        SeenKind::Totp => (device.label().map(str::to_owned), "Added"),
+        SeenKind::RecoveryCodes { .. } => (device.label().map(str::to_owned), "Made"),
+        SeenKind::Email { to } => (Some(format!("E-mail to {to}")), "Added"),
+        SeenKind::Sms { to } => (Some(format!("Text message to {to}")), "Added"),
+        SeenKind::Voice { to } => (Some(format!("Phone call to {to}")), "Added"),
     };
-    let named = device.nickname.clone().or_else(|| model.clone());
+    let named = device.nickname.clone().or_else(|| what.clone());
     let name = named.unwrap_or_else(|| format!("Device {place}"));
     let used = match used_at {
         Some(at) => format!("Last used {}", time(*at)),
         None => "Not used lately".to_owned(),
     };
-    let paired = format!("Paired {}", day(device.created_at));
-    let model = model.filter(|model| *model != name);
+    let left = match device.kind {
+        SeenKind::RecoveryCodes { left: 0 } => Some("None are left: make new ones.".to_owned()),
+        SeenKind::RecoveryCodes { left } => Some(format!("{left} of {RECOVERY_CODES} are left")),
+        SeenKind::Phone { .. }
+        | SeenKind::Totp
+        | SeenKind::Email { .. }
+        | SeenKind::Sms { .. }
+        | SeenKind::Voice { .. } => None,
+    };
+    let paired = format!("{added} {}", day(device.created_at));
+    let what = what.filter(|what| *what != name);
     let bar = match device.state.settled(now) {
         State::Blocked { .. } => Some(Bar::Blocked),
         State::Locked { until, .. } => Some(Bar::Locked(time(until))),
@@ -140,8 +150,19 @@ fn own_device((place, own): (u32, &Own), now: Timestamp) -> OwnDevice {
         version: *version,
         name,
         nickname: device.nickname.clone().unwrap_or_default(),
-        details: model.into_iter().chain([format!("{used} · {paired}")]).collect(),
+        details: what.into_iter().chain(left).chain([format!("{used} · {paired}")]).collect(),
         bar,
+    }
+}
+
+fn model_of(facts: &DeviceFacts) -> Option<String> {
+    match (&facts.manufacturer, &facts.model) {
+        (Some(maker), Some(model)) if !model.starts_with(maker.as_str()) => {
+            Some(format!("{maker} {model}"))
+        }
+        (_, Some(model)) => Some(model.clone()),
+        (Some(maker), None) => Some(maker.clone()),
+        (None, None) => None,
     }
 }
 
@@ -240,7 +261,7 @@ pub(super) const fn key_status(key: &PairingKey) -> &'static str {
 }
 
 /// Four characters and four, as people read aloud what is long.
-fn in_groups(key: &str) -> String {
+pub(super) fn in_groups(key: &str) -> String {
     let characters: Vec<char> = key.chars().collect();
     let groups: Vec<String> = characters.chunks(4).map(|group| group.iter().collect()).collect();
     groups.join(" ")

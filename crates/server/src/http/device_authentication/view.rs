@@ -1,8 +1,7 @@
 //! A device authentication as it is shown (platform API, sections 10.2 and 10.3).
 
 use countersign_domain::{
-    application::Application,
-    device::{Device, State as DeviceState},
+    device::State as DeviceState,
     flow::{Failure, Flow, Method, State},
     id::Id,
     mfa::Reason,
@@ -11,8 +10,11 @@ use countersign_domain::{
 use countersign_protocol::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::action::{DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL};
-use crate::app::{App, FlowView, describe};
+use super::super::{
+    action::{DEVICE_SELECT, OTP_CHECK, PUSH_CANCEL},
+    seen_device::members,
+};
+use crate::app::{App, FlowView, SeenDevice, describe};
 
 /// Its address.
 pub(super) fn address(app: &App, flow: &Flow) -> String {
@@ -157,7 +159,7 @@ fn embedded(view: &FlowView, now: Timestamp) -> Option<Value> {
     Some(embedded)
 }
 
-fn device_json(device: &Device, usable: &Value, now: Timestamp) -> Value {
+fn device_json(device: &SeenDevice, usable: &Value, now: Timestamp) -> Value {
     let (mut block, mut lock) = (json!({ "status": "UNBLOCKED" }), json!({ "status": "UNLOCKED" }));
     match device.state.settled(now) {
         DeviceState::Blocked { at, .. } => {
@@ -168,17 +170,14 @@ fn device_json(device: &Device, usable: &Value, now: Timestamp) -> Value {
         }
         DeviceState::Active { .. } | DeviceState::Removed { .. } => {}
     }
-    let application: Id<Application> = device.installation.application;
-    json!({
-        "id": device.id,
-        "type": "MOBILE",
-        "status": "ACTIVE",
-        "nickname": device.nickname,
-        "model": { "name": device.installation.device.model },
-        "application": { "id": application },
-        "block": block,
-        "lock": lock,
-        "usableStatus": usable,
-        "createdAt": device.created_at.to_rfc3339_millis(),
-    })
+    let mut members = members(device);
+    let created_at = device.created_at.to_rfc3339_millis();
+    let more = [
+        ("block", block),
+        ("lock", lock),
+        ("usableStatus", usable.clone()),
+        ("createdAt", created_at.into()),
+    ];
+    members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    members.into()
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::{
-    method::{Authenticator, Message, SecurityKey},
+    method::{Authenticator, Message, Recovery, SecurityKey},
     mobile::Mobile,
 };
 use super::{
@@ -55,16 +55,16 @@ pub(super) struct Body {
     /// Refuses users whose MFA is disabled; otherwise they count as users without a device.
     #[serde(skip_serializing_if = "Option::is_none")]
     block_users_with_disabled_mfa: Option<bool>,
-    /// Kept for others. Passcodes by text message; the platform sends none.
+    /// Passcodes by text message.
     sms: Message,
-    /// Kept for others. Passcodes by phone call; the platform calls nobody.
+    /// Passcodes by phone call.
     voice: Message,
-    /// Kept for others. Passcodes by mail; the platform sends none.
+    /// Passcodes by mail.
     email: Message,
     /// Kept for others. Passcodes by `WhatsApp`; the platform sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
     whats_app: Option<Message>,
-    /// Kept for others. Authenticator apps; the platform pairs none.
+    /// Authenticator apps (RFC 6238).
     totp: Authenticator,
     /// Kept for others. Security keys; the platform pairs none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +72,9 @@ pub(super) struct Body {
     /// Kept for others. Hardware tokens; the platform pairs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     oath_token: Option<Authenticator>,
+    /// Recovery codes, which people make for themselves. A member of our own: they are off unless it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes: Option<Recovery>,
     /// Kept for others. Who is told of a new device.
     #[serde(skip_serializing_if = "Option::is_none")]
     new_device_notification: Option<NewDeviceNotification>,
@@ -197,6 +200,13 @@ impl Resource for MfaPolicy {
     fn put(&mut self, body: Body) -> Result<(), AdministerError> {
         body.validate()?;
         self.mobile = body.mobile.rules()?;
+        self.authenticators = mfa_policy::Authenticators {
+            totp: body.totp.totp(),
+            recovery_codes: body.recovery_codes.as_ref().and_then(Recovery::codes),
+            email: body.email.messages(),
+            sms: body.sms.messages(),
+            voice: body.voice.messages(),
+        };
         let selection = body.authentication.map(|told| told.device_selection.into());
         self.device_selection = selection.unwrap_or_default();
         (self.name, self.default) = (body.name, body.default);
@@ -218,11 +228,18 @@ impl Resource for MfaPolicy {
             ignore_user_lock: Some(self.ignore_user_lock),
             block_disabled_users: Some(self.block_disabled_users),
             block_users_with_disabled_mfa: Some(self.block_users_with_disabled_mfa),
-            sms: Message::off(),
-            voice: Message::off(),
-            email: Message::off(),
+            sms: Message::of(self.authenticators.sms, told.as_ref().map(|told| &told.sms)),
+            voice: Message::of(self.authenticators.voice, told.as_ref().map(|told| &told.voice)),
+            email: Message::of(self.authenticators.email, told.as_ref().map(|told| &told.email)),
             whats_app: None,
-            totp: Authenticator::off(),
+            totp: Authenticator::of(
+                self.authenticators.totp.as_ref(),
+                told.as_ref().map(|told| &told.totp),
+            ),
+            recovery_codes: Recovery::of(
+                self.authenticators.recovery_codes,
+                told.as_ref().and_then(|told| told.recovery_codes.as_ref()),
+            ),
             fido2: None,
             oath_token: None,
             new_device_notification: None,
@@ -231,13 +248,9 @@ impl Resource for MfaPolicy {
             for_sign_on_policy: Some(false),
         };
         let Some(told) = told else { return acted_on };
-        let Body { sms, voice, email, whats_app, totp, fido2, oath_token, .. } = told;
+        let Body { whats_app, fido2, oath_token, .. } = told;
         Body {
-            sms,
-            voice,
-            email,
             whats_app,
-            totp,
             fido2,
             oath_token,
             new_device_notification: told.new_device_notification,

@@ -1,6 +1,7 @@
 //! The screens of the own account: devices and sign-ons, the question before a device goes, and the key that pairs another.
 
 use super::{Form, Problem, Qr, Wait};
+use crate::app::Offers;
 
 /// Asks what to do with the own devices. Actions: `confirm`, `add`, and for one `device` of one `version`: `up`, `down`, `remove`,
 /// and `rename` with a `nickname`.
@@ -13,6 +14,9 @@ pub struct Account<'a> {
     pub standing: Standing,
     /// The devices, in their order.
     pub devices: &'a [OwnDevice],
+    /// What can be added beside a phone. Actions: `add_authenticator`, `make_codes`, and with an `address`: `add_email`, `add_sms`,
+    /// `add_voice`.
+    pub offers: Offers,
     /// One page of sign-ons, newest first.
     pub sign_ons: &'a [SignOn],
     /// Where the next page is.
@@ -88,12 +92,13 @@ pub enum Done {
     Moved,
     Removed,
     Paired,
+    Added,
     Withdrawn,
 }
 
 impl Done {
-    const ALL: [Self; 5] =
-        [Self::Renamed, Self::Moved, Self::Removed, Self::Paired, Self::Withdrawn];
+    const ALL: [Self; 6] =
+        [Self::Renamed, Self::Moved, Self::Removed, Self::Paired, Self::Added, Self::Withdrawn];
 
     /// Its name in the address of the page.
     #[must_use]
@@ -103,6 +108,7 @@ impl Done {
             Self::Moved => "moved",
             Self::Removed => "removed",
             Self::Paired => "paired",
+            Self::Added => "added",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -119,6 +125,7 @@ impl Done {
             Self::Moved => "The order is changed. The first device is asked first.",
             Self::Removed => "The device is removed. It can no longer sign you in.",
             Self::Paired => "The phone is paired. It can sign you in from now on.",
+            Self::Added => "It is added, and can sign you in from now on.",
             Self::Withdrawn => "The key no longer counts.",
         }
     }
@@ -150,4 +157,38 @@ pub struct AddDevice<'a> {
     pub onward: &'a str,
     /// Why the phone that showed the key was not paired.
     pub refused: Option<&'static str>,
+}
+
+/// Shows the seed of an authenticator app, and asks for the first `passcode`. Action: `activate`.
+#[derive(Clone, Copy)]
+pub struct AddAuthenticator<'a> {
+    pub form: Form<'a>,
+    /// For a camera.
+    pub qr: Option<&'a Qr>,
+    /// For people, in groups.
+    pub secret: &'a str,
+    /// What opens an app where the page is read on the phone itself.
+    pub link: &'a str,
+    /// Where the person goes who does not want to.
+    pub back: &'a str,
+    pub problem: Option<Problem>,
+}
+
+/// Asks for the first `passcode` that was sent to an address or number. Actions: `activate`, `send_again`.
+#[derive(Clone, Copy)]
+pub struct AddTarget<'a> {
+    pub form: Form<'a>,
+    /// Where it was sent.
+    pub to: &'a str,
+    /// Where the person goes who does not want to.
+    pub back: &'a str,
+    pub problem: Option<Problem>,
+}
+
+/// Shows recovery codes, once.
+#[derive(Clone, Copy)]
+pub struct RecoveryCodes<'a> {
+    pub codes: &'a [&'a str],
+    /// Where the person goes who has kept them.
+    pub back: &'a str,
 }

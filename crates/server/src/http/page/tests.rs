@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
+use countersign_domain::password::Unmet;
+
 use super::*;
+use crate::app::Offers;
 
 const FORM: Form<'static> = Form { action: "/env/flows/flow", token: "t0ken" };
 
@@ -11,6 +14,7 @@ fn devices() -> [DeviceChoice; 2] {
         id: id.to_owned(),
         name: name.to_owned(),
         push,
+        source: Source::Authenticator,
         detail: detail.to_owned(),
     };
     [
@@ -39,7 +43,7 @@ const FAILURES: [FailureText; 13] = [
     FailureText::MissingClaim,
 ];
 
-const PROBLEMS: [Problem; 27] = [
+const PROBLEMS: [Problem; 32] = [
     Problem::WrongCredentials,
     Problem::PasswordLocked { minutes: 0 },
     Problem::PasswordLocked { minutes: 15 },
@@ -67,6 +71,11 @@ const PROBLEMS: [Problem; 27] = [
     Problem::KeyExpired,
     Problem::TooManyKeys,
     Problem::NoPairing,
+    Problem::NotOffered,
+    Problem::TooManyDevices,
+    Problem::ActivationOver,
+    Problem::BadAddress,
+    Problem::TooManyPasscodes,
 ];
 
 /// The screens that ask, with the same text wherever one of them takes text.
@@ -74,7 +83,7 @@ fn asking<'a>(
     text: &'a str,
     devices: &'a [DeviceChoice],
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 15] {
+) -> [(&'static str, Screen<'a>); 18] {
     let form = FORM;
     let waiting = |question, others| Screen::Waiting {
         form,
@@ -84,6 +93,8 @@ fn asking<'a>(
         others,
         problem,
     };
+    let others = Others { passcode: false, ..ALL };
+    let passcode = |source| Screen::Passcode { form, device: text, source, others, problem };
     let without_push = Others { push: false, ..ALL };
     let scan = |stage| Screen::Scan { form, code: shown(text, stage), problem };
     [
@@ -104,15 +115,10 @@ fn asking<'a>(
         ("waiting_approve", waiting(Question::Approve, without_push)),
         ("waiting_pick", waiting(Question::Pick("47"), without_push)),
         ("waiting_type", waiting(Question::Type("048213"), without_push)),
-        (
-            "passcode",
-            Screen::Passcode {
-                form,
-                device: text,
-                others: Others { passcode: false, ..ALL },
-                problem,
-            },
-        ),
+        ("passcode", passcode(Source::Phone)),
+        ("passcode_of_app", passcode(Source::Authenticator)),
+        ("recovery_code", passcode(Source::RecoveryCodes)),
+        ("passcode_by_mail", passcode(Source::Email)),
     ]
 }
 
@@ -141,7 +147,11 @@ fn connecting(text: &str, problem: Option<Problem>) -> [(&'static str, Screen<'_
     ]
 }
 
-const DONE: [Done; 5] = [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Withdrawn];
+const OFFERS: Offers =
+    Offers { totp: true, email: true, sms: true, voice: true, recovery_codes: true };
+
+const DONE: [Done; 6] =
+    [Done::Renamed, Done::Moved, Done::Removed, Done::Paired, Done::Added, Done::Withdrawn];
 
 fn own_devices(text: &str) -> [OwnDevice; 3] {
     let device = |id: &str, bar| OwnDevice {
@@ -180,13 +190,14 @@ fn own<'a>(
     text: &'a str,
     (devices, sign_ons, qr): (&'a [OwnDevice], &'a [SignOn], &'a Qr),
     problem: Option<Problem>,
-) -> [(&'static str, Screen<'a>); 9] {
+) -> [(&'static str, Screen<'a>); 12] {
     let account = |standing, devices| {
         Screen::Account(Account {
             form: FORM,
             username: text,
             standing,
             devices,
+            offers: OFFERS,
             sign_ons,
             older: Some(text),
             newest: Some(text),
@@ -194,6 +205,14 @@ fn own<'a>(
             done: None,
             problem,
         })
+    };
+    let authenticator = AddAuthenticator {
+        form: FORM,
+        qr: Some(qr),
+        secret: text,
+        link: text,
+        back: text,
+        problem,
     };
     let removal = |last| {
         Screen::RemoveDevice(RemoveDevice { form: FORM, device: &devices[0], last, back: text })
@@ -217,6 +236,12 @@ fn own<'a>(
         ("account_barred", account(Standing::Barred, devices)),
         ("remove_device", removal(false)),
         ("remove_last_device", removal(true)),
+        ("add_authenticator", Screen::AddAuthenticator(authenticator)),
+        ("add_target", Screen::AddTarget(AddTarget { form: FORM, to: text, back: text, problem })),
+        (
+            "recovery_codes",
+            Screen::RecoveryCodes(RecoveryCodes { codes: &["ABCDE-FGHJK"], back: text }),
+        ),
         ("add_device", addition(None)),
         ("add_device_refused", addition(Some("That phone is one of yours."))),
     ]
@@ -270,6 +295,7 @@ fn what_was_done_is_named_and_said_before_what_can_be_done() {
             username: "ann",
             standing: Standing::Change,
             devices: &[],
+            offers: OFFERS,
             sign_ons: &[],
             older: None,
             newest: None,
@@ -354,7 +380,9 @@ fn the_words_are_as_agreed() {
 fn every_text_is_escaped() {
     let text = r#""><script>'&"#;
     let owned = || text.to_owned();
-    let devices = [DeviceChoice { id: owned(), name: owned(), push: true, detail: owned() }];
+    let source = Source::RecoveryCodes;
+    let devices =
+        [DeviceChoice { id: owned(), name: owned(), push: true, source, detail: owned() }];
     let form = Form { action: text, token: text };
     let members = [(text, text)];
     let own = [
@@ -498,7 +526,8 @@ fn only_ways_that_there_are_are_offered() {
         let waiting = Screen::Waiting { form, device, question, wait, others, problem };
         assert_eq!(offered(waiting), [false, passcode, another]);
         let asked = Others { passcode: false, ..others };
-        let passcode = Screen::Passcode { form, device, others: asked, problem };
+        let source = Source::Phone;
+        let passcode = Screen::Passcode { form, device, source, others: asked, problem };
         assert_eq!(offered(passcode), [push, false, another]);
     }
 }

@@ -11,12 +11,12 @@ use countersign_domain::{
 use countersign_protocol::{challenge::NumberMatching, time::Timestamp};
 
 use crate::{
-    app::{Choosable, FlowView, Realm, ShownCode},
+    app::{Choosable, FlowView, Realm, SeenKind, ShownCode},
     http::{
         authentication_code::status_name,
         page::{
-            self, DeviceChoice, FailureText, Form, Others, Problem, Qr, Question, Screen, Stage,
-            Wait,
+            self, DeviceChoice, FailureText, Form, Others, Problem, Qr, Question, Screen, Source,
+            Stage, Wait,
         },
     },
 };
@@ -65,6 +65,12 @@ impl Words {
         let id = device.to_string();
         let known = self.devices.iter().find(|choice| choice.id == id);
         known.map_or("your phone", |choice| choice.name.as_str())
+    }
+
+    fn source_of(&self, device: Id<Device>) -> Source {
+        let id = device.to_string();
+        let known = self.devices.iter().find(|choice| choice.id == id);
+        known.map_or(Source::Phone, |choice| choice.source)
     }
 
     fn question(&self, view: &FlowView) -> Question<'_> {
@@ -153,7 +159,9 @@ pub(super) fn screen<'a>(
         }
         State::Passcode { device, .. } => {
             let others = Others { passcode: false, ..others(view, *device) };
-            Screen::Passcode { form, device: words.name_of(*device), others, problem }
+            let (device, source) = (words.name_of(*device), words.source_of(*device));
+            let problem = problem.or(view.unsent.then_some(Problem::TooManyPasscodes));
+            Screen::Passcode { form, device, source, others, problem }
         }
         State::Verification { device, until, .. } => {
             let (device, question) = (words.name_of(*device), Question::Silent);
@@ -185,18 +193,34 @@ fn others(view: &FlowView, device: Id<Device>) -> Others {
     }
 }
 
-/// A device as a person knows it. One without a name needs a number only where there are several.
+/// A device as a person knows it. A phone without a name needs a number only where there are several.
 fn named((place, choosable): (u32, &Choosable), only: bool) -> DeviceChoice {
     let Choosable { device, push_seconds, .. } = choosable;
     let (id, push) = (device.id.to_string(), push_seconds.is_some());
-    let known = device.nickname.clone().or_else(|| device.installation.device.model.clone());
-    let Some(name) = known else {
+    let source = match device.kind {
+        SeenKind::Phone { .. } => Source::Phone,
+        SeenKind::Totp => Source::Authenticator,
+        SeenKind::RecoveryCodes { .. } => Source::RecoveryCodes,
+        SeenKind::Email { .. } => Source::Email,
+        SeenKind::Sms { .. } => Source::Sms,
+        SeenKind::Voice { .. } => Source::Voice,
+    };
+    let known = device.nickname.as_deref().or_else(|| device.label());
+    let Some(name) = known.map(str::to_owned) else {
         let name = if only { "your phone".to_owned() } else { format!("Device {place}") };
-        return DeviceChoice { id, name, push, detail: String::new() };
+        return DeviceChoice { id, name, push, source, detail: String::new() };
     };
     let paired = device.created_at.to_rfc3339_millis();
     let day = paired.split('T').next().unwrap_or_default();
-    DeviceChoice { id, name, push, detail: format!("Paired {day}") }
+    let detail = match source {
+        Source::Phone => format!("Paired {day}"),
+        Source::Authenticator
+        | Source::RecoveryCodes
+        | Source::Email
+        | Source::Sms
+        | Source::Voice => format!("Added {day}"),
+    };
+    DeviceChoice { id, name, push, source, detail }
 }
 
 const fn failure_text(why: Failure) -> FailureText {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign_domain::mfa_policy::{Mobile, method::MethodRules};
+use countersign_domain::{
+    lockout::Limit,
+    mfa_policy::{self, DEFAULT_GRACE_STEPS, Messages, Mobile, method::MethodRules},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +69,16 @@ struct AuthenticatorOtp {
     failure: Failure,
 }
 
+/// Recovery codes: a member of our own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "RecoveryCodeMethod")]
+pub(super) struct Recovery {
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+}
+
 /// Security keys and passkeys.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +104,10 @@ impl Failure {
         Self { count, cool_down: Duration::of(seconds, told, TimeUnit::Minutes) }
     }
 
+    pub const fn limit(&self) -> Limit {
+        Limit { failures: self.count, lock_seconds: self.cool_down.seconds() }
+    }
+
     fn rules(&self) -> MethodRules {
         MethodRules {
             failures: Some(self.count),
@@ -106,6 +123,40 @@ impl Message {
         let otp = MessageOtp { life_time, failure, otp_length: Some(6) };
         let (pairing_disabled, prompt_for_nickname_on_pairing) = (None, None);
         Self { enabled: false, otp, pairing_disabled, prompt_for_nickname_on_pairing }
+    }
+
+    /// Passcodes of this kind, if they are sent.
+    pub fn messages(&self) -> Option<Messages> {
+        self.enabled.then(|| Messages {
+            passcode_limit: self.otp.failure.limit(),
+            life_seconds: self.otp.life_time.seconds(),
+            digits: self.otp.otp_length.unwrap_or(Messages::USUAL.digits),
+            pairing_disabled: self.pairing_disabled.unwrap_or_default(),
+        })
+    }
+
+    /// The method as it stands, with what it was told by.
+    pub fn of(known: Option<Messages>, told: Option<&Self>) -> Self {
+        let Some(rules) = known else {
+            return Self { enabled: false, ..told.cloned().unwrap_or_else(Self::off) };
+        };
+        let Limit { failures, lock_seconds } = rules.passcode_limit;
+        let cool_down = told.map(|told| told.otp.failure.cool_down);
+        let life_time = told.map(|told| told.otp.life_time);
+        let length = told.and_then(|told| told.otp.otp_length).map(|_| rules.digits);
+        let is_usual = rules.digits == Messages::USUAL.digits;
+        let disabled = told.and_then(|told| told.pairing_disabled).map(|_| rules.pairing_disabled);
+        Self {
+            enabled: true,
+            otp: MessageOtp {
+                life_time: Duration::of(rules.life_seconds, life_time, TimeUnit::Minutes),
+                failure: Failure::of(failures, lock_seconds, cool_down),
+                otp_length: length.or_else(|| (!is_usual).then_some(rules.digits)),
+            },
+            pairing_disabled: disabled.or_else(|| rules.pairing_disabled.then_some(true)),
+            prompt_for_nickname_on_pairing: told
+                .and_then(|told| told.prompt_for_nickname_on_pairing),
+        }
     }
 
     pub fn rules(&self) -> MethodRules {
@@ -128,6 +179,67 @@ impl Authenticator {
 
     pub fn rules(&self) -> MethodRules {
         MethodRules { grace: self.passcode_grace_period, ..self.otp.failure.rules() }
+    }
+
+    /// Authenticator apps, if they count.
+    pub fn totp(&self) -> Option<mfa_policy::Totp> {
+        self.enabled.then(|| mfa_policy::Totp {
+            passcode_limit: self.otp.failure.limit(),
+            grace_steps: self.passcode_grace_period.unwrap_or(DEFAULT_GRACE_STEPS),
+            pairing_disabled: self.pairing_disabled.unwrap_or_default(),
+            uri_parameters: self.uri_parameters.clone().unwrap_or_default(),
+        })
+    }
+
+    /// The method as it stands, with what it was told by.
+    pub fn of(known: Option<&mfa_policy::Totp>, told: Option<&Self>) -> Self {
+        let told = told.cloned();
+        let Some(rules) = known else {
+            return Self { enabled: false, ..told.unwrap_or_else(Self::off) };
+        };
+        let Limit { failures, lock_seconds } = rules.passcode_limit;
+        let cool_down = told.as_ref().map(|told| told.otp.failure.cool_down);
+        let of = told.as_ref();
+        let parameters = (!rules.uri_parameters.is_empty()).then(|| rules.uri_parameters.clone());
+        Self {
+            enabled: true,
+            otp: AuthenticatorOtp { failure: Failure::of(failures, lock_seconds, cool_down) },
+            passcode_grace_period: of
+                .and_then(|told| told.passcode_grace_period)
+                .map(|_| rules.grace_steps)
+                .or_else(|| {
+                    (rules.grace_steps != DEFAULT_GRACE_STEPS).then_some(rules.grace_steps)
+                }),
+            uri_parameters: parameters.or_else(|| of.and_then(|told| told.uri_parameters.clone())),
+            pairing_disabled: of
+                .and_then(|told| told.pairing_disabled)
+                .map(|_| rules.pairing_disabled)
+                .or_else(|| rules.pairing_disabled.then_some(true)),
+            prompt_for_nickname_on_pairing: of.and_then(|told| told.prompt_for_nickname_on_pairing),
+        }
+    }
+}
+
+impl Recovery {
+    /// Recovery codes, if they count.
+    pub fn codes(&self) -> Option<mfa_policy::RecoveryCodes> {
+        let limit = self.failure.as_ref().map_or(Mobile::PASSCODE_LIMIT, Failure::limit);
+        self.enabled.then_some(mfa_policy::RecoveryCodes { passcode_limit: limit })
+    }
+
+    /// The method as it stands, if there is something to say of it.
+    pub fn of(known: Option<mfa_policy::RecoveryCodes>, told: Option<&Self>) -> Option<Self> {
+        let Some(mfa_policy::RecoveryCodes { passcode_limit }) = known else {
+            return told.map(|told| Self { enabled: false, ..told.clone() });
+        };
+        let failure = told.and_then(|told| told.failure.as_ref());
+        let Limit { failures, lock_seconds } = passcode_limit;
+        let failure = if failure.is_none() && passcode_limit == Mobile::PASSCODE_LIMIT {
+            None
+        } else {
+            Some(Failure::of(failures, lock_seconds, failure.map(|told| told.cool_down)))
+        };
+        Some(Self { enabled: true, failure })
     }
 }
 
