@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use countersign_demo::{BUNDLE_ID, Bank, Demo as Pages, Ground, PASSWORD, Push};
+use countersign_demo::{ADMINISTRATOR, BUNDLE_ID, Bank, Demo as Pages, Ground, PASSWORD, Push};
 use countersign_protocol::time::SystemClock;
 use countersign_server::{app::App, serve_operators};
 use tokio::net::TcpListener;
@@ -123,7 +123,7 @@ impl Demo {
             say(&format!("  {:<16} {url}/phones/{phone}", format!("phone ({name})")));
         }
         say(&format!("  account page     {environment}/account"));
-        say(&format!("  console          {base_url}/console"));
+        say(&format!("  console          {base_url}/console  ({ADMINISTRATOR})"));
         let names: Vec<_> = bank.people.iter().map(|person| &*person.username).collect();
         say(&format!("  users            {}; password: {PASSWORD}", names.join(", ")));
         say(&format!("  issuer           {environment}/as"));

@@ -14,6 +14,7 @@ use countersign_domain::{
         DeviceAuthorization, DeviceSelection, MfaPolicy, Mobile as MobileMethod, MobileApplication,
         PushRules,
     },
+    role::{Holder, Role, RoleAssignment, Scope},
     sign_on_policy::{ActionKind, NoDevicesMode},
     user::{Name, User},
 };
@@ -30,6 +31,9 @@ use crate::{BUNDLE_ID, DemoError, file};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "harbour lights";
+
+/// Who may do everything at the console, by the same password.
+pub const ADMINISTRATOR: &str = "dana";
 
 /// Where the app is sent back to.
 pub const APP_REDIRECT_URI: &str = "example.harbourbank.app:/callback";
@@ -141,6 +145,7 @@ async fn set_up(app: &App, url: &str) -> Result<Bank, AdministerError> {
         let (username, name) = (username.to_owned(), format!("{given} {family}"));
         people.push(Person { id, username, name });
     }
+    administrator(app).await?;
     Ok(Bank {
         environment,
         native,
@@ -152,6 +157,19 @@ async fn set_up(app: &App, url: &str) -> Result<Bank, AdministerError> {
         people,
         url: url.to_owned(),
     })
+}
+
+/// Makes an administrator beside the first one, who gets no password here.
+async fn administrator(app: &App) -> Result<(), AdministerError> {
+    app.ensure_administrators().await?;
+    let realm = app.administrators_realm().await?.ok_or(AdministerError::NotFound)?;
+    let environment = realm.environment;
+    let user = app.create_user(environment, user(ADMINISTRATOR, "Dana", "Wirth")).await?;
+    let (id, created_at) = (app.new_id(), app.now());
+    let (holder, role) = (Holder::User(user.id), Role::OrganizationAdmin);
+    let scope = Scope::Organization;
+    app.create(RoleAssignment { id, environment, holder, role, scope, created_at }).await?;
+    Ok(())
 }
 
 fn native() -> NewApplication {

@@ -21,7 +21,7 @@ use countersign_server::app::App;
 use tokio::net::TcpListener;
 
 pub use self::{
-    bank::{Bank, PASSWORD, Person},
+    bank::{ADMINISTRATOR, Bank, PASSWORD, Person},
     error::DemoError,
 };
 use self::{handset::Handset, progress::Progress, site::Site};

@@ -13,7 +13,7 @@ use countersign_protocol::time::Timestamp;
 
 use super::{asset, broken, page, versions};
 use crate::{
-    PASSWORD, Person, World,
+    ADMINISTRATOR, PASSWORD, Person, World,
     handset::{Facts, Fields},
     mode::Mode,
     progress::Happening,

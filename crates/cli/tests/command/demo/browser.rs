@@ -147,6 +147,7 @@ async fn the_things_to_try_can_be_done() {
     ] {
         w.demo.until_ticked(thing).await;
     }
+    administered(&mut w).await;
     w.bank.open(&w.demo.url).await;
     w.bank.until("document.querySelectorAll('.thing.done').length === 10").await;
     w.picture("start", false).await;
@@ -275,4 +276,19 @@ async fn paired_by_a_key(w: &mut Windows) {
     click(&mut w.phone, ".fields .go").await;
     says(&mut w.phone, "This phone vouches for Ben Okafor").await;
     w.picture("paired", true).await;
+}
+
+/// The administrator of the cast finds the bank at the console.
+async fn administered(w: &mut Windows) {
+    w.bank.call("Network.clearBrowserCookies", json!({})).await;
+    w.bank.open(&format!("{}/console", w.demo.platform)).await;
+    w.bank.arrive("Sign in").await;
+    w.bank.fill("username", "dana").await;
+    w.bank.fill("password", PASSWORD).await;
+    w.bank.press("login").await;
+    w.bank
+        .until(
+            "location.pathname.startsWith('/console') && document.body.innerText.includes('Bank')",
+        )
+        .await;
 }
