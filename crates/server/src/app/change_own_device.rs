@@ -131,12 +131,13 @@ impl Work for ChangeOwn {
             // As a phone says it of itself: one that is barred must not come back by being paired anew.
             OwnDeviceChange::Remove => {
                 let event = Event::Unpair { reason: "removed_by_user" };
-                Ok(match old {
+                match old {
                     Held::Phone(old) => change(tx, &call, old, event).await?,
                     Held::Authenticator(old) => {
                         change_authenticator::change(tx, &call, old, event).await?;
                     }
-                })
+                }
+                Ok(())
             }
         }
     }

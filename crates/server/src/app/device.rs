@@ -11,10 +11,13 @@ use countersign_domain::{
     invalid::{Check, Rule},
     user::User,
 };
-use countersign_store::{Tx, Versioned, Work, application, device, device_log, user};
+use countersign_store::{
+    Tx, Versioned, Work, application, authenticator, device, device_log, user,
+};
 
 use super::{
-    AdministerError, App, Call, ChangeDeviceError, DeviceChange, Fault, change_device::change,
+    AdministerError, App, Call, ChangeDeviceError, DeviceChange, Fault, change_authenticator,
+    change_device::change,
 };
 
 /// The devices of a user, or some of them.
@@ -172,6 +175,12 @@ impl Work for Change {
     type Error = AdministerError;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), AdministerError> {
+        let OfUser { environment, user, device } = self.of;
+        // What is no phone is listed nowhere here yet, and can be barred and removed all the same.
+        let other = authenticator::load(tx, environment, device).await?;
+        if let Some(other) = other.filter(|other| other.user == user) {
+            return Ok(change_authenticator::change(tx, &self.call, &other, self.event).await?);
+        }
         let old = load(tx, self.of).await?;
         Ok(change(tx, &self.call, &old, self.event).await?)
     }

@@ -10,11 +10,9 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{
-    Tx, Work, application, device, role_assignment, session as sessions, user,
-};
+use countersign_store::{Tx, Work, application, role_assignment, session as sessions, user};
 
-use super::{App, Fault, Origin, run_flow::is_outdated};
+use super::{App, Fault, Origin, holdings::Holdings, run_flow::is_outdated};
 
 /// A user who has signed on at the console.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ impl Work for Enter {
             return Ok(None);
         }
         let roles = role_assignment::of(tx, Holder::User(user.id)).await?;
-        let has_device = !device::list_versions_of_user(tx, user.id).await?.is_empty();
+        let has_device = Holdings::load(tx, user.id).await?.count() > 0;
         let authority = Authority::of(roles.iter().map(|given| &**given));
         Ok(Some(Attendant { user: user.into_value(), authority, has_device }))
     }

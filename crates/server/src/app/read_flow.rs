@@ -308,7 +308,9 @@ pub(super) async fn view(
         _ => false,
     };
     if !is_worker && !is_proved(&flow.state) {
-        devices.iter_mut().for_each(|choice| choice.device.conceal());
+        for choice in &mut devices {
+            choice.device.conceal();
+        }
     }
     let claimed = code.as_ref().filter(|shown| shown.is_claimed());
     let number = match &flow.state {

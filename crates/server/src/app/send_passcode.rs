@@ -29,16 +29,13 @@ pub(super) async fn send(
     let policy = policy_of(tx, flow).await?;
     let Some(old) = authenticator::load(tx, flow.environment, device).await? else { return Ok(()) };
     let Some(rules) = policy.authenticators.messages(&old.kind) else { return Ok(()) };
-    let (kind, event) = match begin(tx, call, (&old, rules), flow.id).await? {
-        Some(kind) => (kind, Event::of(Action::NotificationCreated, Some("passcode"))),
-        None => {
-            let refused = Event::of(Action::NotificationRejected, Some("too_many_passcodes"));
-            (old.kind.clone(), refused)
-        }
-    };
-    if kind != old.kind {
+    let begun = begin(tx, call, (&old, rules), flow.id).await?;
+    let event = if let Some(kind) = begun {
         authenticator::swap(tx, &old, &Authenticator { kind, ..(*old).clone() }).await?;
-    }
+        Event::of(Action::NotificationCreated, Some("passcode"))
+    } else {
+        Event::of(Action::NotificationRejected, Some("too_many_passcodes"))
+    };
     let event = event.about(old.user).on(&*old).within(flow.id);
     Ok(call.audit(tx, event.through(flow.request.application)).await?)
 }
