@@ -18,7 +18,6 @@ use countersign_domain::{
     group::Group,
     id::Id,
     installation::Installation,
-    invalid::Invalid,
     lockout::{Limit, Lockout},
     mfa::{self, Reason},
     mfa_policy::{
@@ -51,8 +50,13 @@ use countersign_protocol::{
 
 #[path = "fixture/named.rs"]
 mod named;
+#[path = "fixture/table.rs"]
+mod table;
 
-pub use self::named::Named;
+pub use self::{
+    named::Named,
+    table::{Told, assert_complete, assert_told},
+};
 
 /// 2026-01-05T09:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_603_600);
@@ -590,27 +594,5 @@ pub fn message() -> Message {
         correlation: "correlation".to_owned(),
         created_at: NOW,
         content,
-    }
-}
-
-/// Each variant stands among the values, so that a new one is not forgotten.
-pub fn assert_complete<'a, T: Named + 'a>(values: impl IntoIterator<Item = &'a T>) {
-    let names: Vec<_> = values.into_iter().map(Named::name).collect();
-    for name in T::NAMES {
-        assert!(names.contains(name), "{name} is missing");
-    }
-}
-
-/// A change of a good value, and what is then told of it: nothing when the value is still good.
-pub type Told<T> = (fn(&mut T), &'static str);
-
-/// A good value passes `validate`, and each change of it is told as the table says.
-pub fn assert_told<T>(good: fn() -> T, validate: fn(&T) -> Result<(), Invalid>, table: &[Told<T>]) {
-    assert_eq!(validate(&good()), Ok(()));
-    for (i, (change, expected)) in table.iter().enumerate() {
-        let mut value = good();
-        change(&mut value);
-        let told = validate(&value).map_or_else(|invalid| invalid.to_string(), |()| String::new());
-        assert_eq!(told, *expected, "row {i}");
     }
 }

@@ -173,18 +173,14 @@ pub(super) fn arrive(app: &App, realm: &Realm, view: &FlowView) -> Response {
     let flow: &Flow = &view.flow;
     let https = app.settings().is_https();
     let path = flow.request.state.as_deref().filter(|path| path.starts_with(ROOT));
-    match flow.session.filter(|_| is_completed(flow)) {
-        Some(session) => {
-            let response = see(StatusCode::SEE_OTHER, path.unwrap_or(ROOT));
-            let cookie = realm.console_cookie(session);
-            let response = set_cookie(response, https, console_cookie_name(https), cookie.expose());
-            with_session(response, app, realm, flow)
-        }
-        None => {
-            let screen = Screen::Failed { reason: FailureText::Cancelled, continue_url: ROOT };
-            html(StatusCode::OK, &Page::new(countersign_domain::console::NAME, screen), None)
-        }
-    }
+    let Some(session) = flow.session.filter(|_| is_completed(flow)) else {
+        let screen = Screen::Failed { reason: FailureText::Cancelled, continue_url: ROOT };
+        return html(StatusCode::OK, &Page::new(countersign_domain::console::NAME, screen), None);
+    };
+    let response = see(StatusCode::SEE_OTHER, path.unwrap_or(ROOT));
+    let cookie = realm.console_cookie(session);
+    let response = set_cookie(response, https, console_cookie_name(https), cookie.expose());
+    with_session(response, app, realm, flow)
 }
 
 const fn is_completed(flow: &Flow) -> bool {

@@ -54,7 +54,7 @@ struct WarningView {
     count: u64,
 }
 
-fn view(administrator: &Administrator, health: &PushHealth) -> Answer {
+fn view(administrator: &Administrator, health: &PushHealth) -> Response {
     let address = administrator.address();
     let links = Links::from([
         link("self", address.list.clone()),
@@ -78,7 +78,7 @@ fn view(administrator: &Administrator, health: &PushHealth) -> Answer {
         resumed_at: health.resumed_at.map(time),
         warnings: warnings.collect(),
     };
-    Ok(Json(view).into_response())
+    Json(view).into_response()
 }
 
 /// The application of the address, which must be there.
@@ -91,7 +91,7 @@ async fn application(app: &App, administrator: &Administrator) -> Result<Applica
 pub(super) async fn read(State(app): State<Arc<App>>, administrator: Administrator) -> Answer {
     let of = application(&app, &administrator).await?;
     let health = app.push_health(of.environment, of.id).await?;
-    view(&administrator, &health)
+    Ok(view(&administrator, &health))
 }
 
 /// `POST .../pushHealth`: what the media type says.
@@ -104,5 +104,5 @@ pub(super) async fn act(
     let of = application(&app, &administrator).await?;
     let resume = app.resume_unpairing(of.environment, of.id);
     let health = administrator.act(resume).await?;
-    view(&administrator, &health)
+    Ok(view(&administrator, &health))
 }
