@@ -124,6 +124,18 @@ fn what_is_wrong_is_told_with_line_section_key_and_rule() {
             "line 2: outbox.lease_seconds: outbox.lease_seconds must be from 32 to 3600",
         ),
         (
+            "[push]\nauthorities_file = \"none.pem\"",
+            "line 2: push.authorities_file: names a file that cannot be read: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_refused(text, expected);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_ways_of_passcodes_is_told() {
+    for (text, expected) in [
+        (
             "[mail]\nmailbox = \"a\"\nhost = \"b\"",
             "line 2: mail.mailbox: may not be given beside host",
         ),
@@ -142,10 +154,6 @@ fn what_is_wrong_is_told_with_line_section_key_and_rule() {
         (
             "[sms]\nurl = \"ftp://a.example\"",
             "line 2: sms.url: must be an address of https or http",
-        ),
-        (
-            "[push]\nauthorities_file = \"none.pem\"",
-            "line 2: push.authorities_file: names a file that cannot be read: No such file or directory (os error 2)",
         ),
     ] {
         assert_refused(text, expected);

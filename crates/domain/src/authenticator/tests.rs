@@ -1,3 +1,5 @@
+//! The life of an authenticator, event by event.
+
 use std::{collections::BTreeMap, str::FromStr};
 
 use countersign_protocol::{entropy::Entropy, secret::Secret};
