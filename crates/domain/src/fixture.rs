@@ -391,6 +391,7 @@ pub fn flow(state: flow::State) -> Flow {
         actions: vec![ActionKind::Login, MFA],
         conditions: None,
         required_claims: Vec::new(),
+        access_control: None,
         installation: Some(installation(1)),
         session: None,
         resumed: None,

@@ -10,6 +10,7 @@ pub use self::judge::{Conditions, Judge};
 pub use self::machine::{apply, begin};
 use self::machine::{failed, first};
 use crate::{
+    access_control::AccessControl,
     application::AttributeMapping,
     audit,
     authentication_code::{AuthenticationCode, Candidate},
@@ -52,6 +53,9 @@ pub struct Flow {
     /// The claims without which its application takes nobody, as they were when it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_claims: Vec<AttributeMapping>,
+    /// Which users its application takes, as it was when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_control: Option<AccessControl>,
     /// The phone that signed the mobile payload of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
@@ -257,6 +261,8 @@ pub enum Failure {
     NoSteps,
     /// The user has no value for one of the required claims of the flow, counted from 0.
     MissingClaim { place: usize },
+    /// The application does not take the user.
+    NotAdmitted,
 }
 
 /// What a flow follows from its beginning to its end.
@@ -497,6 +503,7 @@ impl Failure {
             Self::OtherUser => "other_user",
             Self::NoSteps => "policy_without_steps",
             Self::MissingClaim { .. } => "missing_claim",
+            Self::NotAdmitted => "not_admitted",
             Self::Mfa(reason) => match reason {
                 Reason::NoUsableDevice => "no_usable_device",
                 Reason::DeviceBlocked => "device_blocked",

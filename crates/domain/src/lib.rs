@@ -37,6 +37,7 @@ mod fixture;
 #[cfg(test)]
 mod stored_forms;
 
+pub mod access_control;
 pub mod account;
 pub mod application;
 pub mod audit;

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
+    access_control::{AccessControl, Groups},
     application::{
         AttributeMapping, ClientKeys, DeviceGrantRules, GrantType, Kind, Oidc, Pkce,
         PushedRequestRules, RefreshRules, RequestObjectRules, ResourceGrant, ResponseType,
@@ -516,6 +517,7 @@ fn the_reasons_of_failures_are_stored_as_ever() {
         Failure::OtherUser,
         Failure::NoSteps,
         Failure::MissingClaim { place: 0 },
+        Failure::NotAdmitted,
     ]);
     insta::assert_json_snapshot!("failures", failures.map(Failure::name).collect::<Vec<_>>());
 }
@@ -562,6 +564,10 @@ fn oidc() -> Oidc {
             verification_uri: Some("https://bank.example/tv".to_owned()),
         },
         phone_sign_on: Some(id(2)),
+        access_control: Some(AccessControl {
+            administrators_only: true,
+            groups: Some(Groups { all: true, of: vec![id(1)] }),
+        }),
         keys: Some(ClientKeys::Url("https://bank.example/jwks".to_owned())),
         dpop_required: true,
         access_token_seconds: 600,

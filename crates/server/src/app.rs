@@ -6,6 +6,7 @@ mod add_authenticator;
 mod add_own_device;
 mod administer;
 mod administrator;
+mod admit;
 mod advance_flow;
 mod answer_challenge;
 mod answer_offer;

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::{Application, ResourceGrant, is_redirect_uri, resource_grant};
 use crate::{
+    access_control::AccessControl,
     authorization::Scope,
     client_key::ClientKeySet,
     expression::{self, Expression},
@@ -39,6 +40,9 @@ pub struct Oidc {
     /// The native application whose phones sign its users on by an authentication code, if any do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone_sign_on: Option<Id<Application>>,
+    /// Which users it takes; none: everybody who can sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_control: Option<AccessControl>,
     /// The keys that it signs with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<ClientKeys>,
@@ -152,6 +156,7 @@ impl Default for Oidc {
             refresh: RefreshRules::default(),
             device_grant: DeviceGrantRules::default(),
             phone_sign_on: None,
+            access_control: None,
             keys: None,
             dpop_required: false,
             access_token_seconds: 3_600,

@@ -7,7 +7,7 @@ mod device;
 mod device_code;
 #[cfg(test)]
 #[path = "../../src/fixture.rs"]
-#[expect(dead_code, reason = "the machines need a part of it")]
+#[expect(dead_code, unused_imports, reason = "the machines need a part of it")]
 mod fixture;
 mod flow;
 mod grant;

@@ -1,11 +1,13 @@
 //! Applications: their rules among the things around them, and what goes with one that is deleted.
 
 use countersign_domain::{
+    access_control::{self, AccessControl},
     account,
     application::Application,
     audit::{Action, Resource},
     console,
     device::Event as DeviceEvent,
+    group::Group,
     id::Id,
     invalid::{Invalid, Rule},
     mfa_policy::MfaPolicy,
@@ -54,6 +56,17 @@ impl Administered for Application {
             return Err(Invalid::new("grant_types", Rule::Form { form }).into());
         }
         settle_grants(tx, self, old).await?;
+        let groups = self.oidc.access_control.as_ref().map(AccessControl::groups);
+        let groups = groups.unwrap_or_default();
+        if groups.len() > access_control::MAX_GROUPS {
+            let form = "a list of at most 100";
+            return Err(Invalid::new("access_control.group.groups", Rule::Form { form }).into());
+        }
+        for id in groups {
+            if configured::load::<Group>(tx, self.environment, *id).await?.is_none() {
+                return Err(Invalid::new("access_control.group.groups.id", Rule::Unknown).into());
+            }
+        }
         if let Some(phones) = self.oidc.phone_sign_on {
             let native = application::load(tx, self.environment, phones).await?;
             if native.is_none_or(|native| native.mobile.is_none()) {

@@ -183,7 +183,8 @@ impl Realm {
                     Failure::Cancelled
                     | Failure::NoSteps
                     | Failure::Mfa(_)
-                    | Failure::MissingClaim { .. } => ErrorCode::AccessDenied,
+                    | Failure::MissingClaim { .. }
+                    | Failure::NotAdmitted => ErrorCode::AccessDenied,
                 };
                 let description = describe(flow, why);
                 self.refusal(request.answer.clone(), state, error, &description)
@@ -234,6 +235,7 @@ pub fn describable(text: &str) -> String {
 #[must_use]
 pub fn describe(flow: &Flow, why: Failure) -> String {
     let text = match why {
+        Failure::NotAdmitted => "the application does not take this user",
         Failure::MissingClaim { place } => {
             let claim = flow.required_claims.get(place);
             let name = claim.map(|claim| claim.name.as_str()).unwrap_or_default();

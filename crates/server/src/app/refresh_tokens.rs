@@ -13,6 +13,7 @@ use countersign_store::{Tx, Versioned, Work, grant as grants, user};
 
 use super::{
     App, Call, Fault, Realm,
+    admit::admits,
     authenticate_client::{ClientCredentials, ClientError},
     check_dpop::{self, DpopRefusal},
     fault::faults,
@@ -144,6 +145,9 @@ impl Refresh {
     ) -> Result<Issue, RefreshError> {
         let user = user::load(tx, grant.environment, grant.identity.user).await?;
         let user = user.filter(|user| user.may_sign_in()).ok_or(RefreshError::UnknownToken)?;
+        if !admits(tx, application.oidc.access_control.as_ref(), user.id).await? {
+            return Err(RefreshError::UnknownToken);
+        }
         let asked = self.request.scope.as_deref().unwrap_or_default();
         let (scopes, access) = grant.narrowed(asked).ok_or(RefreshError::WiderScope)?;
         let held = match (&access, held) {

@@ -24,6 +24,7 @@ use countersign_store::{
 
 use super::{
     Call, Fault, FlowHolder, Realm,
+    admit::admits,
     challenge::{Asked, ask, withdraw},
     fault::faults,
     phone_sign_on,
@@ -319,6 +320,7 @@ async fn commit(
     next: Step,
     seen: &mut Seen,
 ) -> Result<(), RunError> {
+    let next = hold_to_access(tx, flow, next).await?;
     let next = hold_to_claims(tx, flow, next, seen).await?;
     flow.state = next.state;
     flow.updated_at = call.now;
@@ -366,6 +368,16 @@ fn vouching_device(flow: &Flow) -> Option<Id<Device>> {
     let possession = identity.possession.filter(|possession| possession.at >= flow.created_at);
     let scanned = identity.scanned.filter(|_| flow.resumed.is_none());
     possession.map(|possession| possession.device).or(scanned)
+}
+
+/// A flow does not complete for a user whom its application does not take.
+async fn hold_to_access(tx: &mut Tx<'_>, flow: &Flow, next: Step) -> Result<Step, RunError> {
+    let State::Completed { identity } = &next.state else { return Ok(next) };
+    let id = identity.user;
+    if admits(tx, flow.access_control.as_ref(), id).await? {
+        return Ok(next);
+    }
+    Ok(next.failed_instead(id, Failure::NotAdmitted))
 }
 
 /// A flow does not complete for a user who has no value for a claim that the application requires. Costs nothing where it

@@ -183,6 +183,8 @@ impl Start {
             actions,
             conditions: None,
             required_claims: Vec::new(),
+            // A back end answers for whom it asks.
+            access_control: None,
             installation,
             session: None,
             resumed: None,

@@ -284,6 +284,7 @@ pub(super) async fn new_flow(
         actions,
         conditions,
         required_claims: required.cloned().collect(),
+        access_control: application.oidc.access_control.clone(),
         installation: None,
         session: None,
         resumed: None,

@@ -270,6 +270,8 @@ pub enum FailureText {
     NoSteps,
     /// The user has no value for a claim that the application requires.
     MissingClaim,
+    /// The application does not take the user.
+    NotAdmitted,
 }
 
 impl<'a> Page<'a> {
@@ -446,6 +448,9 @@ impl fmt::Display for FailureText {
             Self::MissingClaim => {
                 "The application needs to know something that your account does not say. \
                  Ask your administrator to complete it, then start again."
+            }
+            Self::NotAdmitted => {
+                "Your account may not use this application. Ask your administrator if you need it."
             }
             Self::Cancelled => "Nobody was signed in. You can start again whenever you like.",
         })

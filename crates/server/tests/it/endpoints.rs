@@ -267,7 +267,7 @@ async fn who_shows_nothing_is_refused_unless_the_answer_is_for_everybody() {
             (_, "/assets/{name}" | "/openapi/{area}", ..) => assert_eq!(answer.status, 404),
             // Whoever comes signs in first.
             ("GET", "/{environment}/account", ..) | (_, "/console" | "/console/{*path}", ..) => {
-                assert_eq!(answer.status, 303)
+                assert_eq!(answer.status, 303);
             }
             (_, _, Anyone, _) => assert_eq!(answer.status, 200, "{endpoint:?}"),
             _ => is_refused(&answer, endpoint.3, &format!("{endpoint:?}")),

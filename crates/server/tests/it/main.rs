@@ -1,6 +1,7 @@
 //! The whole server, from request to database: what applications, people and phones see of it.
 
 #![cfg(test)]
+#![expect(clippy::large_futures, reason = "a test holds a whole world, and runs once")]
 
 #[path = "../database/mod.rs"]
 mod database;

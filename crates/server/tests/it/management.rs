@@ -1,5 +1,6 @@
 //! The management API: what administrators set up.
 
+mod access_control;
 mod activities;
 mod applications;
 mod attributes;

@@ -116,6 +116,7 @@ const fn error_code(why: Failure) -> &'static str {
         Failure::OtherUser => "OTHER_USER",
         Failure::NoSteps => "NO_STEPS",
         Failure::MissingClaim { .. } => "MISSING_CLAIM",
+        Failure::NotAdmitted => "NOT_ADMITTED",
         Failure::Mfa(reason) => reason_code(reason),
     }
 }

@@ -294,6 +294,7 @@ impl Resource for Application {
 
     fn put(&mut self, body: Body) -> Result<(), AdministerError> {
         body.kept.validate()?;
+        self.oidc.access_control = body.kept.access_control()?;
         self.kind = body.kind.kind(self)?;
         (self.name, self.description, self.enabled) = (body.name, body.description, body.enabled);
         self.token_endpoint_auth_method = body.token_endpoint_auth_method.into();
@@ -390,7 +391,7 @@ pub(super) async fn create(
     let mut made = Application::blank(&new);
     Sent::parse(&body)?.put(&mut made)?;
     equip(&mut made, app.spare_secret(new.id)?);
-    let made = administrator.act(app.create(made)).await?;
+    let made = Box::pin(administrator.act(app.create(made))).await?;
     Ok(resource::created(&made, administrator.address()))
 }
 

@@ -229,6 +229,7 @@ const fn failure_text(why: Failure) -> FailureText {
         Failure::OtherUser => FailureText::OtherUser,
         Failure::NoSteps => FailureText::NoSteps,
         Failure::MissingClaim { .. } => FailureText::MissingClaim,
+        Failure::NotAdmitted => FailureText::NotAdmitted,
         Failure::Mfa(reason) => match reason {
             Reason::NoUsableDevice => FailureText::NoUsableDevice,
             Reason::DeviceBlocked => FailureText::DeviceBlocked,

@@ -116,6 +116,8 @@ async fn a_phone_of_three_users_signs_the_chosen_one_on() {
     w.bank.require(&w.server, &[Step::Login, MFA_BYPASS]).await;
     for name in ["bob", "cyd"] {
         w.user(name).await;
+        // Who came later is told later.
+        w.advance(1);
         w.pair(&phone, name).await;
     }
     let (mut site, page) = shown(&w).await;

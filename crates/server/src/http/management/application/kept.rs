@@ -1,11 +1,17 @@
 //! What an application keeps for others, and what is not acted on here (docs/compatibility.md).
 
-use countersign_domain::invalid::{Check, Invalid, Rule};
+use countersign_domain::{
+    access_control,
+    invalid::{Check, Invalid, Rule},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::http::management::hal::Reference;
+use crate::{
+    app::AdministerError,
+    http::management::{hal::Reference, resource::id_in},
+};
 
 /// What is kept for others, and not acted on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +36,7 @@ pub(super) struct Kept {
     /// Its picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<Icon>,
-    /// Who may sign in to it. Not enforced.
+    /// Who may sign in to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_control: Option<AccessControl>,
     /// Whose scripts may call what reads cookies: nobody's, whatever it says.
@@ -148,6 +154,23 @@ const LIST_OF_20: Rule = Rule::Form { form: "a list of at most 20" };
 const ADDRESS: Rule = Rule::Form { form: "an absolute address" };
 
 impl Kept {
+    /// Which users the application takes.
+    pub fn access_control(&self) -> Result<Option<access_control::AccessControl>, AdministerError> {
+        let Some(told) = &self.access_control else { return Ok(None) };
+        let groups = match &told.group {
+            None => None,
+            Some(AccessGroup { kind, groups }) => {
+                let of =
+                    groups.iter().map(|group| id_in(&group.id, "access_control.group.groups.id"));
+                let of = of.collect::<Result<Vec<_>, _>>()?;
+                Some(access_control::Groups { all: matches!(kind, AccessGroupWord::AllGroups), of })
+            }
+        };
+        let administrators_only = told.role.is_some();
+        let control = access_control::AccessControl { administrators_only, groups };
+        Ok(Some(control).filter(|control| *control != access_control::AccessControl::default()))
+    }
+
     /// What can be said of it without knowing what it is for.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
