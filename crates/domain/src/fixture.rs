@@ -55,7 +55,7 @@ mod table;
 
 pub use self::{
     named::Named,
-    table::{Told, assert_complete, assert_told},
+    table::{assert_complete, assert_told},
 };
 
 /// 2026-01-05T09:00:00Z.

@@ -39,6 +39,19 @@ impl Scene {
         self.browser.fill(&format!("\"{field}\""), text).await;
     }
 
+    /// Waits until the script of the page has made this true.
+    async fn becomes(&mut self, expression: &str) {
+        let wait = format!(
+            "new Promise(done => {{ \
+               const watch = new MutationObserver(() => look()); \
+               const look = () => {{ if ({expression}) {{ watch.disconnect(); done(true); }} }}; \
+               watch.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }}); \
+               look(); \
+             }})"
+        );
+        assert_eq!(self.browser.evaluate(&wait).await, true);
+    }
+
     /// Sends the first form of the page.
     async fn save(&mut self) {
         self.browser
@@ -120,7 +133,7 @@ async fn a_search_shows_what_it_finds_while_one_types_and_a_phone_is_paired_by_q
     scene.picture("console-users").await;
     scene.type_into("q", "pau").await;
     let found = "document.querySelectorAll('#results tbody tr').length === 1";
-    scene.browser.until(found).await;
+    scene.becomes(found).await;
     scene.follow("paul", "paul").await;
     scene.browser.evaluate("document.querySelector('button[value=pair]').click()").await;
     scene.browser.arrive("Pair a phone").await;
@@ -129,10 +142,7 @@ async fn a_search_shows_what_it_finds_while_one_types_and_a_phone_is_paired_by_q
     let phone = scene.w.world.phone().await;
     phone.sdk.pair(code.as_str().unwrap()).await.unwrap();
     // The page finds out by itself.
-    scene
-        .browser
-        .until("document.querySelector('[role=status]')?.textContent.includes('paired')")
-        .await;
+    scene.becomes("document.querySelector('[role=status]')?.textContent.includes('paired')").await;
     scene.browser.evaluate("document.querySelector('#key a').click()").await;
     scene.browser.until("document.querySelectorAll('ol.devices li').length === 1").await;
     scene.picture("console-user").await;

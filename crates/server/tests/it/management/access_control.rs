@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Members, PASSWORD, World, administrator::Administrator};
+use crate::world::{PASSWORD, World, administrator::Administrator};
 
 /// The site of the bank, with refresh tokens, for members of groups.
 async fn site_for(w: &World, admin: &Administrator, site: &str, control: &Value) {
@@ -92,8 +92,7 @@ async fn who_leaves_the_group_renews_no_tokens() {
     let control = json!({ "group": { "type": "ANY_GROUP", "groups": [{ "id": group }] } });
     site_for(&w, &admin, &site.id.clone(), &control).await;
     let tokens = site.clone().sign_in("ann").await;
-    let renew = Members::from([("grant_type", "refresh_token")]);
-    let renew = renew.and("refresh_token", tokens.refresh_token.as_deref().unwrap());
+    let renew = site.refresh_request(tokens.refresh_token());
     admin.delete(&format!("/users/{ann}/memberOfGroups/{group}")).await.must_be(204);
     let refused = site.redeem(&renew).await.must_be(400);
     assert_eq!(refused.json()["error"], "invalid_grant");
