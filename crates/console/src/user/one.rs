@@ -365,7 +365,15 @@ impl One<'_> {
     }
 
     async fn pair(&self) -> Outcome {
-        match self.visit.api.post(self.api("/pairingKeys"), json!({})).await {
+        let policies =
+            self.visit.api.find(self.frame.api("/deviceAuthenticationPolicies?limit=200"));
+        let policies = policies.await.entries("deviceAuthenticationPolicies");
+        let body = match pairs_phones(&policies) {
+            Some(policy) => json!({ "policy": { "id": policy } }),
+            // The API says what is missing.
+            None => json!({}),
+        };
+        match self.visit.api.post(self.api("/pairingKeys"), body).await {
             Ok(key) => Ok(Reply::See(self.page(&format!("/pairing-keys/{}", key.id())))),
             Err(refused) => self.done(Err(refused), "").await,
         }
@@ -491,6 +499,17 @@ impl One<'_> {
             .form(&form)
             .reply()
     }
+}
+
+/// The MFA policy by which a phone can be paired: the default one, or another that lets phones of an app be.
+fn pairs_phones(policies: &[Item]) -> Option<String> {
+    let pairs = |policy: &&Item| {
+        let listed = policy.items("mobile.applications");
+        listed.iter().any(|application| !application.flag("pairingDisabled"))
+    };
+    let (default, others): (Vec<&Item>, Vec<&Item>) =
+        policies.iter().partition(|policy| policy.flag("default"));
+    default.into_iter().chain(others).find(pairs).map(Item::id)
 }
 
 /// A fact for people.
