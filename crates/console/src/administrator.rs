@@ -105,8 +105,7 @@ impl Roles<'_> {
             };
             match done {
                 Ok(done) => return see(self.page.clone(), done),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let found = api.get(self.api.clone()).await?;

@@ -200,8 +200,7 @@ async fn create(visit: &Visit<'_>, frame: &Frame<'_>, kind: &str) -> Outcome {
         }
         match visit.api.post(frame.api("/applications"), body).await {
             Ok(made) => return see(frame.page(&format!("/applications/{}", made.id())), "created"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     Page::new(frame, title)

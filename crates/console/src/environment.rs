@@ -34,8 +34,7 @@ pub(crate) async fn route(visit: &Visit<'_>) -> Outcome {
             .await
         {
             Ok(made) => return see(format!("/console/{}", made.id()), "created"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     let known = environments(visit).await;

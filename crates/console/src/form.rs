@@ -287,6 +287,11 @@ impl Form {
         self
     }
 
+    /// Shows a refusal that can be mended here; any other is the page's end.
+    pub fn mend(self, refused: Refused) -> Result<Self, Refused> {
+        if refused.is_mendable() { Ok(self.refused(&refused)) } else { Err(refused) }
+    }
+
     pub fn has_problem(&self) -> bool {
         self.problem.is_some()
             || self

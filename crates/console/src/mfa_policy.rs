@@ -94,8 +94,7 @@ async fn create(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
         form = form.sent(&visit.request.form);
         match visit.api.post(frame.api("/deviceAuthenticationPolicies"), form.body(blank())).await {
             Ok(made) => return see(frame.page(&format!("/mfa-policies/{}", made.id())), "created"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     let lead = "It begins with your apps as the only method. What else counts is said on its page.";
@@ -247,8 +246,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.save(form.body(self.item.sendable())).await {
                 Ok(_) => return see(self.page(""), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let mut page = self.applications().await;
@@ -353,8 +351,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.save(self.application_body(&form, place)).await {
                 Ok(_) => return see(self.page(&format!("/applications/{id}")), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let title = format!("{} in {}", found.text("name"), self.item.text("name"));
@@ -489,8 +486,7 @@ impl One<'_> {
         if self.visit.is_post() {
             match self.visit.api.delete(self.api()).await {
                 Ok(_) => return see(self.frame.page("/mfa-policies"), "deleted"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let lead =

@@ -47,8 +47,7 @@ pub(crate) async fn route(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
         form = form.sent(&visit.request.form);
         match visit.api.put(path.clone(), form.body(settings.sendable())).await {
             Ok(_) => return see(frame.page("/mfa-settings"), "saved"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     let page = Page::new(frame, "MFA settings");

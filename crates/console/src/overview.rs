@@ -228,9 +228,6 @@ async fn warnings(visit: &Visit<'_>, frame: &Frame<'_>, records: &[Item]) -> Vec
                 action: "Add credentials",
             });
         }
-    }
-    for application in applications.iter().filter(|it| it.text("type") == "NATIVE_APP") {
-        let id = application.id();
         let health = visit.api.find(frame.api(&format!("/applications/{id}/pushHealth"))).await;
         if health.has("stoppedAt") || !health.items("warnings").is_empty() {
             let what = if health.has("stoppedAt") {

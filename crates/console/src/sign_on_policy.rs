@@ -80,8 +80,7 @@ async fn create(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
             Ok(made) => {
                 return see(frame.page(&format!("/sign-on-policies/{}", made.id())), "created");
             }
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     Page::new(frame, "Create a sign-on policy")
@@ -153,8 +152,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.visit.api.put(self.api(""), form.body(self.item.sendable())).await {
                 Ok(_) => return see(self.page(""), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let rows = self.actions().await?.into_iter().map(|action| {
@@ -309,8 +307,7 @@ impl One<'_> {
             };
             match written {
                 Ok(_) => return see(self.page(""), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let page = self.below(kind_name(kind)).form(&form);
@@ -338,8 +335,7 @@ impl One<'_> {
         if self.visit.is_post() {
             match self.visit.api.delete(path.clone()).await {
                 Ok(_) => return see(self.page(""), "deleted"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let action = self.visit.api.get(path).await?;
@@ -357,8 +353,7 @@ impl One<'_> {
         if self.visit.is_post() {
             match self.visit.api.delete(self.api("")).await {
                 Ok(_) => return see(self.frame.page("/sign-on-policies"), "deleted"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let lead = "Its steps are lost. It can only go when it is assigned to no application.";

@@ -156,8 +156,7 @@ async fn create(visit: &Visit<'_>, frame: &Frame<'_>) -> Outcome {
         form = form.sent(&visit.request.form);
         match make(visit, frame, &form).await {
             Ok(made) => return see(frame.page(&format!("/users/{}", made.id())), "created"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     Page::new(frame, "Create a user").below("/users", "Users").form(&form).reply()

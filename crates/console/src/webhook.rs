@@ -88,8 +88,7 @@ async fn write(visit: &Visit<'_>, frame: &Frame<'_>, old: Option<&Item>) -> Outc
         };
         match written {
             Ok(made) => return see(frame.page(&format!("/webhooks/{}", made.id())), "saved"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     let title = if old.is_some() { "Edit a webhook" } else { "Add a webhook" };
@@ -157,8 +156,7 @@ async fn replay(visit: &Visit<'_>, frame: &Frame<'_>, id: &str) -> Outcome {
         match visit.api.act(Method::Post, media_type, path, Body::Json(form.body(json!({})))).await
         {
             Ok(_) => return see(frame.page(&format!("/webhooks/{id}")), "replayed"),
-            Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-            Err(refused) => return Err(refused),
+            Err(refused) => form = form.mend(refused)?,
         }
     }
     let lead = "For a receiver that has lost something. It sees the same ids again, and should take each once.";

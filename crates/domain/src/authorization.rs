@@ -159,6 +159,19 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether an application waits for a code or an error. Elsewhere a device or a worker looks for itself, or the person goes on
+    /// to a page of the platform.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        match self {
+            Self::Query { .. }
+            | Self::FormPost { .. }
+            | Self::Fragment { .. }
+            | Self::Flow { .. } => true,
+            Self::Device { .. } | Self::Worker | Self::Account | Self::Console => false,
+        }
+    }
+
     /// The address that the token request must repeat (RFC 6749, section 4.1.3).
     #[must_use]
     pub fn redirect_uri(&self) -> Option<&str> {

@@ -163,8 +163,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.visit.api.put(self.api(""), form.body(self.item.sendable())).await {
                 Ok(_) => return see(action, "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let mut page = self.tabbed(tab);
@@ -307,8 +306,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.visit.api.post(path.clone(), form.body(json!({}))).await {
                 Ok(_) => return see(self.page("/policies"), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let found = self.visit.api.get(path.clone()).await?;
@@ -410,8 +408,7 @@ impl One<'_> {
         if self.visit.is_post() {
             match self.visit.api.delete(self.api("")).await {
                 Ok(_) => return see(self.frame.page("/applications"), "deleted"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let lead = "Nobody can sign in to it any more, its tokens no longer count, and the phones that are paired with it vouch for nobody. This cannot be undone.";

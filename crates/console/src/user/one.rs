@@ -297,8 +297,7 @@ impl One<'_> {
             form = form.sent(&self.visit.request.form);
             match self.save(&user, &form).await {
                 Ok(()) => return see(self.page(""), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         self.below(&user, "Edit")
@@ -335,8 +334,7 @@ impl One<'_> {
             let body = Body::Json(form.body(json!({})));
             match self.visit.api.act(Method::Put, media_type, self.api("/password"), body).await {
                 Ok(_) => return see(self.page(""), "password"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         let lead =

@@ -10,9 +10,9 @@ use countersign_domain::{
     user::User,
 };
 use countersign_protocol::time::Timestamp;
-use countersign_store::{Tx, Work, application, role_assignment, session as sessions, user};
+use countersign_store::{Tx, Work, role_assignment};
 
-use super::{App, Fault, Origin, holdings::Holdings, run_flow::is_outdated};
+use super::{App, Fault, Origin, holdings::Holdings, read_account::present};
 
 /// A user who has signed on at the console.
 #[derive(Clone, Debug)]
@@ -58,15 +58,9 @@ impl Work for Enter {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Attendant>, Fault> {
         let environment = self.administrators;
-        let session = sessions::load(tx, environment, self.session, self.now).await?;
-        let identity = session.and_then(|session| session.identity(self.now).cloned());
-        let Some(identity) = identity else { return Ok(None) };
-        let user = user::load(tx, environment, identity.user).await?;
-        let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(None) };
-        let console = application::load(tx, environment, console::application(environment)).await?;
-        if is_outdated(tx, &identity).await? || !console.is_some_and(|console| console.enabled) {
-            return Ok(None);
-        }
+        let page = console::application(environment);
+        let at_page = present(tx, page, (environment, self.session), self.now).await?;
+        let Some((_, user)) = at_page else { return Ok(None) };
         let roles = role_assignment::of(tx, Holder::User(user.id)).await?;
         let has_device = Holdings::load(tx, user.id).await?.count() > 0;
         let authority = Authority::of(roles.iter().map(|given| &**given));

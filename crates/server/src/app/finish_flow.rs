@@ -147,11 +147,7 @@ impl Realm {
     #[must_use]
     pub fn ending(&self, view: &FlowView) -> Option<Ending> {
         let flow = &view.flow;
-        // No application waits for the browser where a device waits elsewhere, or a worker looks for itself, or the person goes
-        // on to a page of our own.
-        if let Answer::Device { .. } | Answer::Worker | Answer::Account | Answer::Console =
-            flow.request.answer
-        {
+        if !flow.request.answer.is_awaited() {
             return None;
         }
         if view.answered {

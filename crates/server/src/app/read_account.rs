@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::{
     account::{self, Standing},
+    application::Application,
     audit::{Action, Record},
     authenticator::AnyDevice,
     authorization::{Answer, Prompt},
@@ -11,6 +12,7 @@ use countersign_domain::{
     flow::{Failure, Flow, Identity, State},
     id::Id,
     mfa_policy::{Messages, MfaPolicy},
+    session::Session,
     sign_on_policy::ActionKind,
     user::User,
 };
@@ -264,21 +266,33 @@ pub(super) async fn enter(
     };
     let cookie = visit.session.as_ref().and_then(|cookie| realm.session_of(cookie.expose()));
     let Some(id) = cookie.filter(|id| flow.session == Some(*id)) else { return Ok(Entered::Over) };
-    let session = sessions::load(tx, realm.environment, id, now).await?;
-    let identity = session.and_then(|session| session.identity(now).cloned());
-    let Some(identity) = identity.filter(|identity| identity.user == signed_on) else {
-        return Ok(Entered::Over);
-    };
-    let user = user::load(tx, realm.environment, identity.user).await?;
-    let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(Entered::Over) };
-    let own = account::application(realm.environment);
-    let own = application::load(tx, realm.environment, own).await?;
-    if is_outdated(tx, &identity).await? || !own.is_some_and(|own| own.enabled) {
-        return Ok(Entered::Over);
-    }
+    let page = account::application(realm.environment);
+    let at_page = present(tx, page, (realm.environment, id), now).await?;
+    let at_page = at_page.filter(|(identity, _)| identity.user == signed_on);
+    let Some((identity, user)) = at_page else { return Ok(Entered::Over) };
     let mfa_policy = flow.actions.iter().find_map(|action| match action {
         ActionKind::MultiFactorAuthentication { mfa_policy, .. } => *mfa_policy,
         ActionKind::Login | ActionKind::IdentifierFirst => None,
     });
     Ok(Entered::Present(Box::new(Present { user, identity, confirms, mfa_policy })))
+}
+
+/// Who is signed in by a session at one of the platform's own pages, with what was proved. Nobody if the session is over, the user
+/// may no longer sign in, the password is another one since, or the page is switched off.
+pub(super) async fn present(
+    tx: &mut Tx<'_>,
+    page: Id<Application>,
+    (environment, session): (Id<Environment>, Id<Session>),
+    now: Timestamp,
+) -> Result<Option<(Identity, Versioned<User>)>, Fault> {
+    let session = sessions::load(tx, environment, session, now).await?;
+    let identity = session.and_then(|session| session.identity(now).cloned());
+    let Some(identity) = identity else { return Ok(None) };
+    let user = user::load(tx, environment, identity.user).await?;
+    let Some(user) = user.filter(|user| user.may_sign_in()) else { return Ok(None) };
+    let page = application::load(tx, environment, page).await?;
+    if is_outdated(tx, &identity).await? || !page.is_some_and(|page| page.enabled) {
+        return Ok(None);
+    }
+    Ok(Some((identity, user)))
 }

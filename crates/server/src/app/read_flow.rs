@@ -291,15 +291,7 @@ pub(super) async fn view(
     let user = user.map(|User { id, username, name, .. }| Person { id, username, name });
     let answered = match flow.state {
         // Its answer is not a code that could be taken twice.
-        State::Completed { .. } if is_worker || seen.granted => false,
-        State::Completed { .. }
-            if matches!(
-                flow.request.answer,
-                Answer::Device { .. } | Answer::Account | Answer::Console
-            ) =>
-        {
-            false
-        }
+        State::Completed { .. } if seen.granted || !flow.request.answer.is_awaited() => false,
         State::Completed { .. } => {
             let id: Id<Grant> = flow.id.cast();
             let grant = grants::load(tx, flow.environment, id, now).await?;

@@ -413,7 +413,7 @@ async fn issue_grant(tx: &mut Tx<'_>, call: &Call, flow: &mut Flow) -> Result<()
     flow.session = session::join(tx, call, flow, identity).await?;
     let request = &flow.request;
     // A device gets its grant when it asks for it, after the person has allowed it; our own pages need none.
-    if let Answer::Device { .. } | Answer::Account | Answer::Console = request.answer {
+    if !request.answer.is_awaited() {
         return Ok(());
     }
     let grant = Grant {

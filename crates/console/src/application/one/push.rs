@@ -32,8 +32,7 @@ impl One<'_> {
             let body = form.body(json!({ "type": kind }));
             match self.visit.api.post(self.api("/pushCredentials"), body).await {
                 Ok(_) => return see(self.page("/push"), "saved"),
-                Err(refused) if refused.is_mendable() => form = form.refused(&refused),
-                Err(refused) => return Err(refused),
+                Err(refused) => form = form.mend(refused)?,
             }
         }
         self.tabbed("push").form(&form).reply()
